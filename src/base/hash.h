@@ -1,0 +1,14 @@
+// Digests: xxh64 for fingerprints and keys, SHA-256 where a published digest is compared.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace qwen {
+
+uint64_t xxh64(std::string_view bytes, uint64_t seed = 0);
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace qwen
