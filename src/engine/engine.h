@@ -1,0 +1,66 @@
+// Owns the model, its cache and the one thread that touches them; speaks tokens only. Text, templates, stop strings and JSON exist above.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/token_id.h"
+#include "engine/sampling_params.h"
+#include "engine/token_constraint.h"
+#include "engine/token_stream.h"
+
+namespace qwen {
+
+class CausalLm;
+
+struct EngineOptions {
+  int max_model_len = 0;            // most tokens of one sequence, prompt and output; 0 = the model's, cut to what the KV cache holds
+  int max_num_seqs = 16;            // sequences in one step
+  int max_num_batched_tokens = 512; // tokens in one step; a longer prompt is prefilled in chunks
+  int max_waiting = 1024;           // queue bound; past it submit() throws kOverloaded
+  int block_size = 0;               // tokens of a KV block; 0 = the backend's tile
+  size_t kv_cache_bytes = 0;        // 0 = derived from free memory
+};
+
+struct GenerationRequest {
+  std::vector<TokenId> prompt;      // not empty
+  SamplingParams sampling;
+  std::unique_ptr<TokenConstraint> constraint;                       // may be null
+  std::optional<std::chrono::steady_clock::time_point> deadline;     // finishes with kLength… as `deadline` when it passes
+  // Called on the engine thread after events were added to the stream; must not block or throw. May be empty.
+  std::function<void()> on_events;
+};
+
+struct EngineStats {
+  int running = 0, waiting = 0;
+  int total_blocks = 0, free_blocks = 0, block_size = 0;
+  uint64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0, steps = 0;
+  bool healthy = true;
+  std::chrono::steady_clock::time_point heartbeat;  // of the step loop
+};
+
+class Engine {
+ public:
+  // Sizes the KV cache and starts the thread. Errors: kOs/kDeviceUnavailable when the memory does not suffice for one sequence.
+  Engine(std::unique_ptr<CausalLm> model, const EngineOptions& options);
+  ~Engine();  // shutdown()
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Thread-safe. Errors: kOverloaded when the queue is full, kDraining after shutdown(), kContextLengthExceeded when the prompt leaves no
+  // room for one token, kInvalidValue for an id outside the vocabulary.
+  TokenStream submit(GenerationRequest request);
+
+  int max_model_len() const;
+  EngineStats stats() const;  // thread-safe
+  void shutdown();            // refuses new work, cancels the rest, joins
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qwen
