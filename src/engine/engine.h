@@ -29,7 +29,7 @@ struct GenerationRequest {
   std::vector<TokenId> prompt;      // not empty
   SamplingParams sampling;
   std::unique_ptr<TokenConstraint> constraint;                       // may be null
-  std::optional<std::chrono::steady_clock::time_point> deadline;     // finishes with kLength… as `deadline` when it passes
+  std::optional<std::chrono::steady_clock::time_point> deadline;     // passed: finishes with kDeadline
   // Called on the engine thread after events were added to the stream; must not block or throw. May be empty.
   std::function<void()> on_events;
 };

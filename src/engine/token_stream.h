@@ -13,7 +13,7 @@
 
 namespace qwen {
 
-enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kDeadline, kError };
 
 struct TokenEvent {
   TokenId id = -1;                                // -1: no token, only the end (cancelled, error)
