@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the Debian/Ubuntu packages that building (and, with "lint", checking) needs; does nothing where all are there.
+# Usage: scripts/install_deps.sh [lint]
+set -euo pipefail
+
+packages=(g++ cmake ninja-build ccache pkg-config curl python3 nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev
+  libutf8proc-dev libssl-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev)
+[ "${1:-}" = lint ] && packages+=(clang-format-14 clang-tidy-14 git)
+
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "install_deps: this is not Debian or Ubuntu; install the equivalents of: ${packages[*]} and Boost >= 1.74" >&2
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+# Boost 1.81 where the distribution has it, else its default (1.74 or newer).
+boost=
+for candidate in libboost1.81-dev libboost-dev; do installed "$candidate" && boost=$candidate && break; done
+if [ -z "$boost" ] || [ ${#missing[@]} -gt 0 ]; then
+  run=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "install_deps: run as root: apt-get install ${missing[*]} libboost-dev" >&2; exit 1; }
+    run=(sudo)
+  fi
+  "${run[@]}" apt-get update -qq
+  if [ -z "$boost" ]; then
+    if apt-cache show libboost1.81-dev >/dev/null 2>&1; then missing+=(libboost1.81-dev); else missing+=(libboost-dev); fi
+  fi
+  echo "install_deps: installing ${missing[*]}"
+  "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi

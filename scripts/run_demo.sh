@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Serves a model (the demo model by default), tries the guide's curl line against it, prints both and stays in the foreground.
+# Usage: scripts/run_demo.sh BINARY [MODEL_DIR]      Environment: HOST (127.0.0.1), PORT (8000)
+set -euo pipefail
+
+binary=$1
+model=${2:-models/demo}
+host=${HOST:-127.0.0.1}
+port=${PORT:-8000}
+reach=$host
+[ "$reach" = 0.0.0.0 ] && reach=127.0.0.1
+address=http://$reach:$port
+
+"$binary" serve --model "$model" --host "$host" --port "$port" &
+server=$!
+trap 'kill -TERM $server 2>/dev/null || true' INT TERM
+until curl -fsS -o /dev/null "$address/readyz" 2>/dev/null; do
+  if ! kill -0 $server 2>/dev/null; then
+    wait $server || exit $?
+    exit 1
+  fi
+  sleep 0.2
+done
+
+body='{"prompt": "什么是AES加密算法？", "max_length": 200, "temperature": 0.7}'
+answer=$(curl -fsS -X POST "$address/generate" -H "Content-Type: application/json" -d "$body")
+cat <<TEXT
+
+Serving $model at $address   (Ctrl-C stops it)
+Tried just now:
+
+  curl -X POST "$address/generate" -H "Content-Type: application/json" -d '$body'
+
+$answer
+
+TEXT
+wait $server
