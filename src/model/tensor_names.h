@@ -1,0 +1,29 @@
+// The tensors of a dense Qwen3 as Hugging Face names them, in canonical order: embedding, layers, final norm, head.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/tensor_view.h"
+#include "model/model_config.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+
+struct ExpectedTensor {
+  std::string name;
+  Shape shape;            // linears are [out, in]
+  bool optional = false;  // lm_head.weight of a tied model: some exporters write it, nobody reads it
+};
+
+std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
+
+// Numbers in the model, a tied head counted once.
+int64_t parameter_count(const ModelConfig& config);
+
+// Throws kBadData listing the first five tensors that are missing or have another shape or a dtype other than f32, f16,
+// bf16. Tensors that the model does not use are warned about and ignored.
+void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config);
+
+}  // namespace qwen

@@ -1,0 +1,47 @@
+// The weights of a model folder, whatever the file format: names, shapes and views into mapped files; nothing is copied
+// or converted. Sources, first found wins: model.safetensors, model.safetensors.index.json + shards, pytorch_model.bin,
+// pytorch_model.bin.index.json + shards. Invariant: every tensor in the list lies wholly inside its file, names are
+// unique. Errors: kMissingFile (folder or weights absent), kPermission, kBadData (a file contradicts itself); one line
+// naming file, field, mend.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor_view.h"
+#include "weights/tensor_info.h"
+
+namespace qwen {
+
+class Checkpoint {
+ public:
+  static Checkpoint open(const std::filesystem::path& model_dir);
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const std::vector<TensorInfo>& tensors() const;       // sorted by name
+  const TensorInfo* find(std::string_view name) const;  // nullptr where absent
+  // Aligned to the element size (a tensor that its file misaligns is copied); valid until release(name) or destruction.
+  // Throws kBadData where the checkpoint has no such tensor. Thread-safe.
+  TensorView view(std::string_view name) const;
+  // The caller is done with the tensor: its pages may go. Views of it are invalid afterwards; view() may be called
+  // again.
+  void release(std::string_view name) const;
+
+  uint64_t total_bytes() const;  // of all tensors
+  // Of file names, sizes, modification times and headers, not of the data: cheap, for telling checkpoints apart in
+  // caches.
+  uint64_t fingerprint() const;
+  const std::filesystem::path& directory() const;
+
+ private:
+  struct State;
+  explicit Checkpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace qwen
