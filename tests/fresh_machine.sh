@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Proves the README's first command: in a Debian root that has nothing but make, a clone of this commit runs `make run`, and the guide's
+# curl line gets an answer. The root is made by debootstrap from the mirror that this machine uses, if it is not there yet.
+# Usage: tests/fresh_machine.sh ROOT      Needs root and debootstrap.
+set -euo pipefail
+root=$1
+source=$(git -C "$(dirname "$0")/.." rev-parse --show-toplevel)
+port=${PORT:-8127}
+
+if [ ! -x "$root/usr/bin/make" ]; then
+  mirror=$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)
+  debootstrap --variant=minbase --include=ca-certificates,make bookworm "$root" "$mirror" >/dev/null
+fi
+mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+log=$(mktemp)
+cleanup() {
+  [ -n "${run:-}" ] && kill -TERM -- "-$run" 2>/dev/null || true
+  pkill -TERM -f "serve .*--port $port" 2>/dev/null || true
+  sleep 1
+  umount "$root/proc" 2>/dev/null || true
+}
+trap cleanup EXIT
+for file in /etc/apt/apt.conf.d/*proxy*; do [ -f "$file" ] && cp "$file" "$root/etc/apt/apt.conf.d/"; done
+rm -rf "$root/src"
+git clone -q "$source" "$root/src"
+
+setsid chroot "$root" /bin/sh -c "cd /src && PORT=$port make run" >"$log" 2>&1 &
+run=$!
+for _ in $(seq 1 "${FRESH_TIMEOUT:-1500}"); do
+  grep -q '"generated_text"' "$log" && break
+  kill -0 "$run" 2>/dev/null || break
+  sleep 1
+done
+tail -n 20 "$log"
+grep -q '"generated_text"' "$log"
