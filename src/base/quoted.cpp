@@ -1,0 +1,26 @@
+#include "base/quoted.h"
+
+#include <cstdio>
+
+#include "base/utf8.h"
+
+namespace qwen {
+
+std::string quoted(std::string_view foreign) {
+  constexpr size_t kMaxBytes = 100;
+  const bool cut = foreign.size() > kMaxBytes;
+  if (cut) foreign = foreign.substr(0, utf8_complete_prefix(foreign.substr(0, kMaxBytes)));
+  std::string out = "\"";
+  for (const char c : utf8_lossy(foreign)) {
+    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) {
+      out += c;
+    } else {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
+      out += escaped;
+    }
+  }
+  return out + (cut ? "…\"" : "\"");
+}
+
+}  // namespace qwen

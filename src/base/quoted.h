@@ -1,0 +1,12 @@
+// Text from a foreign file or request as it may stand in a one-line message: in double quotes, control characters and
+// invalid UTF-8 escaped, cut after about 100 bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qwen {
+
+std::string quoted(std::string_view foreign);
+
+}  // namespace qwen
