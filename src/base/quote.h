@@ -7,6 +7,6 @@
 
 namespace qwen {
 
-std::string quoted(std::string_view foreign);
+std::string quote(std::string_view foreign);
 
 }  // namespace qwen

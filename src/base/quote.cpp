@@ -1,4 +1,4 @@
-#include "base/quoted.h"
+#include "base/quote.h"
 
 #include <cstdio>
 
@@ -6,7 +6,7 @@
 
 namespace qwen {
 
-std::string quoted(std::string_view foreign) {
+std::string quote(std::string_view foreign) {
   constexpr size_t kMaxBytes = 100;
   const bool cut = foreign.size() > kMaxBytes;
   if (cut) foreign = foreign.substr(0, utf8_complete_prefix(foreign.substr(0, kMaxBytes)));
