@@ -1,0 +1,278 @@
+#include "model/model_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/mapped_file.h"
+#include "base/quote.h"
+#include "weights/model_directory.h"
+
+namespace qwen {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kMaxJsonBytes = 1 << 20;
+constexpr int kMaxJsonDepth = 16;
+constexpr size_t kMaxEosTokens = 64;
+
+// Some way above the largest dense models, and small enough that any product of four of them fits 64 bits.
+constexpr int64_t kMaxHidden = 65536, kMaxIntermediate = 1 << 20, kMaxLayers = 1024, kMaxHeads = 1024,
+                  kMaxHeadDim = 1024;
+constexpr int64_t kMaxVocab = 1 << 22, kMaxPositions = 1 << 24;
+
+Json parse_object(const std::string& text, const std::string& source) {
+  const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxJsonDepth)
+      throw Error(ErrorCode::kBadData, str(source, ": nested deeper than ", kMaxJsonDepth, " levels"));
+    return true;
+  };
+  try {
+    Json json = Json::parse(text, limit_depth);
+    if (!json.is_object()) throw Error(ErrorCode::kBadData, source + ": is not a JSON object");
+    return json;
+  } catch (const nlohmann::detail::parse_error& error) {
+    throw Error(ErrorCode::kBadData,
+                str(source, ": is not valid JSON (near byte ", error.byte, "); JSON has no NaN, Infinity or comments"));
+  } catch (const nlohmann::detail::exception&) {
+    throw Error(ErrorCode::kBadData, source + ": holds a number that no computer number can be");
+  }
+}
+
+// Typed access to one JSON object; every failure names file, field, value and what is allowed.
+class Fields {
+ public:
+  Fields(const Json& object, std::string source, std::string prefix = {})
+      : object_(object), source_(std::move(source)), prefix_(std::move(prefix)) {}
+
+  const Json* find(const char* key) const {  // null counts as missing, as it does for Hugging Face
+    const auto it = object_.find(key);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+
+  [[noreturn]] void fail(const char* key, const std::string& allowed) const {
+    const Json* value = find(key);
+    const std::string shown =
+        value == nullptr ? "is missing" : "is " + quote(value->dump(-1, ' ', false, Json::error_handler_t::replace));
+    throw Error(ErrorCode::kBadData, str(source_, ": ", prefix_, key, " ", shown, "; allowed is ", allowed));
+  }
+
+  int64_t integer(const char* key, int64_t low, int64_t high) const {
+    const Json* value = find(key);
+    if (value == nullptr || !in_range(*value, low, high)) fail(key, str("a whole number from ", low, " to ", high));
+    return value->get<int64_t>();
+  }
+  int64_t integer_or(const char* key, int64_t fallback, int64_t low, int64_t high) const {
+    return find(key) == nullptr ? fallback : integer(key, low, high);
+  }
+  double number(const char* key, double low, double high) const {
+    const Json* value = find(key);
+    if (value == nullptr || !value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high))
+      fail(key, str("a number from ", low, " to ", high));
+    return value->get<double>();
+  }
+  double number_or(const char* key, double fallback, double low, double high) const {
+    return find(key) == nullptr ? fallback : number(key, low, high);
+  }
+  bool boolean_or(const char* key, bool fallback) const {
+    const Json* value = find(key);
+    if (value != nullptr && !value->is_boolean()) fail(key, "true or false");
+    return value == nullptr ? fallback : value->get<bool>();
+  }
+  std::string text_or(const char* key, const char* fallback) const {
+    const Json* value = find(key);
+    if (value != nullptr && !value->is_string()) fail(key, "text");
+    return value == nullptr ? fallback : value->get<std::string>();
+  }
+  std::optional<TokenId> token_id(const char* key, int64_t vocab_size) const {
+    if (find(key) == nullptr) return std::nullopt;
+    return static_cast<TokenId>(integer(key, 0, vocab_size - 1));
+  }
+  std::vector<TokenId> token_ids(const char* key, int64_t vocab_size) const {  // one id or a list
+    const Json* value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_array()) return {*token_id(key, vocab_size)};
+    std::vector<TokenId> ids;
+    for (const Json& item : *value) {
+      if (ids.size() == kMaxEosTokens || !in_range(item, 0, vocab_size - 1))
+        fail(key, str("at most ", kMaxEosTokens, " ids from 0 to ", vocab_size - 1));
+      ids.push_back(item.get<TokenId>());
+    }
+    return ids;
+  }
+  Fields object(const char* key) const {
+    const Json* value = find(key);
+    if (value == nullptr || !value->is_object()) fail(key, "an object");
+    return {*value, source_, prefix_ + key + "."};
+  }
+
+ private:
+  static bool in_range(const Json& value, int64_t low, int64_t high) {
+    if (!value.is_number_integer()) return false;
+    if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(high)) return false;
+    return value.get<int64_t>() >= low && value.get<int64_t>() <= high;
+  }
+
+  const Json& object_;
+  std::string source_, prefix_;
+};
+
+void read_architecture(const Fields& fields, ModelConfig& config) {
+  config.model_type = fields.text_or("model_type", "");
+  const Json* names = fields.find("architectures");
+  if (names == nullptr) {
+    config.architecture = config.model_type == "qwen3" ? "Qwen3ForCausalLM" : "";
+  } else {
+    if (!names->is_array() || names->size() != 1 || !names->front().is_string())
+      fields.fail("architectures", "[\"Qwen3ForCausalLM\"]");
+    config.architecture = names->front().get<std::string>();
+  }
+  if (config.architecture != "Qwen3ForCausalLM")
+    fields.fail("architectures", "[\"Qwen3ForCausalLM\"]; this service runs dense Qwen3 only");
+  if (config.model_type.empty()) config.model_type = "qwen3";
+  if (config.model_type != "qwen3") fields.fail("model_type", "\"qwen3\"; this service runs dense Qwen3 only");
+  if (fields.find("auto_map") != nullptr)
+    fields.fail("auto_map",
+                "nothing: it asks to run code from the folder, which this service never does. If the model is a plain "
+                "Qwen3, remove the key");
+}
+
+void read_sizes(const Fields& fields, ModelConfig& config) {
+  config.hidden_size = fields.integer("hidden_size", 1, kMaxHidden);
+  config.intermediate_size = fields.integer("intermediate_size", 1, kMaxIntermediate);
+  config.num_hidden_layers = fields.integer("num_hidden_layers", 1, kMaxLayers);
+  config.num_attention_heads = fields.integer("num_attention_heads", 1, kMaxHeads);
+  config.num_key_value_heads =
+      fields.integer_or("num_key_value_heads", config.num_attention_heads, 1, config.num_attention_heads);
+  if (config.num_attention_heads % config.num_key_value_heads != 0)
+    fields.fail("num_key_value_heads", str("a divisor of num_attention_heads, ", config.num_attention_heads));
+  // 128 is the default of Qwen3Config in transformers; it does not follow from hidden_size.
+  config.head_dim = fields.integer_or("head_dim", 128, 2, kMaxHeadDim);
+  if (config.head_dim % 2 != 0) fields.fail("head_dim", str("an even number from 2 to ", kMaxHeadDim));
+  config.vocab_size = fields.integer("vocab_size", 1, kMaxVocab);
+  config.max_position_embeddings = fields.integer("max_position_embeddings", 1, kMaxPositions);
+  config.rms_norm_eps = fields.number_or("rms_norm_eps", 1e-6, 1e-12, 0.1);
+}
+
+void read_yarn(const Fields& rope, const ModelConfig& config, RopeScaling& scaling) {
+  scaling.type = RopeScaling::Type::kYarn;
+  scaling.original_max_position_embeddings =
+      rope.integer_or("original_max_position_embeddings", config.max_position_embeddings, 1, kMaxPositions);
+  const double stretch = static_cast<double>(config.max_position_embeddings) /
+                         static_cast<double>(scaling.original_max_position_embeddings);
+  scaling.factor = rope.number_or("factor", std::max(1.0, stretch), 1.0, 1024.0);
+  scaling.beta_fast = rope.number_or("beta_fast", 32.0, 1e-3, 1e6);
+  scaling.beta_slow = rope.number_or("beta_slow", 1.0, 1e-3, scaling.beta_fast);
+  scaling.truncate = rope.boolean_or("truncate", true);
+  const auto attention_scale = [&](double mscale) { return 0.1 * mscale * std::log(scaling.factor) + 1.0; };
+  const double mscale = rope.number_or("mscale", 0.0, 0.0, 100.0);
+  const double mscale_all_dim = rope.number_or("mscale_all_dim", 0.0, 0.0, 100.0);
+  const double inferred = mscale != 0 && mscale_all_dim != 0 ? attention_scale(mscale) / attention_scale(mscale_all_dim)
+                                                             : attention_scale(1.0);
+  scaling.attention_factor = rope.number_or("attention_factor", inferred, 1e-3, 100.0);
+}
+
+void read_rope(const Fields& fields, ModelConfig& config) {
+  constexpr double kMinTheta = 2, kMaxTheta = 1e12;
+  const char* key = fields.find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  if (fields.find(key) == nullptr) {
+    config.rope_theta = fields.number("rope_theta", kMinTheta, kMaxTheta);
+    return;
+  }
+  const Fields rope = fields.object(key);
+  config.rope_theta = (rope.find("rope_theta") != nullptr ? rope : fields).number("rope_theta", kMinTheta, kMaxTheta);
+  rope.number_or("partial_rotary_factor", 1.0, 1.0, 1.0);
+  const char* type_key = rope.find("rope_type") != nullptr ? "rope_type" : "type";
+  const std::string type = rope.text_or(type_key, "default");
+  if (type == "yarn") return read_yarn(rope, config, config.rope_scaling);
+  if (type != "default") rope.fail(type_key, "\"default\" or \"yarn\"; other stretching of positions is not supported");
+}
+
+// Fields that would change the arithmetic if they had any other value.
+void check_variants(const Fields& fields, const ModelConfig& config) {
+  if (fields.text_or("hidden_act", "silu") != "silu") fields.fail("hidden_act", "\"silu\"");
+  if (const Json* types = fields.find("layer_types")) {
+    const bool all_full = types->is_array() && std::all_of(types->begin(), types->end(),
+                                                           [](const Json& type) { return type == "full_attention"; });
+    if (!all_full || types->size() != static_cast<size_t>(config.num_hidden_layers))
+      fields.fail("layer_types", str("\"full_attention\" for each of the ", config.num_hidden_layers, " layers"));
+  } else if (fields.boolean_or("use_sliding_window", false) && fields.find("sliding_window") != nullptr &&
+             fields.integer_or("max_window_layers", 28, 0, 1 << 20) < config.num_hidden_layers) {
+    fields.fail("use_sliding_window", "false; sliding-window attention is not supported");
+  }
+}
+
+DType read_dtype(const Fields& fields) {
+  const char* key = fields.find("dtype") != nullptr ? "dtype" : "torch_dtype";
+  const std::string name = fields.text_or(key, "bfloat16");
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
+    if (name == dtype_name(dtype)) return dtype;
+  fields.fail(key, "\"float32\", \"float16\" or \"bfloat16\"");
+}
+
+}  // namespace
+
+ModelConfig ModelConfig::parse(const std::string& json_text, const std::string& source) {
+  const Json json = parse_object(json_text, source);
+  const Fields fields(json, source);
+  ModelConfig config;
+  read_architecture(fields, config);
+  read_sizes(fields, config);
+  read_rope(fields, config);
+  check_variants(fields, config);
+  config.tie_word_embeddings = fields.boolean_or("tie_word_embeddings", false);
+  config.attention_bias = fields.boolean_or("attention_bias", false);
+  config.dtype = read_dtype(fields);
+  config.bos_token_id = fields.token_id("bos_token_id", config.vocab_size);
+  config.pad_token_id = fields.token_id("pad_token_id", config.vocab_size);
+  config.eos_token_ids = fields.token_ids("eos_token_id", config.vocab_size);
+  if (fields.find("quantization_config") != nullptr) {
+    const Fields quantization = fields.object("quantization_config");
+    config.quantization_method = quantization.text_or("quant_method", "");
+    if (config.quantization_method.empty()) quantization.fail("quant_method", "the method's name, such as \"gptq\"");
+  }
+  config.demo = fields.boolean_or("qwen_thinking_demo", false);
+  return config;
+}
+
+ModelConfig ModelConfig::load(const std::filesystem::path& model_dir) {
+  check_model_directory(model_dir);
+  const std::filesystem::path path = model_dir / "config.json";
+  if (!has_entry(model_dir, "config.json"))
+    throw Error(ErrorCode::kMissingFile, str(path.string(), ": no such file; point --model at a Hugging Face folder"));
+  return parse(read_text_file(path, kMaxJsonBytes), path.string());
+}
+
+int64_t ModelConfig::context_length() const {
+  if (rope_scaling.type == RopeScaling::Type::kNone) return max_position_embeddings;
+  const double stretched = static_cast<double>(rope_scaling.original_max_position_embeddings) * rope_scaling.factor;
+  return std::clamp(static_cast<int64_t>(stretched), max_position_embeddings,
+                    std::max(kMaxPositions, max_position_embeddings));
+}
+
+GenerationConfig GenerationConfig::parse(const std::string& json_text, const std::string& source,
+                                         const ModelConfig& model) {
+  const Json json = parse_object(json_text, source);
+  const Fields fields(json, source);
+  GenerationConfig config;
+  config.do_sample = fields.boolean_or("do_sample", config.do_sample);
+  config.temperature = fields.number_or("temperature", config.temperature, 0.0, 2.0);
+  config.top_k = std::max<int64_t>(0, fields.integer_or("top_k", config.top_k, -1, kMaxVocab));  // -1 also means off
+  config.top_p = fields.number_or("top_p", config.top_p, 1e-6, 1.0);
+  config.min_p = fields.number_or("min_p", config.min_p, 0.0, 1.0);
+  config.repetition_penalty = fields.number_or("repetition_penalty", config.repetition_penalty, 0.01, 10.0);
+  config.eos_token_ids = fields.token_ids("eos_token_id", model.vocab_size);
+  if (config.eos_token_ids.empty()) config.eos_token_ids = model.eos_token_ids;
+  return config;
+}
+
+GenerationConfig GenerationConfig::load(const std::filesystem::path& model_dir, const ModelConfig& model) {
+  if (!has_entry(model_dir, "generation_config.json")) return {.eos_token_ids = model.eos_token_ids};
+  const std::filesystem::path path = model_dir / "generation_config.json";
+  return parse(read_text_file(path, kMaxJsonBytes), path.string(), model);
+}
+
+}  // namespace qwen

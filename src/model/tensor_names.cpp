@@ -1,0 +1,95 @@
+#include "model/tensor_names.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/quote.h"
+
+namespace qwen {
+namespace {
+
+constexpr size_t kMaxListed = 5;
+
+bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
+
+void add_layer(std::vector<ExpectedTensor>& tensors, const ModelConfig& config, int64_t layer) {
+  const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+  const auto add = [&](std::string_view name, Shape shape) { tensors.push_back({prefix + std::string(name), shape}); };
+  const auto add_linear = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
+    add(name + ".weight", {out, in});
+    if (bias) add(name + ".bias", {out});
+  };
+  const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
+  add("input_layernorm.weight", {hidden});
+  add_linear("self_attn.q_proj", config.q_size(), hidden, config.attention_bias);
+  add_linear("self_attn.k_proj", config.kv_size(), hidden, config.attention_bias);
+  add_linear("self_attn.v_proj", config.kv_size(), hidden, config.attention_bias);
+  add_linear("self_attn.o_proj", hidden, config.q_size(), config.attention_bias);
+  add("self_attn.q_norm.weight", {config.head_dim});
+  add("self_attn.k_norm.weight", {config.head_dim});
+  add("post_attention_layernorm.weight", {hidden});
+  add_linear("mlp.gate_proj", intermediate, hidden, false);
+  add_linear("mlp.up_proj", intermediate, hidden, false);
+  add_linear("mlp.down_proj", hidden, intermediate, false);
+}
+
+std::string join_first(const std::vector<std::string>& items, const char* separator) {
+  std::string text;
+  for (size_t i = 0; i < std::min(items.size(), kMaxListed); ++i) text += (i ? separator : "") + items[i];
+  if (items.size() > kMaxListed) text += str(separator, "and ", items.size() - kMaxListed, " more");
+  return text;
+}
+
+}  // namespace
+
+std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
+  std::vector<ExpectedTensor> tensors;
+  tensors.push_back({"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}});
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) add_layer(tensors, config, layer);
+  tensors.push_back({"model.norm.weight", {config.hidden_size}});
+  tensors.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}, config.tie_word_embeddings});
+  return tensors;
+}
+
+int64_t parameter_count(const ModelConfig& config) {
+  int64_t count = 0;
+  for (const ExpectedTensor& tensor : expected_tensors(config))
+    if (!tensor.optional) count += tensor.shape.num_elements();
+  return count;
+}
+
+void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
+  const std::string folder = checkpoint.directory().string();
+  const std::vector<ExpectedTensor> expected = expected_tensors(config);
+  std::vector<std::string> problems;
+  std::unordered_set<std::string_view> known;
+  for (const ExpectedTensor& tensor : expected) {
+    known.insert(tensor.name);
+    const TensorInfo* info = checkpoint.find(tensor.name);
+    if (info == nullptr) {
+      if (!tensor.optional) problems.push_back(tensor.name + " is missing");
+    } else if (tensor.optional) {
+      continue;
+    } else if (info->shape != tensor.shape) {
+      problems.push_back(
+          str(tensor.name, " is ", to_string(info->shape), ", config.json makes it ", to_string(tensor.shape)));
+    } else if (!is_float(info->dtype)) {
+      problems.push_back(str(tensor.name, " is ", dtype_name(info->dtype), ", allowed are float32, float16, bfloat16"));
+    }
+  }
+  if (!problems.empty())
+    throw Error(ErrorCode::kBadData, str(folder, ": the weights do not fit config.json: ", join_first(problems, "; "),
+                                         ". Download weights and config.json of one model"));
+
+  std::vector<std::string> extra;
+  for (const TensorInfo& tensor : checkpoint.tensors())
+    if (!known.contains(tensor.name)) extra.push_back(quote(tensor.name));
+  if (!extra.empty())
+    log_warning(folder, ": ", extra.size(),
+                " tensors are not part of the model and are ignored: ", join_first(extra, ", "));
+}
+
+}  // namespace qwen

@@ -1,0 +1,45 @@
+#include "weights/model_directory.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/quote.h"
+
+namespace qwen {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMend = "; point --model at a Hugging Face folder (config.json and weights)";
+
+[[noreturn]] void fail(ErrorCode code, const fs::path& path, const std::string& what) {
+  throw Error(code, str(path.empty() ? std::string("the model folder") : path.string(), ": ", what, kMend));
+}
+
+}  // namespace
+
+void check_model_directory(const fs::path& model_dir) {
+  if (model_dir.empty()) fail(ErrorCode::kMissingFile, model_dir, "its path is empty");
+  if (model_dir.native().find('\0') != std::string::npos)
+    throw Error(ErrorCode::kMissingFile, str(quote(model_dir.native()), ": the path holds a NUL byte", kMend));
+  std::error_code error;
+  const fs::file_status status = fs::status(model_dir, error);
+  if (status.type() == fs::file_type::not_found) {
+    const bool dangling = fs::is_symlink(fs::symlink_status(model_dir, error));
+    fail(ErrorCode::kMissingFile, model_dir, dangling ? "is a symbolic link that leads nowhere" : "no such folder");
+  }
+  if (error == std::errc::permission_denied) fail(ErrorCode::kPermission, model_dir, "permission denied");
+  if (error) fail(ErrorCode::kMissingFile, model_dir, error.message());
+  if (status.type() != fs::file_type::directory) fail(ErrorCode::kMissingFile, model_dir, "is a file, not a folder");
+  const fs::directory_iterator entries(model_dir, error);
+  if (error == std::errc::permission_denied) fail(ErrorCode::kPermission, model_dir, "permission denied");
+  if (error) fail(ErrorCode::kMissingFile, model_dir, error.message());
+  if (entries == fs::directory_iterator()) fail(ErrorCode::kMissingFile, model_dir, "the folder is empty");
+}
+
+bool has_entry(const fs::path& model_dir, std::string_view name) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(model_dir / name, error));
+}
+
+}  // namespace qwen
