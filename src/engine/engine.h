@@ -1,4 +1,5 @@
-// Owns the model, its cache and the one thread that touches them; speaks tokens only. Text, templates, stop strings and JSON exist above.
+// Owns the model, its cache and the one thread that touches them; speaks tokens only. Text, templates, stop strings and
+// JSON exist above.
 #pragma once
 
 #include <chrono>
@@ -17,20 +18,23 @@ namespace qwen {
 class CausalLm;
 
 struct EngineOptions {
-  int max_model_len = 0;            // most tokens of one sequence, prompt and output; 0 = the model's, cut to what the KV cache holds
-  int max_num_seqs = 16;            // sequences in one step
-  int max_num_batched_tokens = 512; // tokens in one step; a longer prompt is prefilled in chunks
-  int max_waiting = 1024;           // queue bound; past it submit() throws kOverloaded
-  int block_size = 0;               // tokens of a KV block; 0 = the backend's tile
-  size_t kv_cache_bytes = 0;        // 0 = derived from free memory
+  int max_model_len =
+      0;  // most tokens of one sequence, prompt and output; 0 = the model's, cut to what the KV cache holds
+  int max_num_seqs = 16;             // sequences in one step
+  int max_num_batched_tokens = 512;  // tokens in one step; a longer prompt is prefilled in chunks
+  int max_waiting = 1024;            // requests beyond max_num_seqs that may wait; past it submit() throws kOverloaded
+  int block_size = 0;                // tokens of a KV block; 0 = the backend's tile
+  size_t kv_cache_bytes = 0;         // 0 = derived from free memory
+  int num_valid_tokens = 0;  // ids from here on pad the embedding table and are never sampled; 0 = all are valid
 };
 
 struct GenerationRequest {
-  std::vector<TokenId> prompt;      // not empty
+  std::vector<TokenId> prompt;  // not empty
   SamplingParams sampling;
-  std::unique_ptr<TokenConstraint> constraint;                       // may be null
-  std::optional<std::chrono::steady_clock::time_point> deadline;     // passed: finishes with kDeadline
-  // Called on the engine thread after events were added to the stream; must not block or throw. May be empty.
+  std::unique_ptr<TokenConstraint> constraint;                    // may be null
+  std::optional<std::chrono::steady_clock::time_point> deadline;  // passed: finishes with kDeadline
+  // Called on the engine thread once after the events of a step were added to the stream; must not block, throw or drop
+  // the stream. May be empty. A call may still be under way while another thread drops the stream: own what it touches.
   std::function<void()> on_events;
 };
 
@@ -44,14 +48,16 @@ struct EngineStats {
 
 class Engine {
  public:
-  // Sizes the KV cache and starts the thread. Errors: kOs/kDeviceUnavailable when the memory does not suffice for one sequence.
+  // Sizes the KV cache and starts the thread. Errors: kOs/kDeviceUnavailable when the memory does not suffice for one
+  // sequence.
   Engine(std::unique_ptr<CausalLm> model, const EngineOptions& options);
   ~Engine();  // shutdown()
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Thread-safe. Errors: kOverloaded when the queue is full, kDraining after shutdown(), kContextLengthExceeded when the prompt leaves no
-  // room for one token, kInvalidValue for an id outside the vocabulary.
+  // Thread-safe. Errors: kOverloaded when the queue is full, kDraining after shutdown(), kTemporary once the engine is
+  // unhealthy (three steps in a row failed; it does not recover), kContextLengthExceeded when the prompt leaves no room
+  // for one token, kInvalidValue for an id outside the vocabulary or a sampling parameter out of range.
   TokenStream submit(GenerationRequest request);
 
   int max_model_len() const;

@@ -20,8 +20,8 @@ struct SamplingParams {
   uint64_t seed = 0;                // the draw at a position depends on (seed, position) alone
   std::vector<std::pair<TokenId, float>> logit_bias;
 
-  int max_tokens = 16;              // most new tokens
-  int min_tokens = 0;               // stop tokens are masked before
+  int max_tokens = 16;  // most new tokens
+  int min_tokens = 0;   // stop tokens are masked before
   bool ignore_eos = false;
   std::vector<TokenId> stop_token_ids;  // includes the model's EOS ids unless ignore_eos
 };

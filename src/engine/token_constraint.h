@@ -1,5 +1,5 @@
-// What may or must come next, asked by the sampler at every position: thinking budget, grammar, forced text. Each request owns its
-// constraint; it sees every token of the output, in order, on the engine thread.
+// What may or must come next, asked by the sampler at every position: thinking budget, grammar, forced text. Each
+// request owns its constraint; it sees every token of the output, in order, on the engine thread.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,18 @@
 
 namespace qwen {
 
-// Which ids may be sampled: either all, one forced id, or a bitmap over the vocabulary (bit id % 64 of word id / 64; 1 = allowed).
+// Which ids may be sampled: either all, one forced id, or a bitmap over the vocabulary (bit id % 64 of word id / 64; 1
+// = allowed).
 struct TokenMask {
-  TokenId forced = -1;                   // ≥ 0: this id and no other
+  TokenId forced = -1;                     // ≥ 0: this id and no other
   std::span<const uint64_t> allowed = {};  // empty = all; valid until the next advance()
 };
 
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;
-  virtual TokenMask mask() = 0;            // for the next position
-  virtual void advance(TokenId id) = 0;    // `id` was chosen
+  virtual TokenMask mask() = 0;          // for the next position
+  virtual void advance(TokenId id) = 0;  // `id` was chosen
 };
 
 }  // namespace qwen

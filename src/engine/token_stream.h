@@ -1,5 +1,6 @@
-// The tokens of one request on their way from the engine thread to a reader. Dropping the stream cancels the request: the engine frees
-// its sequence within one step. The buffer holds up to max_tokens events, so the engine never waits for a reader.
+// The tokens of one request on their way from the engine thread to a reader. Dropping the stream cancels the request:
+// the engine frees its sequence within one step. The buffer holds up to max_tokens events, so the engine never waits
+// for a reader.
 #pragma once
 
 #include <chrono>
@@ -16,10 +17,10 @@ namespace qwen {
 enum class FinishReason { kNone, kStop, kLength, kCancelled, kDeadline, kError };
 
 struct TokenEvent {
-  TokenId id = -1;                                // -1: no token, only the end (cancelled, error)
-  float logprob = 0;                              // of `id` under the model's distribution at temperature 1, before any filter
+  TokenId id = -1;    // -1: no token, only the end (cancelled, error)
+  float logprob = 0;  // of `id` under the model's distribution at temperature 1, before any filter
   FinishReason finish_reason = FinishReason::kNone;  // of the last event
-  std::string error;                              // for kError: text for the client
+  std::string error;                                 // for kError: text for the client
 };
 
 class TokenChannel;  // shared by engine and stream; see token_channel.h

@@ -1,0 +1,59 @@
+// What the engine thread does, step after step: take in requests, plan, run the model, hand out tokens.
+// Invariant: every request that the inbox accepted gets exactly one last event, whatever happens.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/block_manager.h"
+#include "engine/engine.h"
+#include "engine/inbox.h"
+#include "engine/model_runner.h"
+#include "engine/scheduler.h"
+
+namespace qwen {
+
+class StepLoop {
+ public:
+  StepLoop(CausalLm& model, KvCache& cache, Inbox& inbox, const SchedulerOptions& options, int num_valid_tokens);
+
+  // Returns after the inbox was closed or after kMaxFailures steps in a row failed; all requests have ended then.
+  void run();
+  EngineStats stats() const;  // thread-safe
+
+ private:
+  static constexpr int kMaxFailures = 3;
+
+  struct Request {
+    std::shared_ptr<TokenChannel> channel;
+    std::optional<std::chrono::steady_clock::time_point> deadline;
+  };
+
+  void drain_inbox();
+  void end_cancelled();
+  void end_expired();
+  void step();
+  void fail_step(const std::string& what);
+  void publish(std::vector<SequenceEvent> events, int prompt_tokens);
+  void end_request(RequestId id, FinishReason reason,
+                   const std::string& error = {});  // of what has not finished by itself
+  void end_all(FinishReason reason, const std::string& error = {});
+  void beat();
+
+  Inbox& inbox_;
+  BlockManager blocks_;
+  Scheduler scheduler_;
+  ModelRunner runner_;
+  std::unordered_map<RequestId, Request> requests_;
+  std::vector<RequestId> in_step_;  // what the step in progress computes
+  int failures_in_a_row_ = 0;
+  bool closed_ = false;
+
+  mutable std::mutex stats_mutex_;
+  EngineStats stats_;
+};
+
+}  // namespace qwen
