@@ -1,0 +1,182 @@
+// `inspect`: what is in a model folder and what it would need in memory. Reads headers only; a folder without weights
+// is described by its config.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "commands/commands.h"
+#include "commands/format_number.h"
+#include "commands/memory_estimate.h"
+#include "commands/model_options.h"
+#include "model/model_config.h"
+#include "model/tensor_names.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+namespace {
+
+constexpr int64_t kContexts[] = {4096, 32768, 131072};
+
+std::optional<Checkpoint> open_weights(const std::string& model) {
+  try {
+    return Checkpoint::open(model);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kMissingFile) throw;
+    return std::nullopt;
+  }
+}
+
+std::vector<int64_t> contexts(const ModelConfig& config) {
+  std::vector<int64_t> lengths;
+  for (const int64_t length : kContexts) {
+    if (length < config.context_length()) lengths.push_back(length);
+  }
+  lengths.push_back(config.context_length());
+  return lengths;
+}
+
+nlohmann::ordered_json to_json(const ModelConfig& c) {
+  nlohmann::ordered_json out = {{"architecture", c.architecture},
+                                {"model_type", c.model_type},
+                                {"hidden_size", c.hidden_size},
+                                {"intermediate_size", c.intermediate_size},
+                                {"num_hidden_layers", c.num_hidden_layers},
+                                {"num_attention_heads", c.num_attention_heads},
+                                {"num_key_value_heads", c.num_key_value_heads},
+                                {"head_dim", c.head_dim},
+                                {"vocab_size", c.vocab_size},
+                                {"max_position_embeddings", c.max_position_embeddings},
+                                {"context_length", c.context_length()},
+                                {"rms_norm_eps", c.rms_norm_eps},
+                                {"rope_theta", c.rope_theta},
+                                {"rope_scaling", nullptr},
+                                {"tie_word_embeddings", c.tie_word_embeddings},
+                                {"attention_bias", c.attention_bias},
+                                {"dtype", dtype_name(c.dtype)},
+                                {"quantization", c.quantization_method.empty() ? "none" : c.quantization_method},
+                                {"demo", c.demo}};
+  if (c.rope_scaling.type == RopeScaling::Type::kYarn)
+    out["rope_scaling"] = {{"type", "yarn"},
+                           {"factor", c.rope_scaling.factor},
+                           {"original_max_position_embeddings", c.rope_scaling.original_max_position_embeddings}};
+  return out;
+}
+
+void print_json(const std::string& model, const ModelConfig& config, const Checkpoint* weights) {
+  nlohmann::ordered_json out = {{"model", model}, {"config", to_json(config)}, {"parameters", parameter_count(config)}};
+  out["tensor_bytes"] = nullptr;
+  out["tensors"] = nlohmann::ordered_json::array();
+  if (weights != nullptr) {
+    out["tensor_bytes"] = weights->total_bytes();
+    for (const TensorInfo& tensor : weights->tensors()) {
+      nlohmann::ordered_json shape = nlohmann::ordered_json::array();
+      for (int i = 0; i < tensor.shape.rank(); ++i) shape.push_back(tensor.shape[i]);
+      out["tensors"].push_back(
+          {{"name", tensor.name}, {"dtype", dtype_name(tensor.dtype)}, {"shape", shape}, {"bytes", tensor.size_bytes}});
+    }
+  }
+  out["kv_bytes_per_token"] = kv_bytes_per_token(config);
+  nlohmann::ordered_json memory = nlohmann::ordered_json::array();
+  for (const FormatEstimate& estimate : estimate_weights(config)) {
+    for (const int64_t length : contexts(config)) {
+      const int64_t kv = kv_bytes_per_token(config) * length;
+      memory.push_back({{"format", estimate.format},
+                        {"context", length},
+                        {"weight_bytes", estimate.weight_bytes},
+                        {"kv_bytes", kv},
+                        {"total_bytes", estimate.weight_bytes + kv}});
+    }
+  }
+  out["memory"] = memory;
+  std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
+void print_line(const std::string& name, const std::string& value) {
+  std::cout << name << std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') << value << '\n';
+}
+
+std::string pad_left(const std::string& text, size_t width) {
+  return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
+}
+
+void print_config(const std::string& model, const ModelConfig& c) {
+  print_line("Model", model + (c.demo ? "  (a demonstration model)" : ""));
+  print_line("Architecture",
+             c.architecture + (c.quantization_method.empty() ? "" : ", quantized: " + c.quantization_method));
+  print_line("Parameters", grouped(parameter_count(c)));
+  print_line("Layers", str(c.num_hidden_layers, ", hidden ", c.hidden_size, ", feed-forward ", c.intermediate_size));
+  print_line("Attention", str(c.num_attention_heads, " heads, ", c.num_key_value_heads,
+                              " for keys and values, dimension ", c.head_dim, c.attention_bias ? ", with biases" : ""));
+  print_line("Vocabulary",
+             grouped(c.vocab_size) + (c.tie_word_embeddings ? ", head tied to the embedding" : ", separate head"));
+  const bool yarn = c.rope_scaling.type == RopeScaling::Type::kYarn;
+  print_line("Context", grouped(c.context_length()) + str(", rope theta ", c.rope_theta, yarn ? ", YaRN" : ""));
+}
+
+void print_tensors(const Checkpoint& weights) {
+  size_t width = 0;
+  for (const TensorInfo& tensor : weights.tensors()) width = std::max(width, tensor.name.size());
+  for (const TensorInfo& tensor : weights.tensors()) {
+    std::cout << "  " << tensor.name << std::string(width - tensor.name.size() + 2, ' ')
+              << pad_left(std::string(dtype_name(tensor.dtype)), 9) << "  " << pad_left(to_string(tensor.shape), 16)
+              << "  " << pad_left(gibibytes(static_cast<double>(tensor.size_bytes)), 11) << '\n';
+  }
+}
+
+void print_memory(const ModelConfig& config) {
+  std::cout << "\nMemory needed: weights and one sequence of so many tokens (" << grouped(kv_bytes_per_token(config))
+            << " bytes of keys and values each)\n";
+  std::cout << "  "
+            << "format" << pad_left("weights", 13);
+  for (const int64_t length : contexts(config)) std::cout << pad_left("with " + grouped(length), 16);
+  std::cout << '\n';
+  for (const FormatEstimate& estimate : estimate_weights(config)) {
+    const std::string name(estimate.format);
+    std::cout << "  " << name << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes)), 19 - name.size());
+    for (const int64_t length : contexts(config))
+      std::cout << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes + kv_bytes_per_token(config) * length)),
+                            16);
+    std::cout << '\n';
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, CommandRun& run) {
+  struct Options {
+    std::string model;
+    bool json = false, tensors = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("inspect", "Show a model folder: config, tensors, memory needed per format");
+  add_model_flag(*command, options->model);
+  command->add_flag("--tensors", options->tensors, "List every tensor");
+  command->add_flag("--json", options->json, "One JSON object, tensors included");
+  command->callback([options, &run] {
+    run = [options] {
+      const ModelConfig config = ModelConfig::load(options->model);
+      const std::optional<Checkpoint> weights = open_weights(options->model);
+      if (weights && config.quantization_method.empty()) check_tensors(*weights, config);
+      if (options->json) {
+        print_json(options->model, config, weights ? &*weights : nullptr);
+        return 0;
+      }
+      print_config(options->model, config);
+      if (weights)
+        print_line("Tensors",
+                   str(weights->tensors().size(), ", ", gibibytes(static_cast<double>(weights->total_bytes()))));
+      else
+        print_line("Tensors", "none: the folder holds no weights");
+      if (weights && options->tensors) print_tensors(*weights);
+      print_memory(config);
+      return 0;
+    };
+  });
+}
+
+}  // namespace qwen

@@ -1,0 +1,59 @@
+// `render`: a JSON conversation → the prompt that the model sees. Needs the chat template only.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "commands/commands.h"
+#include "commands/jsonl.h"
+#include "commands/model_options.h"
+#include "commands/standard_input.h"
+#include "text/chat_template.h"
+#include "text/conversation.h"
+#include "text/json_value.h"
+
+namespace qwen {
+namespace {
+
+// The object of parse_conversation, or a bare list of messages.
+std::string render(const ChatTemplate& chat_template, std::string_view json) {
+  JsonValue value = parse_json(json);
+  if (value.is_array()) {
+    JsonValue object;
+    object.kind = JsonValue::Kind::kObject;
+    object.members.push_back({"messages", std::move(value)});
+    value = std::move(object);
+  }
+  const Conversation conversation = parse_conversation(value);
+  return chat_template.render(conversation.messages, conversation.options);
+}
+
+}  // namespace
+
+void add_render(CLI::App& app, CommandRun& run) {
+  struct Options {
+    std::string model, family;
+    bool jsonl = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("render", "A JSON conversation on standard input to the prompt the model sees");
+  add_model_flag(*command, options->model);
+  add_template_flag(*command, options->family);
+  command->add_flag("--jsonl", options->jsonl,
+                    "One {\"messages\":…,\"tools\":…,\"add_generation_prompt\":…,\"chat_template_kwargs\":…} a line "
+                    "gives {\"text\":…}");
+  command->callback([options, &run] {
+    run = [options] {
+      const ChatTemplate chat_template = ChatTemplate::detect(options->model, options->family);
+      if (options->jsonl) {
+        return run_jsonl(std::cin, std::cout,
+                         [&](const std::string& line) { return text_json(render(chat_template, line)); });
+      }
+      std::cout << render(chat_template, read_standard_input());
+      return 0;
+    };
+  });
+}
+
+}  // namespace qwen

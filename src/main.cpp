@@ -1,0 +1,72 @@
+// Entry point: declares the commands, parses the command line, and turns every way of failing into one line on stderr
+// and the exit status of base/error.h.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "commands/commands.h"
+
+namespace {
+
+int fail(int status, std::string message) {
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  std::fprintf(stderr, "qwen-thinking: %s\n", message.c_str());
+  return status;
+}
+
+// CLI11's own statuses start at 100; ours are 0 for help and 2 for anything wrong with the flags.
+int report(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    app.exit(error);  // prints the help that was asked for
+    return 0;
+  }
+  std::string command = "qwen-thinking";
+  for (const CLI::App* chosen : app.get_subcommands()) command += ' ' + chosen->get_name();
+  return fail(2, std::string(error.what()) + " (see " + command + " --help)");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Serves dense Qwen3 models: one program, CPU only or with a GPU.", "qwen-thinking");
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  qwen::CommandRun command;
+  qwen::add_serve(app, command);
+  qwen::add_chat(app, command);
+  qwen::add_generate(app, command);
+  qwen::add_tokenize(app, command);
+  qwen::add_render(app, command);
+  qwen::add_logits(app, command);
+  qwen::add_inspect(app, command);
+  qwen::add_bench(app, command);
+  qwen::add_healthcheck(app, command);
+  qwen::add_version(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report(app, error);
+  }
+  const int status = command();
+  if (!std::cout.flush())
+    throw qwen::Error(qwen::ErrorCode::kFailed, "standard output: cannot write; is the disk full?");
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const qwen::Error& error) {
+    return fail(qwen::exit_status(error.code()), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(71, "out of memory; choose a smaller model, context or batch");
+  } catch (const std::exception& error) {
+    return fail(70, std::string("internal error: ") + error.what());
+  }
+}

@@ -1,0 +1,46 @@
+#include "commands/memory_estimate.h"
+
+#include <gtest/gtest.h>
+
+#include "commands/format_number.h"
+
+namespace qwen {
+namespace {
+
+ModelConfig qwen3_4b() {
+  ModelConfig config;
+  config.hidden_size = 2560;
+  config.intermediate_size = 9728;
+  config.num_hidden_layers = 36;
+  config.num_attention_heads = 32;
+  config.num_key_value_heads = 8;
+  config.head_dim = 128;
+  config.vocab_size = 151936;
+  config.max_position_embeddings = 262144;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+TEST(MemoryEstimate, Qwen3With4BParameters) {
+  const std::vector<FormatEstimate> estimates = estimate_weights(qwen3_4b());
+  ASSERT_EQ(estimates.size(), 3u);
+  // 4,022,468,096 parameters, of which 3,633,315,840 in linear layers.
+  EXPECT_EQ(estimates[0].weight_bytes, 4022468096 * 2);
+  const int64_t outputs = 36 * (4096 + 1024 + 1024 + 2560 + 9728 + 9728 + 2560);
+  EXPECT_EQ(estimates[1].weight_bytes, (4022468096 - 3633315840) * 2 + 3633315840 + outputs * 4);
+  EXPECT_EQ(estimates[2].weight_bytes, (4022468096 - 3633315840) * 2 + 3633315840 / 2 + 3633315840 / 128 * 4);
+  EXPECT_EQ(kv_bytes_per_token(qwen3_4b()), 147456);
+}
+
+TEST(FormatNumber, GroupsDigits) {
+  EXPECT_EQ(grouped(0), "0");
+  EXPECT_EQ(grouped(999), "999");
+  EXPECT_EQ(grouped(1000), "1,000");
+  EXPECT_EQ(grouped(4022468096), "4,022,468,096");
+  EXPECT_EQ(grouped(-123456), "-123,456");
+  EXPECT_EQ(gibibytes(512), "512 B");
+  EXPECT_EQ(gibibytes(8044936192.0), "7.49 GiB");
+}
+
+}  // namespace
+}  // namespace qwen

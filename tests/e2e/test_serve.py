@@ -1,0 +1,153 @@
+"""The life of `serve`: listens at once, says how far loading is, becomes ready, drains, ends; and every way of not starting."""
+
+import json
+import signal
+import socket
+import struct
+import time
+import unittest
+
+import harness
+
+
+def slow_model(folder):
+    """The demo's tokenizer with weights of zeros that take a while to load; a sparse file, so that writing it costs nothing."""
+    vocab, hidden, inner = 65536, 1024, 4096
+    config = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": hidden, "intermediate_size": inner,
+              "num_hidden_layers": 12, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 64, "vocab_size": vocab,
+              "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": True,
+              "torch_dtype": "bfloat16", "eos_token_id": 0}
+    shapes = {"model.embed_tokens.weight": [vocab, hidden], "model.norm.weight": [hidden]}
+    for i in range(12):
+        layer = {"input_layernorm": [hidden], "post_attention_layernorm": [hidden], "self_attn.q_proj": [1024, hidden],
+                 "self_attn.k_proj": [512, hidden], "self_attn.v_proj": [512, hidden], "self_attn.o_proj": [hidden, 1024],
+                 "self_attn.q_norm": [64], "self_attn.k_norm": [64], "mlp.gate_proj": [inner, hidden], "mlp.up_proj": [inner, hidden],
+                 "mlp.down_proj": [hidden, inner]}
+        shapes.update({f"model.layers.{i}.{name}.weight": shape for name, shape in layer.items()})
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+
+
+class Life(unittest.TestCase):
+    def test_ready_then_sigterm_is_0(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with harness.Service(harness.needs_demo()) as service:
+                health = service.get("/health")
+                self.assertEqual(health.status, 200)
+                self.assertEqual(health.json()["status"], "healthy")
+                self.assertTrue(health.json()["model_loaded"])
+                self.assertEqual(service.get("/livez").status, 200)
+                info = service.get("/model_info").json()
+                self.assertTrue(info["demo"])
+                self.assertGreater(info["parameters"], 1e6)
+                self.assertEqual(harness.run("healthcheck", "--port", service.port).returncode, 0)
+                self.assertEqual(service.stop(number), 0)
+                out = "".join(service.output)
+                self.assertRegex(out, r"listening on http://127\.0\.0\.1:\d+\n")
+                self.assertRegex(out, r"(?m)^ready.*demo.*kernels")
+                self.assertIn("demonstration", out)
+
+    def test_health_answers_while_the_model_loads(self):
+        with harness.changed_model(harness.needs_demo()) as model:
+            slow_model(model)
+            with harness.Service(model, wait_ready=False) as service:
+                answer = service.get("/health")
+                self.assertEqual(answer.status, 503)
+                self.assertEqual(answer.json()["status"], "loading")
+                self.assertFalse(answer.json()["model_loaded"])
+                self.assertEqual(service.get("/readyz").status, 503)
+                self.assertEqual(service.get("/livez").status, 200)
+                refused = service.post("/generate", {"prompt": "a"})
+                self.assertEqual(refused.status, 503)
+                self.assertEqual(refused.json()["error"]["code"], "loading")
+                self.assertTrue(refused.headers["Retry-After"])
+                self.assertEqual(harness.run("healthcheck", "--port", service.port).returncode, 1)
+                service.wait_ready()
+                self.assertEqual(service.get("/health").status, 200)
+
+    def test_sigterm_while_loading_is_0(self):
+        with harness.changed_model(harness.needs_demo()) as model:
+            slow_model(model)
+            with harness.Service(model, wait_ready=False) as service:
+                self.assertEqual(service.stop(), 0)
+
+    def test_a_running_answer_is_finished_before_the_end(self):
+        with harness.Service(harness.needs_demo()) as service:
+            body = {"prompt": "什么是AES加密算法？", "max_length": 200, "seed": 3}
+            whole = service.post("/generate", body).json()["generated_text"]
+            events = service.stream("/generate", {**body, "stream": True})
+            first = next(events)
+            service.process.send_signal(signal.SIGTERM)
+            rest = list(events)
+            self.assertEqual(rest[-1], "[DONE]")
+            self.assertEqual(json.loads(rest[-2])["generated_text"], whole)
+            self.assertTrue(first)
+            self.assertEqual(service.process.wait(60 * harness.PATIENCE), 0)
+
+    def test_a_second_signal_ends_at_once(self):
+        never = lambda config: config.update(eos_token_id=0)
+        with harness.changed_model(harness.needs_demo(), generation_config=never, config=never) as model:
+            with harness.Service(model) as service:
+                events = service.stream("/generate", {"prompt": "a", "max_length": 2000, "temperature": 1.0, "stream": True})
+                next(events)
+                service.process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+                start = time.monotonic()
+                status = service.stop(signal.SIGTERM)
+                self.assertLess(time.monotonic() - start, 5 * harness.PATIENCE)
+                self.assertIn(status, (0, 130, 143))
+                events.close()
+
+
+class NotStarting(unittest.TestCase):
+    def fails(self, status, *flags, names=(), env=None):
+        result = harness.run("serve", *flags, env=env)
+        self.assertEqual(result.returncode, status, result.stderr)
+        last = result.stderr.strip().split("\n")[-1]
+        self.assertTrue(last.startswith("qwen-thinking: "), result.stderr)
+        for name in names:
+            self.assertIn(name, last)
+
+    def test_flags(self):
+        self.fails(2, "--model", harness.needs_demo(), "--prot", "1", names=["--prot"])
+        self.fails(2, "--model", harness.needs_demo(), "--port", "99999", names=["port"])
+        self.fails(2, "--model", harness.needs_demo(), "--kernels", "abacus", names=["abacus"])
+
+    def test_environment(self):
+        self.fails(78, "--model", harness.needs_demo(), names=["PORT"], env=harness.environment(PORT="eighty"))
+
+    def test_models(self):
+        self.fails(66, "--port", "0", "--model", "/nonexistent/model", names=["/nonexistent/model"])
+        with harness.changed_model(harness.needs_demo()) as model:
+            (model / "config.json").write_text("{}")
+            self.fails(65, "--port", "0", "--model", model, names=["config.json"])
+
+    def test_port_in_use_is_71(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.fails(71, "--model", harness.needs_demo(), "--host", "127.0.0.1", "--port", port, names=[str(port)])
+
+
+class Demo(unittest.TestCase):
+    def test_demo_stands_in_for_a_model_that_is_not_there(self):
+        harness.needs_demo()
+        with harness.Service("/nonexistent/model", "--demo", env={**harness.environment(), "PWD": str(harness.SOURCE)}) as service:
+            self.assertTrue(service.get("/model_info").json()["demo"])
+            self.assertIn("demonstration", "".join(service.output + service.errors))
+
+    def test_environment_and_flags(self):
+        with harness.Service(harness.needs_demo(), env=harness.environment(DEFAULT_MAX_LENGTH="3", PORT="1")) as service:
+            self.assertEqual(service.post("/generate", {"prompt": "什么是AES加密算法？", "seed": 1}).json()["token_count"], 3)
+
+
+if __name__ == "__main__":
+    harness.main()

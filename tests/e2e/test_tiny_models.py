@@ -1,0 +1,110 @@
+"""Logits and greedy continuations of small random checkpoints against the official implementation, through `logits --jsonl`.
+
+The reference kernels compute in f32 on the stored values: relative L2 error ≤ 1e-4 and every greedy token equal. Fast kernels round to
+bf16: ≤ 2e-2, and greedy equal up to the first step whose margin is below twice the measured error.
+"""
+
+import json
+import math
+import unittest
+
+import harness
+
+QUANTIZED = ("gptq", "awq")  # other formats, other tests
+
+
+def models():
+    folder = harness.needs_shared("golden", "tiny-models")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(QUANTIZED))
+
+
+def kernels():
+    """What this machine can run, best first, as `bench --list-kernels` names it."""
+    result = harness.run("bench", "--list-kernels")
+    if result.returncode != 0:
+        raise AssertionError(result.stderr)
+    return result.stdout.split()
+
+
+def relative_error(got, expected):
+    difference = math.sqrt(sum((a - b) ** 2 for a, b in zip(got, expected)))
+    return difference / math.sqrt(sum(b * b for b in expected))
+
+
+def greedy_token(logits):
+    return max(range(len(logits)), key=lambda i: (logits[i], -i))
+
+
+class TinyModels(unittest.TestCase):
+    def check(self, path, table, tolerance, exact):
+        expected = json.loads((path / "expected.json").read_text())
+        prompts = expected["prompts"]
+        # Every prefix of prompt + greedy continuation whose next token is wanted: one step of greedy decoding, if all before were equal.
+        lines, owners = [], []
+        for prompt in prompts:
+            for step in range(len(prompt["greedy"])):
+                lines.append({"ids": prompt["ids"] + prompt["greedy"][:step]})
+                owners.append((prompt, step))
+        answers = harness.run_jsonl("logits", "--model", path, "--kernels", table, "--threads", 1, lines=lines)
+        largest = 0.0
+        for (prompt, step), answer in zip(owners, answers):
+            if step > 0:
+                continue
+            self.assertEqual(len(prompt["logits"][-1]), len(answer["logits"]))
+            error = relative_error(answer["logits"], prompt["logits"][-1])
+            self.assertLessEqual(error, tolerance, f"{path.name} {table}: prompt of {len(prompt['ids'])} tokens")
+            largest = max(largest, max(abs(a - b) for a, b in zip(answer["logits"], prompt["logits"][-1])))
+        followed = set()
+        compared = 0
+        for (prompt, step), answer in zip(owners, answers):
+            if id(prompt) in followed:
+                continue
+            if not exact and prompt["greedy_margin"][step] < 2 * largest:
+                followed.add(id(prompt))  # from here on the continuation may differ
+                continue
+            compared += 1
+            self.assertEqual(greedy_token(answer["logits"]), prompt["greedy"][step],
+                             f"{path.name} {table}: step {step} after {len(prompt['ids'])} tokens")
+        self.assertGreater(compared, 0)
+
+    def check_all(self, tables, tolerance, exact):
+        for path in models():
+            for table in tables:
+                with self.subTest(model=path.name, kernels=table):
+                    self.check(path, table, tolerance, exact)
+
+    def test_reference_kernels(self):
+        self.check_all(["reference"], 1e-4, exact=True)
+
+    def test_fast_kernels(self):
+        fast = [table for table in kernels() if table != "reference"]
+        if not fast:
+            self.skipTest("this machine has no fast kernels")
+        self.check_all(fast, 2e-2, exact=False)
+
+    def test_all_positions(self):
+        path = harness.needs_shared("golden", "tiny-models", "f32-tied-gqa4")
+        prompts = json.loads((path / "expected.json").read_text())["prompts"]
+        for prompt in prompts:
+            result = harness.run("logits", "--model", path, "--kernels", "reference", "--all", "--ids", ",".join(map(str, prompt["ids"])))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            rows = json.loads(result.stdout)["logits"]
+            self.assertEqual([greedy_token(row) for row in rows], prompt["argmax_all_positions"])
+            for position, logits in zip(prompt["positions"], prompt["logits"]):
+                self.assertLessEqual(relative_error(rows[position], logits), 1e-4)
+
+    def test_chunks_change_no_bit(self):
+        for path in models():
+            prompt = json.loads((path / "expected.json").read_text())["prompts"][-1]["ids"]
+            for table in kernels():
+                with self.subTest(model=path.name, kernels=table):
+                    outputs = set()
+                    for flags in (["--threads", 1], ["--threads", 2, "--chunk", 1], ["--threads", 1, "--chunk", 7]):
+                        result = harness.run("logits", "--model", path, "--kernels", table, *flags, "--ids", ",".join(map(str, prompt)))
+                        self.assertEqual(result.returncode, 0, result.stderr)
+                        outputs.add(result.stdout)
+                    self.assertEqual(len(outputs), 1)
+
+
+if __name__ == "__main__":
+    harness.main()
