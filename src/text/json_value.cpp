@@ -1,0 +1,211 @@
+#include "text/json_value.h"
+
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "text/python_number.h"
+
+namespace qwen {
+namespace {
+
+// Python refuses to convert longer integers (sys.set_int_max_str_digits).
+constexpr size_t kMaxIntegerDigits = 4300;
+
+[[noreturn]] void bad(const std::string& problem) { throw Error(ErrorCode::kInvalidValue, str("JSON: ", problem)); }
+
+// A repeated key keeps its first place and takes the last value, as a Python dict does.
+void join_repeated_keys(std::vector<JsonMember>& members) {
+  std::unordered_map<std::string, size_t> places;
+  std::vector<JsonMember> unique;
+  unique.reserve(members.size());
+  for (JsonMember& member : members) {
+    const auto [place, is_new] = places.try_emplace(member.key, unique.size());
+    if (is_new)
+      unique.push_back(std::move(member));
+    else
+      unique[place->second].value = std::move(member.value);
+  }
+  members = std::move(unique);
+}
+
+// nlohmann::json's SAX interface; the parser keeps its own stack, and kMaxJsonDepth bounds every recursion over the
+// result.
+class Builder {
+ public:
+  JsonValue take() { return std::move(root_); }
+
+  bool null() { return add({}); }
+  bool boolean(bool value) { return add({JsonValue::Kind::kBool, value, {}, {}, {}}); }
+  bool number_integer(int64_t value) { return number(std::to_string(value)); }
+  bool number_unsigned(uint64_t value) { return number(std::to_string(value)); }
+  bool number_float(double value, const std::string& text) {
+    const bool integer =
+        text.find_first_of(".eE") == std::string::npos;  // too big for 64 bits: digits are kept as they are
+    if (integer && text.size() > kMaxIntegerDigits) bad(str("an integer has more than ", kMaxIntegerDigits, " digits"));
+    return number(integer ? text : python_float(value));
+  }
+  bool string(std::string& value) { return add({JsonValue::Kind::kString, false, std::move(value), {}, {}}); }
+  bool start_object(size_t) { return open(JsonValue::Kind::kObject); }
+  bool start_array(size_t) { return open(JsonValue::Kind::kArray); }
+  bool key(std::string& value) {
+    keys_.back() = std::move(value);
+    return true;
+  }
+  bool end_object() {
+    if (open_.back().members.size() > 1) join_repeated_keys(open_.back().members);
+    return close();
+  }
+  bool end_array() { return close(); }
+  bool binary(nlohmann::json::binary_t&) { return false; }
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& problem) {
+    if (problem.id == 406) bad("a number is out of range");
+    bad(str("not valid at byte ", position));
+  }
+
+ private:
+  bool number(std::string text) { return add({JsonValue::Kind::kNumber, false, std::move(text), {}, {}}); }
+
+  bool open(JsonValue::Kind kind) {
+    if (open_.size() >= static_cast<size_t>(kMaxJsonDepth)) bad(str("nested deeper than ", kMaxJsonDepth, " levels"));
+    open_.push_back({kind, false, {}, {}, {}});
+    keys_.emplace_back();
+    return true;
+  }
+
+  bool close() {
+    JsonValue value = std::move(open_.back());
+    open_.pop_back();
+    keys_.pop_back();
+    return add(std::move(value));
+  }
+
+  bool add(JsonValue value) {
+    if (open_.empty())
+      root_ = std::move(value);
+    else if (open_.back().is_array())
+      open_.back().items.push_back(std::move(value));
+    else
+      open_.back().members.push_back({std::move(keys_.back()), std::move(value)});
+    return true;
+  }
+
+  JsonValue root_;
+  std::vector<JsonValue> open_;    // containers not yet closed, the innermost last
+  std::vector<std::string> keys_;  // the current key of each
+};
+
+void append_string(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20)
+          out.append("\\u00").append(1, kHex[c >> 4]).append(1, kHex[c & 15]);
+        else
+          out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_json(std::string& out, const JsonValue& value) {
+  std::string_view separator;
+  switch (value.kind) {
+    case JsonValue::Kind::kNull:
+      out += "null";
+      break;
+    case JsonValue::Kind::kBool:
+      out += value.boolean ? "true" : "false";
+      break;
+    case JsonValue::Kind::kNumber:
+      out += value.text;
+      break;
+    case JsonValue::Kind::kString:
+      append_string(out, value.text);
+      break;
+    case JsonValue::Kind::kArray:
+      out += '[';
+      for (const JsonValue& item : value.items) {
+        out += separator;
+        append_json(out, item);
+        separator = ", ";
+      }
+      out += ']';
+      break;
+    case JsonValue::Kind::kObject:
+      out += '{';
+      for (const JsonMember& member : value.members) {
+        out += separator;
+        append_string(out, member.key);
+        out += ": ";
+        append_json(out, member.value);
+        separator = ", ";
+      }
+      out += '}';
+  }
+}
+
+}  // namespace
+
+bool JsonValue::truthy() const {
+  switch (kind) {
+    case Kind::kNull:
+      return false;
+    case Kind::kBool:
+      return boolean;
+    case Kind::kNumber:
+      return text.find_first_of("123456789") < text.find_first_of("e");  // 0, -0.0, 0e5 are false
+    case Kind::kString:
+      return !text.empty();
+    case Kind::kArray:
+      return !items.empty();
+    case Kind::kObject:
+      return !members.empty();
+  }
+  return false;
+}
+
+const JsonValue* JsonValue::find(std::string_view key) const {
+  for (const JsonMember& member : members)
+    if (member.key == key) return &member.value;
+  return nullptr;
+}
+
+JsonValue parse_json(std::string_view text) {
+  Builder builder;
+  nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.take();
+}
+
+std::string python_json(const JsonValue& value) {
+  std::string out;
+  append_json(out, value);
+  return out;
+}
+
+std::string python_json(std::string_view json_text) { return python_json(parse_json(json_text)); }
+
+}  // namespace qwen
