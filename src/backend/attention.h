@@ -15,11 +15,13 @@ struct HeadShape {
 
   int q_size() const { return num_heads * head_dim; }
   int kv_size() const { return num_kv_heads * head_dim; }
-  int qkv_size() const { return q_size() + 2 * kv_size(); }  // a row of `qkv`: all query heads, all key heads, all value heads
+  int qkv_size() const {
+    return q_size() + 2 * kv_size();
+  }  // a row of `qkv`: all query heads, all key heads, all value heads
 };
 
-// One layer's keys and values in num_blocks blocks of block_size tokens. Slot s is token s % block_size of block s / block_size.
-// The layout within a block is private to the backend.
+// One layer's keys and values in num_blocks blocks of block_size tokens. Slot s is token s % block_size of block s /
+// block_size. The layout within a block is private to the backend.
 struct KvLayer {
   DType dtype = DType::kBF16;
   int num_blocks = 0;
@@ -28,9 +30,10 @@ struct KvLayer {
   DeviceBuffer buffer;
 };
 
-// A flat batch of sequences, each with its newest tokens as consecutive rows: rows query_start[i] … query_start[i+1]-1 belong to
-// sequence i and are its positions context_lens[i] - n … context_lens[i] - 1. Keys and values of all positions < context_lens[i] have
-// been stored. Position p of sequence i lies in block block_tables[i * max_blocks + p / block_size].
+// A flat batch of sequences, each with its newest tokens as consecutive rows: rows query_start[i] … query_start[i+1]-1
+// belong to sequence i and are its positions context_lens[i] - n … context_lens[i] - 1. Keys and values of all
+// positions < context_lens[i] have been stored. Position p of sequence i lies in block block_tables[i * max_blocks + p
+// / block_size].
 struct AttentionMetadata {
   std::span<const int32_t> query_start;   // [num_seqs + 1]
   std::span<const int32_t> context_lens;  // [num_seqs]

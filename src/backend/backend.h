@@ -1,11 +1,11 @@
-// The operations a forward pass is made of. One implementation per device, chosen by backend/create.h; all calls come from the engine
-// thread, in order, and may be asynchronous until read_f32.
+// The operations a forward pass is made of. One implementation per device, chosen by backend/create.h; all calls come
+// from the engine thread, in order, and may be asynchronous until read_f32.
 //
-// Batch invariance: row i of every result depends on row i of the inputs (and, for attention, on its own sequence) alone, bit for bit;
-// never on the number of rows, the other rows, the chunking of a prompt or the number of threads.
+// Batch invariance: row i of every result depends on row i of the inputs (and, for attention, on its own sequence)
+// alone, bit for bit; never on the number of rows, the other rows, the chunking of a prompt or the number of threads.
 //
-// `rows` is the number of rows in use, ≤ the first dimension of every tensor given; buffers are sized once (model/workspace.h) and
-// nothing allocates during a step.
+// `rows` is the number of rows in use, ≤ the first dimension of every tensor given; buffers are sized once
+// (model/workspace.h) and nothing allocates during a step.
 #pragma once
 
 #include <cstdint>
@@ -29,32 +29,41 @@ class Backend {
   virtual size_t free_memory() const = 0;        // bytes that weights, workspace and KV cache may still take
 
   // --- Memory. Errors: Error{kOs or kDeviceUnavailable} when there is not enough.
-  virtual Tensor alloc(DType dtype, const Shape& shape) = 0;             // zero-filled
+  virtual Tensor alloc(DType dtype, const Shape& shape) = 0;  // zero-filled
   virtual MatmulInput alloc_matmul_input(int max_rows, int cols) = 0;
-  virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) = 0;  // zero-filled, committed lazily
-  virtual DType kv_dtype() const = 0;                                    // preferred element type of the KV cache
+  virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size,
+                           const HeadShape& heads) = 0;  // zero-filled, committed lazily
+  virtual DType kv_dtype() const = 0;                    // preferred element type of the KV cache
+  virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
-  // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one matmul).
+  // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
+  // matmul).
   virtual Matrix prepare(std::span<const HostMatrix> stacked) = 0;
-  virtual void upload(Tensor& out, const TensorView& source) = 0;        // converts f16/bf16 sources to a kF32 tensor
-  // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is not the host.
+  virtual void upload(Tensor& out, const TensorView& source) = 0;  // converts f16/bf16 sources to a kF32 tensor
+  // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is
+  // not the host.
   virtual std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) = 0;
 
   // --- The step. f32 tensors unless said otherwise.
-  virtual void embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) = 0;  // out[i] = table row token_ids[i]
+  virtual void embed(Tensor& out, const Matrix& table,
+                     std::span<const int32_t> token_ids) = 0;  // out[i] = table row token_ids[i]
   // out = x · rsqrt(mean(x²) + eps) · weight
   virtual void rms_norm(MatmulInput& out, const Tensor& x, const Tensor& weight, float eps, int rows) = 0;
   // residual += delta, then out = rms_norm(residual)
-  virtual void add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& delta, const Tensor& weight, float eps, int rows) = 0;
+  virtual void add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& delta, const Tensor& weight, float eps,
+                            int rows) = 0;
   virtual void matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) = 0;
-  // In place on qkv [rows, heads.qkv_size()]: RMSNorm of each query and key head with the [head_dim] weights, then rotary embedding
-  // (rotate-half) at positions[row]. cos, sin: [max_positions, head_dim / 2].
+  // In place on qkv [rows, heads.qkv_size()]: RMSNorm of each query and key head with the [head_dim] weights, then
+  // rotary embedding (rotate-half) at positions[row]. cos, sin: [max_positions, head_dim / 2].
   virtual void qk_norm_rope(Tensor& qkv, const HeadShape& heads, const Tensor& q_norm, const Tensor& k_norm, float eps,
                             const Tensor& cos, const Tensor& sin, std::span<const int32_t> positions) = 0;
-  virtual void store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_t> slot_mapping) = 0;  // row i → slot slot_mapping[i]
+  virtual void store_kv(KvLayer& kv, const Tensor& qkv,
+                        std::span<const int32_t> slot_mapping) = 0;  // row i → slot slot_mapping[i]
   // Causal attention with scale 1/√head_dim; out rows: [num_heads · head_dim].
-  virtual void paged_attention(MatmulInput& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata) = 0;
-  virtual void silu_and_mul(MatmulInput& out, const Tensor& gate_up, int rows) = 0;  // [rows, 2n] → silu(first n) · last n
+  virtual void paged_attention(MatmulInput& out, const Tensor& qkv, const KvLayer& kv,
+                               const AttentionMetadata& metadata) = 0;
+  virtual void silu_and_mul(MatmulInput& out, const Tensor& gate_up,
+                            int rows) = 0;  // [rows, 2n] → silu(first n) · last n
   virtual void gather_rows(Tensor& out, const Tensor& x, std::span<const int32_t> rows) = 0;  // out[i] = x[rows[i]]
 };
 

@@ -8,9 +8,10 @@ namespace qwen {
 
 struct Matrix {
   QuantFormat format;
-  int rows = 0;  // output features
-  int cols = 0;  // input features
-  DeviceBuffer buffer;  // layout private to the backend
+  int rows = 0;                // output features
+  int cols = 0;                // input features
+  DType dtype = DType::kBF16;  // elements of the buffer, where format.kind is kNone
+  DeviceBuffer buffer;         // layout private to the backend
 };
 
 }  // namespace qwen

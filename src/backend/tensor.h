@@ -1,4 +1,5 @@
-// Backend memory. Only `Backend::upload` and `read_f32` cross between host and device; nobody above backend/ looks inside.
+// Backend memory. Only `Backend::upload` and `read_f32` cross between host and device; nobody above backend/ looks
+// inside.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ namespace qwen {
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
-  DeviceBuffer(void* data, size_t bytes, std::shared_ptr<void> owner) : data_(data), bytes_(bytes), owner_(std::move(owner)) {}
+  DeviceBuffer(void* data, size_t bytes, std::shared_ptr<void> owner)
+      : data_(data), bytes_(bytes), owner_(std::move(owner)) {}
   template <typename T>
   T* as() {
     return static_cast<T*>(data_);
@@ -37,8 +39,9 @@ struct Tensor {
   DeviceBuffer buffer;
 };
 
-// What a linear layer reads: up to max_rows rows of `cols` activations in whatever form the backend's matmul wants (f32, bf16, int8 with
-// scales). Written by the norms, silu_and_mul and paged_attention, so that the conversion is fused into what produces the values.
+// What a linear layer reads: up to max_rows rows of `cols` activations in whatever form the backend's matmul wants
+// (f32, bf16, int8 with scales). Written by the norms, silu_and_mul and paged_attention, so that the conversion is
+// fused into what produces the values.
 struct MatmulInput {
   int max_rows = 0;
   int cols = 0;

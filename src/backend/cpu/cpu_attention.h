@@ -1,0 +1,60 @@
+// Attention over the whole batch: cuts it into tasks for the pool and puts the partitions together again.
+//
+// A row's result is the merge, in order, of its partial results over fixed partitions of kPartition positions. So the
+// same bits come out whether one thread walks all partitions of a query tile (prompts) or many threads take one each
+// (few rows, long contexts).
+#pragma once
+
+#include <vector>
+
+#include "backend/attention.h"
+#include "backend/cpu/kernel_set.h"
+#include "backend/tensor.h"
+#include "base/thread_pool.h"
+
+namespace qwen {
+
+class CpuAttention {
+ public:
+  CpuAttention(const KernelSet& kernels, ThreadPool& pool);
+  void run(MatmulInput& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata);
+
+ private:
+  struct Call {  // one run()
+    MatmulInput& out;
+    const Tensor& qkv;
+    const KvLayer& kv;
+    const AttentionMetadata& metadata;
+    int group;  // query heads per kv head
+  };
+  // Consecutive query rows of one sequence, as many as share each read of the keys and values.
+  struct Tile {
+    int sequence;
+    int first_row;  // in the batch
+    int rows;
+    int first_position;  // in the sequence
+
+    int context() const { return first_position + rows; }
+  };
+
+  void cut_into_tiles(const Call& call);
+  size_t state_size(const Call& call) const;  // floats of one tile and kv head
+  void run_partition(const Call& call, const Tile& tile, int kv_head, int partition, float* state, int worker);
+  void run_partitions(const Call& call, const Tile& tile, int kv_head, int worker);
+  void merge(const Call& call, const Tile& tile, float* state, const float* partial) const;
+  void finish(const Call& call, const Tile& tile, int kv_head, const float* state) const;
+  void run_split(const Call& call, int partitions);
+  std::byte* worker_scratch(int worker) {
+    return scratch_.as<std::byte>() + static_cast<size_t>(worker) * kWorkerScratch;
+  }
+
+  static const size_t kWorkerScratch;
+
+  const KernelSet& kernels_;
+  ThreadPool& pool_;
+  std::vector<Tile> tiles_;    // kept between calls: a step does not allocate once it has seen the largest batch
+  DeviceBuffer scratch_;       // [threads]: the kernel's scratch, then two states
+  DeviceBuffer split_states_;  // partial results of run_split, committed as it is touched
+};
+
+}  // namespace qwen

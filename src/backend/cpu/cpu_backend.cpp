@@ -1,0 +1,262 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "backend/cpu/host_memory.h"
+#include "backend/cpu/kv_storage.h"
+#include "backend/cpu/layouts.h"
+#include "backend/cpu/weight_packing.h"
+#include "base/error.h"
+
+namespace qwen {
+namespace {
+
+constexpr int kKvBlockSize = 64;  // tokens; any multiple of kKvGroup works
+
+// Rows of a matmul task. A chunk of activations stays in the L2 cache while the thread walks its panels; for fewer rows
+// than this the weights are read once, by one thread each.
+constexpr int kMatmulRows = 96;
+
+// Elements below which an element-wise operation is done before a second thread has noticed.
+constexpr int64_t kMinParallelElements = 32 * 1024;
+
+size_t checked_bytes(const Shape& shape, DType dtype) {
+  int64_t elements = 1;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] < 0 || __builtin_mul_overflow(elements, shape[i], &elements)) {
+      throw Error(ErrorCode::kInternal, str("tensor of shape ", to_string(shape)));
+    }
+  }
+  if (elements > std::numeric_limits<int64_t>::max() / 16)
+    throw Error(ErrorCode::kInternal, str("tensor of shape ", to_string(shape)));
+  return static_cast<size_t>(elements) * dtype_size(dtype);
+}
+
+float* row_of(Tensor& tensor, int row) {
+  return tensor.buffer.as<float>() + row * tensor.shape[tensor.shape.rank() - 1];
+}
+const float* row_of(const Tensor& tensor, int row) {
+  return tensor.buffer.as<float>() + row * tensor.shape[tensor.shape.rank() - 1];
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const KernelSet& kernels, int threads)
+    : kernels_(kernels), pool_(threads), attention_(kernels_, pool_) {}
+
+// --- Memory
+
+size_t CpuBackend::free_memory() const { return available_host_memory(); }
+
+int CpuBackend::kv_block_size() const { return kKvBlockSize; }
+
+Tensor CpuBackend::alloc(DType dtype, const Shape& shape) {
+  return {.dtype = dtype, .shape = shape, .buffer = allocate_host_memory(checked_bytes(shape, dtype), "a tensor")};
+}
+
+MatmulInput CpuBackend::alloc_matmul_input(int max_rows, int cols) {
+  QWEN_CHECK(max_rows >= 0 && cols > 0);
+  const size_t element = dtype_size(kernels_.activation);
+  const size_t bytes = static_cast<size_t>(max_rows) * static_cast<size_t>(activation_stride(cols, element)) * element;
+  return {.max_rows = max_rows, .cols = cols, .buffer = allocate_host_memory(bytes, "activations")};
+}
+
+std::byte* CpuBackend::row_of(MatmulInput& input, int row) const {
+  const size_t element = dtype_size(kernels_.activation);
+  return input.buffer.as<std::byte>() +
+         static_cast<size_t>(row) * static_cast<size_t>(activation_stride(input.cols, element)) * element;
+}
+
+KvLayer CpuBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
+  if (!kernels_.stored_weights && dtype != kernels_.kv) {
+    throw Error(ErrorCode::kInternal, str("KV cache of type ", dtype_name(dtype), " with the kernels ", kernels_.name));
+  }
+  return allocate_kv(dtype, num_blocks, block_size, heads);
+}
+
+size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const {
+  return static_cast<size_t>(kv_elements_per_token(heads)) * dtype_size(dtype);
+}
+
+Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked) {
+  return pack_weights(stacked, kernels_.stored_weights, pool_);
+}
+
+void CpuBackend::upload(Tensor& out, const TensorView& source) {
+  if (source.shape != out.shape || out.dtype != DType::kF32) {
+    throw Error(ErrorCode::kBadData,
+                str("tensor of shape ", to_string(source.shape), " where ", to_string(out.shape), " is expected"));
+  }
+  float* const to = out.buffer.as<float>();
+  const int64_t n = source.shape.num_elements();
+  const auto half = [&](int64_t i) {
+    uint16_t bits;
+    std::memcpy(&bits, source.data + 2 * i, sizeof bits);
+    return bits;
+  };
+  switch (source.dtype) {
+    case DType::kF32:
+      if (n > 0) std::memcpy(to, source.data, source.size_bytes());
+      return;
+    case DType::kF16:
+      for (int64_t i = 0; i < n; ++i) to[i] = f16_to_f32(half(i));
+      return;
+    case DType::kBF16:
+      for (int64_t i = 0; i < n; ++i) to[i] = bf16_to_f32(half(i));
+      return;
+    default:
+      throw Error(ErrorCode::kBadData,
+                  str("tensor of type ", dtype_name(source.dtype), ": float32, float16 or bfloat16 expected"));
+  }
+}
+
+std::span<const float> CpuBackend::read_f32(const Tensor& tensor, int rows, std::vector<float>&) {
+  QWEN_CHECK(tensor.dtype == DType::kF32 && tensor.shape.rank() == 2 && rows <= tensor.shape[0]);
+  return {tensor.buffer.as<float>(), static_cast<size_t>(rows) * static_cast<size_t>(tensor.shape[1])};
+}
+
+// --- The step
+
+void CpuBackend::for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row)> body) {
+  if (rows * elements_per_row < kMinParallelElements) {
+    for (int row = 0; row < rows; ++row) body(row);
+    return;
+  }
+  const int rows_per_task = static_cast<int>(std::max<int64_t>(1, kMinParallelElements / 4 / elements_per_row));
+  const int tasks = (rows + rows_per_task - 1) / rows_per_task;
+  pool_.run(tasks, [&](int task, int) {
+    const int end = std::min(rows, (task + 1) * rows_per_task);
+    for (int row = task * rows_per_task; row < end; ++row) body(row);
+  });
+}
+
+void CpuBackend::embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) {
+  const int rows = static_cast<int>(token_ids.size());
+  QWEN_CHECK(rows <= out.shape[0] && out.shape[1] == table.cols);
+  for (const int32_t id : token_ids) QWEN_CHECK(id >= 0 && id < table.rows);
+  // A packed row is spread over as many cache lines as it has pairs: worth more than its elements.
+  for_each_row(rows, 8 * int64_t{table.cols},
+               [&](int row) { unpack_row(table, token_ids[static_cast<size_t>(row)], qwen::row_of(out, row)); });
+}
+
+void CpuBackend::rms_norm(MatmulInput& out, const Tensor& x, const Tensor& weight, float eps, int rows) {
+  QWEN_CHECK(rows <= out.max_rows && rows <= x.shape[0] && x.shape[1] == out.cols && weight.shape[0] == out.cols);
+  for_each_row(rows, out.cols, [&](int row) {
+    kernels_.table.rms_norm({.out = row_of(out, row),
+                             .out_type = kernels_.activation,
+                             .x = qwen::row_of(x, row),
+                             .delta = nullptr,
+                             .residual = nullptr,
+                             .weight = weight.buffer.as<float>(),
+                             .eps = eps,
+                             .cols = out.cols});
+  });
+}
+
+void CpuBackend::add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& delta, const Tensor& weight, float eps,
+                              int rows) {
+  QWEN_CHECK(rows <= out.max_rows && rows <= residual.shape[0] && rows <= delta.shape[0] &&
+             residual.shape[1] == out.cols && delta.shape[1] == out.cols && weight.shape[0] == out.cols);
+  for_each_row(rows, out.cols, [&](int row) {
+    kernels_.table.rms_norm({.out = row_of(out, row),
+                             .out_type = kernels_.activation,
+                             .x = qwen::row_of(residual, row),
+                             .delta = qwen::row_of(delta, row),
+                             .residual = qwen::row_of(residual, row),
+                             .weight = weight.buffer.as<float>(),
+                             .eps = eps,
+                             .cols = out.cols});
+  });
+}
+
+void CpuBackend::matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) {
+  QWEN_CHECK(rows <= out.shape[0] && rows <= in.max_rows && in.cols == weight.cols && out.shape[1] == weight.rows);
+  QWEN_CHECK(bias == nullptr || bias->shape[0] == weight.rows);
+  if (rows == 0) return;
+  const int pairs = (weight.cols + 1) / 2;
+  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
+  const size_t x_element = dtype_size(kernels_.activation), w_element = dtype_size(weight.dtype);
+  const int64_t x_stride = activation_stride(in.cols, x_element);
+  const size_t panel_bytes = static_cast<size_t>(panel_elements(pairs)) * w_element;
+  const int chunks = (rows + kMatmulRows - 1) / kMatmulRows;
+  const int chunk_rows = (rows + chunks - 1) / chunks;
+
+  // Chunks outermost: a thread walks its panels forward with the chunk's activations in its cache.
+  pool_.run(chunks * panels, [&](int task, int) {
+    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
+    kernels_.table.matmul({.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row * x_stride) * x_element,
+                           .x_stride = x_stride,
+                           .x_type = kernels_.activation,
+                           .w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes,
+                           .w_type = weight.dtype,
+                           .out = qwen::row_of(out, first_row) + column,
+                           .out_stride = out.shape[1],
+                           .bias = bias ? bias->buffer.as<float>() + column : nullptr,
+                           .rows = std::min(chunk_rows, rows - first_row),
+                           .columns = std::min(kPanelRows, weight.rows - column),
+                           .pairs = pairs});
+  });
+}
+
+void CpuBackend::qk_norm_rope(Tensor& qkv, const HeadShape& heads, const Tensor& q_norm, const Tensor& k_norm,
+                              float eps, const Tensor& cos, const Tensor& sin, std::span<const int32_t> positions) {
+  const int rows = static_cast<int>(positions.size());
+  QWEN_CHECK(rows <= qkv.shape[0] && qkv.shape[1] == heads.qkv_size() && cos.shape == sin.shape &&
+             cos.shape[1] == heads.head_dim / 2 && q_norm.shape[0] == heads.head_dim &&
+             k_norm.shape[0] == heads.head_dim);
+  for (const int32_t position : positions) QWEN_CHECK(position >= 0 && position < cos.shape[0]);
+  const int rotated = heads.num_heads + heads.num_kv_heads;
+  for_each_row(rows, 2 * int64_t{rotated} * heads.head_dim, [&](int row) {
+    const int position = positions[static_cast<size_t>(row)];
+    for (int head = 0; head < rotated; ++head) {
+      kernels_.table.norm_rope({.head = qwen::row_of(qkv, row) + head * heads.head_dim,
+                                .weight = (head < heads.num_heads ? q_norm : k_norm).buffer.as<float>(),
+                                .cos = qwen::row_of(cos, position),
+                                .sin = qwen::row_of(sin, position),
+                                .eps = eps,
+                                .head_dim = heads.head_dim});
+    }
+  });
+}
+
+void CpuBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_t> slot_mapping) {
+  const HeadShape& heads = kv.heads;
+  const int rows = static_cast<int>(slot_mapping.size());
+  QWEN_CHECK(rows <= qkv.shape[0] && qkv.shape[1] == heads.qkv_size());
+  const int64_t slots = int64_t{kv.num_blocks} * kv.block_size;
+  for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < slots);
+  // One head a task, so that the two tokens of a pair are stored in order by one thread.
+  for_each_row(heads.num_kv_heads, 4 * int64_t{rows} * heads.head_dim, [&](int head) {
+    for (int row = 0; row < rows; ++row) {
+      const float* const key = qwen::row_of(qkv, row) + heads.q_size() + head * heads.head_dim;
+      store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size());
+    }
+  });
+}
+
+void CpuBackend::paged_attention(MatmulInput& out, const Tensor& qkv, const KvLayer& kv,
+                                 const AttentionMetadata& metadata) {
+  attention_.run(out, qkv, kv, metadata);
+}
+
+void CpuBackend::silu_and_mul(MatmulInput& out, const Tensor& gate_up, int rows) {
+  QWEN_CHECK(rows <= out.max_rows && rows <= gate_up.shape[0] && gate_up.shape[1] == 2 * out.cols);
+  for_each_row(rows, 2 * int64_t{out.cols}, [&](int row) {
+    const float* const gate = qwen::row_of(gate_up, row);
+    kernels_.table.silu_and_mul(
+        {.out = row_of(out, row), .out_type = kernels_.activation, .gate = gate, .up = gate + out.cols, .n = out.cols});
+  });
+}
+
+void CpuBackend::gather_rows(Tensor& out, const Tensor& x, std::span<const int32_t> rows) {
+  QWEN_CHECK(static_cast<int64_t>(rows.size()) <= out.shape[0] && out.shape[1] == x.shape[1]);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    QWEN_CHECK(rows[i] >= 0 && rows[i] < x.shape[0]);
+    std::memcpy(qwen::row_of(out, static_cast<int>(i)), qwen::row_of(x, rows[i]),
+                static_cast<size_t>(x.shape[1]) * sizeof(float));
+  }
+}
+
+}  // namespace qwen

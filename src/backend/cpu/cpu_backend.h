@@ -1,0 +1,56 @@
+// The CPU backend: memory, packing, and the cutting of each operation into tasks for the compute pool. The arithmetic
+// is the kernels' (kernel_table.h). All calls from one thread, complete when they return.
+#pragma once
+
+#include <string_view>
+
+#include "backend/backend.h"
+#include "backend/cpu/cpu_attention.h"
+#include "backend/cpu/kernel_set.h"
+#include "base/thread_pool.h"
+
+namespace qwen {
+
+class CpuBackend : public Backend {
+ public:
+  // `kernels` outlives the backend; threads ≥ 1.
+  CpuBackend(const KernelSet& kernels, int threads);
+
+  std::string_view name() const override { return "cpu"; }
+  std::string_view kernels() const override { return kernels_.name; }
+  size_t free_memory() const override;
+
+  Tensor alloc(DType dtype, const Shape& shape) override;
+  MatmulInput alloc_matmul_input(int max_rows, int cols) override;
+  KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) override;
+  DType kv_dtype() const override { return kernels_.kv; }
+  int kv_block_size() const override;
+  size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
+  Matrix prepare(std::span<const HostMatrix> stacked) override;
+  void upload(Tensor& out, const TensorView& source) override;
+  std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
+
+  void embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) override;
+  void rms_norm(MatmulInput& out, const Tensor& x, const Tensor& weight, float eps, int rows) override;
+  void add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& delta, const Tensor& weight, float eps,
+                    int rows) override;
+  void matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) override;
+  void qk_norm_rope(Tensor& qkv, const HeadShape& heads, const Tensor& q_norm, const Tensor& k_norm, float eps,
+                    const Tensor& cos, const Tensor& sin, std::span<const int32_t> positions) override;
+  void store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_t> slot_mapping) override;
+  void paged_attention(MatmulInput& out, const Tensor& qkv, const KvLayer& kv,
+                       const AttentionMetadata& metadata) override;
+  void silu_and_mul(MatmulInput& out, const Tensor& gate_up, int rows) override;
+  void gather_rows(Tensor& out, const Tensor& x, std::span<const int32_t> rows) override;
+
+ private:
+  std::byte* row_of(MatmulInput& input, int row) const;
+  // body(row) for every row: on the pool where the work (elements touched) is worth waking it.
+  void for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row)> body);
+
+  const KernelSet& kernels_;
+  ThreadPool pool_;
+  CpuAttention attention_;
+};
+
+}  // namespace qwen

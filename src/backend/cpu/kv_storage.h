@@ -1,0 +1,25 @@
+// The bytes of one layer's keys and values: sizes, where a token lies, storing. Layout: layouts.h.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/attention.h"
+#include "backend/cpu/kernel_table.h"
+
+namespace qwen {
+
+// Elements of one token of one layer, all kv heads, keys and values, padding included.
+int64_t kv_elements_per_token(const HeadShape& heads);
+
+// Zero-filled, committed as it is touched. Errors: kInternal for a shape or block size (a multiple of kKvGroup) out of
+// range, kOs.
+KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads);
+
+KvView kv_view(const KvLayer& kv, int kv_head, const int32_t* block_table);
+
+// One token's key and value ([head_dim] each) of one head. Storing into an even slot zeroes the value of its odd
+// partner: a pair is multiplied as a whole, so what an earlier owner of the block left there (perhaps a NaN) must not
+// be read. Tokens of a block are therefore stored in ascending order.
+void store_kv_head(KvLayer& kv, int kv_head, int slot, const float* key, const float* value);
+
+}  // namespace qwen

@@ -1,0 +1,53 @@
+// How the CPU backend lays out weights, activations, keys and values. Chosen so that one vector lane is one output (no
+// horizontal sums), two neighbours along the summed dimension lie side by side (what a bf16 pair dot product eats), and
+// every thread reads forward.
+//
+// Weights, panels of kPanelRows outputs, rows and cols padded with zeros:
+//     [rows / 32][cols / 2][32][2]            a panel:  pair 0: w00 w01 w10 w11 … w31,0 w31,1 | pair 1: w02 w03 w12 w13
+//     …
+// Activations (MatmulInput): row-major, stride an odd number of cache lines so that the rows of a tile fall into
+// different cache sets;
+//     elements past `cols` stay zero.
+// Keys and values, per block and kv head, in groups of kKvGroup tokens:
+//     block: [num_kv_heads][keys: block_size / 16 groups | values: block_size / 16 groups]
+//     key group    [D / 2][16][2]             lane = token, pairs along the head dimension
+//     value group  [16 / 2][D][2]             lane = dimension, pairs along the tokens
+//     D = head_dim rounded up to kHeadDimUnit; the rest stays zero.
+// Included by instruction-set files: see kernel_table.h.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace qwen {
+
+constexpr int kPanelRows = 32;
+constexpr int kKvGroup = 16;  // tokens
+constexpr int kHeadDimUnit = 16;
+constexpr int kAttentionTile = 64;  // keys per online-softmax step, at absolute positions
+constexpr int kPartition =
+    1024;  // positions whose partial attention is computed on its own; partitions are merged in order
+constexpr int kMaxHeadDim = 256;
+constexpr int kMaxQueryRows = 64;  // query rows × heads of one attention task
+constexpr size_t kCacheLine = 64;
+
+// f32 queries, f32 scores and f32 probabilities of one task at the most.
+constexpr size_t kAttentionScratchBytes =
+    sizeof(float) * kMaxQueryRows * (kMaxHeadDim + kCacheLine + 2 * kAttentionTile + 2 * kCacheLine);
+
+static inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+static inline int64_t panel_elements(int pairs) { return static_cast<int64_t>(pairs) * 2 * kPanelRows; }
+
+static inline int64_t activation_stride(int cols, size_t element_size) {
+  const int64_t per_line = static_cast<int64_t>(kCacheLine / element_size);
+  const int64_t lines = (cols + per_line - 1) / per_line;
+  return (lines | 1) * per_line;
+}
+
+static inline int padded_head_dim(int head_dim) { return static_cast<int>(round_up(head_dim, kHeadDimUnit)); }
+
+// A row's partial attention: [D] weighted values, not yet divided; then the largest score and the sum of the weights.
+static inline int attention_state_stride(int head_dim) { return padded_head_dim(head_dim) + kHeadDimUnit; }
+
+}  // namespace qwen

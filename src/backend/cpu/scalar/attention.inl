@@ -1,0 +1,71 @@
+// Attention over one partition, the textbook way: all scores, their maximum, the exponentials, the weighted values. Fast kernels do the
+// same in one pass over tiles with a running maximum.
+
+template <typename T>
+void attention_of(const AttentionTask& t) {
+  const int padded = padded_head_dim(t.head_dim), state_stride = attention_state_stride(t.head_dim);
+  const int groups_per_block = t.kv.block_size / kKvGroup;
+  const auto group_of = [&](const void* base, int position) {
+    const int64_t block = t.kv.block_table[position / t.kv.block_size];
+    return static_cast<const T*>(base) + block * t.kv.block_stride +
+           (position / kKvGroup % groups_per_block) * t.kv.group_stride;
+  };
+  float scores[kPartition];
+  for (int i = 0; i < t.rows * t.group; ++i) {
+    const int row = i / t.group;
+    const int end = t.end < t.first_position + row + 1 ? t.end : t.first_position + row + 1;
+    const float* q = t.q + row * t.q_stride + (i % t.group) * t.head_dim;
+    float* state = t.state + static_cast<int64_t>(i) * state_stride;
+    for (int d = 0; d < state_stride; ++d) state[d] = 0;
+    float largest = -std::numeric_limits<float>::infinity();
+    for (int position = t.begin; position < end; ++position) {
+      const T* key = group_of(t.kv.keys, position) + position % kKvGroup * 2;
+      double sum = 0;
+      for (int d = 0; d < t.head_dim; ++d) {
+        sum += static_cast<double>(q[d]) * to_float(key[static_cast<int64_t>(d / 2) * 2 * kKvGroup + d % 2]);
+      }
+      const float score = static_cast<float>(sum) * t.scale;
+      scores[position - t.begin] = score;
+      largest = score > largest || score != score ? score : largest;
+    }
+    float length = 0;
+    for (int position = t.begin; position < end; ++position) {
+      const float weight = std::exp(scores[position - t.begin] - largest);
+      const int token = position % kKvGroup;
+      const T* value = group_of(t.kv.values, position) + static_cast<int64_t>(token / 2) * 2 * padded + token % 2;
+      length += weight;
+      for (int d = 0; d < t.head_dim; ++d) state[d] += weight * to_float(value[2 * d]);
+    }
+    state[padded] = largest;
+    state[padded + 1] = length;
+  }
+}
+
+void attention(const AttentionTask& t) {
+  if (t.kv_type == DType::kBF16) return attention_of<Bf16>(t);
+  return attention_of<float>(t);
+}
+
+void attention_merge(const AttentionMergeTask& t) {
+  const int padded = padded_head_dim(t.head_dim), stride = attention_state_stride(t.head_dim);
+  for (int i = 0; i < t.rows; ++i) {
+    float* a = t.state + static_cast<int64_t>(i) * stride;
+    const float* b = t.partial + static_cast<int64_t>(i) * stride;
+    if (b[padded + 1] == 0) continue;  // saw nothing
+    const float largest = b[padded] > a[padded] ? b[padded] : a[padded];
+    const float scale_a = std::exp(a[padded] - largest), scale_b = std::exp(b[padded] - largest);
+    for (int d = 0; d < padded; ++d) a[d] = a[d] * scale_a + b[d] * scale_b;
+    a[padded] = largest;
+    a[padded + 1] = a[padded + 1] * scale_a + b[padded + 1] * scale_b;
+  }
+}
+
+void attention_finish(const AttentionFinishTask& t) {
+  const int padded = padded_head_dim(t.head_dim), stride = attention_state_stride(t.head_dim);
+  for (int head = 0; head < t.group; ++head) {
+    const float* state = t.state + static_cast<int64_t>(head) * stride;
+    for (int d = 0; d < t.head_dim; ++d) {
+      store(t.out, t.out_type, head * t.head_dim + d, state[d] / state[padded + 1]);
+    }
+  }
+}
