@@ -1,0 +1,34 @@
+// See attention.h.
+#include "model/layers/attention.h"
+
+namespace qwen {
+
+Attention Attention::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
+  Attention attention;
+  attention.heads = {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
+                     static_cast<int>(config.head_dim)};
+  attention.eps = static_cast<float>(config.rms_norm_eps);
+  attention.qkv_proj.weight =
+      loader.matrix({prefix + "q_proj.weight", prefix + "k_proj.weight", prefix + "v_proj.weight"}, config.hidden_size);
+  attention.o_proj.weight = loader.matrix({prefix + "o_proj.weight"}, config.q_size());
+  if (config.attention_bias) {
+    attention.qkv_proj.bias = loader.vector({prefix + "q_proj.bias", prefix + "k_proj.bias", prefix + "v_proj.bias"},
+                                            attention.heads.qkv_size());
+    attention.o_proj.bias = loader.vector({prefix + "o_proj.bias"}, config.hidden_size);
+  }
+  attention.q_norm = loader.vector({prefix + "q_norm.weight"}, config.head_dim);
+  attention.k_norm = loader.vector({prefix + "k_norm.weight"}, config.head_dim);
+  return attention;
+}
+
+void Attention::forward(Backend& backend, Workspace& workspace, const BatchInput& batch,
+                        const AttentionMetadata& metadata, const RopeTable& rope, KvLayer& kv) const {
+  const int rows = batch.num_tokens();
+  qkv_proj.forward(backend, workspace.qkv, workspace.normed, rows);
+  backend.qk_norm_rope(workspace.qkv, heads, q_norm, k_norm, eps, rope.cos, rope.sin, batch.positions);
+  backend.store_kv(kv, workspace.qkv, batch.slot_mapping);
+  backend.paged_attention(workspace.context, workspace.qkv, kv, metadata);
+  o_proj.forward(backend, workspace.delta, workspace.context, rows);
+}
+
+}  // namespace qwen

@@ -1,0 +1,19 @@
+// See mlp.h.
+#include "model/layers/mlp.h"
+
+namespace qwen {
+
+Mlp Mlp::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
+  Mlp mlp;
+  mlp.gate_up_proj.weight = loader.matrix({prefix + "gate_proj.weight", prefix + "up_proj.weight"}, config.hidden_size);
+  mlp.down_proj.weight = loader.matrix({prefix + "down_proj.weight"}, config.intermediate_size);
+  return mlp;
+}
+
+void Mlp::forward(Backend& backend, Workspace& workspace, int rows) const {
+  gate_up_proj.forward(backend, workspace.gate_up, workspace.normed, rows);
+  backend.silu_and_mul(workspace.act, workspace.gate_up, rows);
+  down_proj.forward(backend, workspace.delta, workspace.act, rows);
+}
+
+}  // namespace qwen

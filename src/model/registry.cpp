@@ -1,0 +1,89 @@
+// See registry.h.
+#include "model/registry.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/quote.h"
+#include "model/qwen3.h"
+#include "model/tensor_names.h"
+#include "model/weight_loader.h"
+
+namespace qwen {
+
+namespace {
+
+using Create = std::unique_ptr<CausalLm> (*)(WeightLoader&, const ModelConfig&, std::unique_ptr<Backend>,
+                                             const ModelOptions&);
+
+template <typename Model>
+std::unique_ptr<CausalLm> create(WeightLoader& loader, const ModelConfig& config, std::unique_ptr<Backend> backend,
+                                 const ModelOptions& options) {
+  return std::make_unique<Model>(loader, config, std::move(backend), options);
+}
+
+struct Architecture {
+  const char* name;
+  Create create;
+};
+constexpr std::array<Architecture, 1> kArchitectures = {{{"Qwen3ForCausalLM", create<Qwen3Model>}}};
+
+std::string gib(uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (1 << 30));
+  return text;
+}
+
+void check_memory(const ModelMemory& needed, size_t available) {
+  if (needed.total() <= available) return;
+  throw Error(ErrorCode::kOs, str("the model needs at least ", gib(needed.total()), " of memory (weights ",
+                                  gib(needed.weights), ", workspace ", gib(needed.workspace), ") but only ",
+                                  gib(available), " are available; free memory or choose a smaller model"));
+}
+
+// Of the tensors that the model reads.
+uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) {
+  uint64_t total = 0;
+  for (const ExpectedTensor& expected : expected_tensors(config)) {
+    if (expected.optional) continue;
+    if (const TensorInfo* info = checkpoint.find(expected.name)) total += info->size_bytes;
+  }
+  return total;
+}
+
+}  // namespace
+
+ModelMemory model_memory(const ModelConfig& config, const ModelOptions& options) {
+  return {static_cast<uint64_t>(parameter_count(config)) * 2,
+          Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
+              RopeTable::size_bytes(config, options.max_positions)};
+}
+
+std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
+                                     std::unique_ptr<Backend> backend, const ModelOptions& asked, ProgressFn progress) {
+  const auto architecture = std::find_if(kArchitectures.begin(), kArchitectures.end(),
+                                         [&](const Architecture& known) { return known.name == config.architecture; });
+  if (architecture == kArchitectures.end()) {
+    throw Error(ErrorCode::kBadData, str("config.json: architectures names ", quote(config.architecture), " but only ",
+                                         kArchitectures[0].name, " is supported"));
+  }
+  if (!config.quantization_method.empty()) {
+    throw Error(ErrorCode::kBadData,
+                str("config.json: quantization_config.quant_method is ", quote(config.quantization_method),
+                    ", which cannot be read; use the unquantized model"));
+  }
+  QWEN_CHECK(asked.max_batched_tokens > 0 && asked.max_logit_rows > 0 && asked.max_positions > 0);
+  ModelOptions options = asked;
+  options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
+  check_tensors(checkpoint, config);
+  check_memory(model_memory(config, options), backend->free_memory());
+  Backend& device = *backend;
+  WeightLoader loader(checkpoint, device, bytes_to_read(checkpoint, config), std::move(progress));
+  return architecture->create(loader, config, std::move(backend), options);
+}
+
+}  // namespace qwen

@@ -1,0 +1,33 @@
+// The one place that knows which architectures exist.
+#pragma once
+
+#include <memory>
+
+#include "backend/backend.h"
+#include "base/progress.h"
+#include "model/causal_lm.h"
+#include "model/model_config.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+
+struct ModelOptions {
+  int max_batched_tokens = 512;  // tokens of one step
+  int max_logit_rows = 16;       // rows of logits of one step
+  int max_positions = 32768;     // longest sequence; cut to what the model was made for
+};
+
+// What the model needs beside its KV cache, at least: weights at two bytes per number, workspace, rotary tables.
+struct ModelMemory {
+  uint64_t weights = 0, workspace = 0;
+  uint64_t total() const { return weights + workspace; }
+};
+ModelMemory model_memory(const ModelConfig& config, const ModelOptions& options);
+
+// Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, tensors that do not
+// fit the configuration), kOs with the bytes needed and available, before anything is loaded.
+std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
+                                     std::unique_ptr<Backend> backend, const ModelOptions& options,
+                                     ProgressFn progress = {});
+
+}  // namespace qwen

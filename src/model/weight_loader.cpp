@@ -1,0 +1,76 @@
+// See weight_loader.h.
+#include "model/weight_loader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace qwen {
+
+namespace {
+
+float element_as_f32(const TensorView& view, size_t i) {
+  switch (view.dtype) {
+    case DType::kF32:
+      return view.as<float>()[i];
+    case DType::kF16:
+      return f16_to_f32(view.as<uint16_t>()[i]);
+    case DType::kBF16:
+      return bf16_to_f32(view.as<uint16_t>()[i]);
+    default:
+      throw Error(ErrorCode::kBadData, str("a vector of ", dtype_name(view.dtype), " where floats are expected"));
+  }
+}
+
+}  // namespace
+
+WeightLoader::WeightLoader(const Checkpoint& checkpoint, Backend& backend, uint64_t total_bytes, ProgressFn progress)
+    : checkpoint_(checkpoint), backend_(backend), total_bytes_(total_bytes), progress_(std::move(progress)) {}
+
+Matrix WeightLoader::matrix(std::initializer_list<std::string> names, int64_t cols) {
+  std::vector<HostMatrix> stacked;
+  stacked.reserve(names.size());
+  for (const std::string& name : names) {
+    const TensorView view = checkpoint_.view(name);
+    if (view.shape.rank() != 2 || view.shape[1] != cols) {
+      throw Error(ErrorCode::kBadData,
+                  str("tensor ", name, " has shape ", to_string(view.shape), " but needs ", cols, " columns"));
+    }
+    stacked.push_back({QuantFormat{}, view.shape[0], cols, view});
+  }
+  Matrix matrix = backend_.prepare(stacked);
+  finish(names);
+  return matrix;
+}
+
+Tensor WeightLoader::vector(std::initializer_list<std::string> names, int64_t size) {
+  std::vector<float> values;
+  values.reserve(static_cast<size_t>(size));
+  for (const std::string& name : names) {
+    const TensorView view = checkpoint_.view(name);
+    const int64_t count = view.shape.num_elements();
+    if (view.shape.rank() != 1 || count > size - static_cast<int64_t>(values.size())) {
+      throw Error(ErrorCode::kBadData,
+                  str("tensor ", name, " has shape ", to_string(view.shape), ", which is too long"));
+    }
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) values.push_back(element_as_f32(view, i));
+  }
+  if (static_cast<int64_t>(values.size()) != size) {
+    throw Error(ErrorCode::kBadData, str("tensor ", *names.begin(), " has fewer than ", size, " numbers"));
+  }
+  Tensor tensor = backend_.alloc(DType::kF32, {size});
+  backend_.upload(tensor, {DType::kF32, {size}, reinterpret_cast<const std::byte*>(values.data())});
+  finish(names);
+  return tensor;
+}
+
+void WeightLoader::finish(std::initializer_list<std::string> names) {
+  for (const std::string& name : names) {
+    if (const TensorInfo* info = checkpoint_.find(name)) done_bytes_ += info->size_bytes;
+    checkpoint_.release(name);
+  }
+  if (progress_) progress_(std::min(done_bytes_, total_bytes_), total_bytes_);
+}
+
+}  // namespace qwen

@@ -1,0 +1,39 @@
+// Tensor names → backend memory: joins what the checkpoint says (bytes) with what the format says (meaning) and lets
+// the backend repack. Pages of the file are given back after each tensor, so loading never holds the checkpoint twice.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/progress.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+
+class WeightLoader {
+ public:
+  // `total_bytes`: of the tensors that will be asked for; `progress` may be empty.
+  WeightLoader(const Checkpoint& checkpoint, Backend& backend, uint64_t total_bytes, ProgressFn progress);
+
+  // Linear weights [out, cols] of one input, stacked along the outputs. Errors: kBadData where one is absent or has
+  // other columns.
+  Matrix matrix(std::initializer_list<std::string> names, int64_t cols);
+  // Vectors (norm weights, biases) of `size` numbers together, one after the other, in f32.
+  Tensor vector(std::initializer_list<std::string> names, int64_t size);
+
+  Backend& backend() { return backend_; }
+
+ private:
+  void finish(std::initializer_list<std::string> names);  // releases the pages, reports progress
+
+  const Checkpoint& checkpoint_;
+  Backend& backend_;
+  uint64_t total_bytes_;
+  uint64_t done_bytes_ = 0;
+  ProgressFn progress_;
+};
+
+}  // namespace qwen
