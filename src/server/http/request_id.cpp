@@ -1,0 +1,33 @@
+#include "server/http/request_id.h"
+
+#include <algorithm>
+#include <random>
+
+namespace qwen {
+
+std::string random_hex(int digits) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  thread_local std::mt19937_64 generator{[] {
+    std::random_device device;
+    return static_cast<uint64_t>(device()) << 32 | device();
+  }()};
+  std::string text;
+  uint64_t bits = 0;
+  for (int i = 0; i < std::min(digits, 32); ++i) {
+    if (i % 16 == 0) bits = generator();
+    text += kHex[bits & 15];
+    bits >>= 4;
+  }
+  return text;
+}
+
+std::string request_id_or_new(std::string_view from_client) {
+  const auto valid = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  if (!from_client.empty() && from_client.size() <= 64 && std::all_of(from_client.begin(), from_client.end(), valid))
+    return std::string(from_client);
+  return "req-" + random_hex(24);
+}
+
+}  // namespace qwen

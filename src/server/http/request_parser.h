@@ -1,0 +1,43 @@
+// Bytes of one connection → requests, one after the other. The head goes through the framing guard, then head and body through
+// Boost.Beast's parser; only a request on which both agree comes out. No sockets: whoever has bytes calls it.
+//   loop: parse_head(buffer) → kHead: look at head(), begin_body(limit) → parse_body(buffer) → kComplete: take_body(), reset()
+// Each step removes what it used from the front of `buffer`. After kError the connection must be closed.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/http/framing_guard.h"
+
+namespace qwen {
+
+class RequestParser {
+ public:
+  enum class Step { kNeedMore, kHead, kComplete, kError };
+
+  explicit RequestParser(const HttpLimits& limits);
+  ~RequestParser();
+
+  Step parse_head(std::string& buffer);
+  Step begin_body(size_t max_body_bytes);
+  Step parse_body(std::string& buffer);
+  void reset();
+
+  RequestHead& head() { return head_; }
+  std::string take_body();
+  const ApiError& error() const { return error_; }
+
+ private:
+  Step fail(ApiError error);
+
+  const HttpLimits limits_;
+  struct BodyParser;
+  std::unique_ptr<BodyParser> body_parser_;
+  std::string raw_head_;
+  RequestHead head_;
+  ApiError error_;
+  size_t scanned_ = 0;         // bytes of the buffer already searched for the end of the head
+  bool skipped_blank_ = false; // one empty line before the request line is allowed
+};
+
+}  // namespace qwen
