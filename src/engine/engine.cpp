@@ -18,9 +18,6 @@ namespace qwen {
 
 namespace {
 
-// A multiple of every attention tile of the CPU backend; small enough that a short answer wastes little.
-constexpr int kDefaultBlockSize = 64;
-
 HeadShape head_shape(const ModelConfig& config) {
   return {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
           static_cast<int>(config.head_dim)};
@@ -36,7 +33,7 @@ EngineOptions effective_options(CausalLm& model, EngineOptions options) {
   options.max_waiting = std::max(options.max_waiting, 0);
   options.max_num_batched_tokens = std::min(options.max_num_batched_tokens, model.max_batched_tokens());
   options.max_num_seqs = std::min({options.max_num_seqs, model.max_logit_rows(), options.max_num_batched_tokens});
-  if (options.block_size <= 0) options.block_size = kDefaultBlockSize;
+  if (options.block_size <= 0) options.block_size = model.backend().kv_block_size();
   const int vocab_size = static_cast<int>(model.config().vocab_size);
   if (options.num_valid_tokens <= 0 || options.num_valid_tokens > vocab_size) options.num_valid_tokens = vocab_size;
   return options;
