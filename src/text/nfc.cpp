@@ -26,7 +26,10 @@ void append_decomposed(std::vector<utf8proc_int32_t>& out, char32_t code_point) 
   out.insert(out.end(), buffer, buffer + n);
 }
 
-int combining_class(utf8proc_int32_t code_point) { return utf8proc_get_property(code_point)->combining_class; }
+// Marks that the reference's Unicode version does not know are to it of class 0; the table leaves them out.
+int combining_class(utf8proc_int32_t code_point) {
+  return nfc_may_change(static_cast<char32_t>(code_point)) ? utf8proc_get_property(code_point)->combining_class : 0;
+}
 
 // Sorts each run of combining marks by class. utf8proc's own ordering is an insertion sort, quadratic in the length of
 // a run.
