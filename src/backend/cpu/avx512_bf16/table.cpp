@@ -1,7 +1,37 @@
+// The kernels for AVX-512 with BF16 (Zen 4 and later, Cooper Lake, Sapphire Rapids): bf16 weights, activations, keys,
+// values and probabilities, f32 accumulators.
+#include <immintrin.h>
+
+#include "backend/cpu/generic/compiler.h"
 #include "backend/cpu/kernel_table.h"
+#include "backend/cpu/layouts.h"
 
 namespace qwen {
+namespace {
 
-const KernelTable kAvx512Bf16Kernels = {};
+// clang-format off: the vocabulary before what is written in it
+#include "backend/cpu/avx512_bf16/dot_tile.h"
+#include "backend/cpu/avx512_bf16/simd.h"
+#include "backend/cpu/generic/attention.inl"
+#include "backend/cpu/generic/elementwise.inl"
+#include "backend/cpu/generic/exp.inl"
+#include "backend/cpu/generic/matmul.inl"
+#include "backend/cpu/generic/probe.inl"
+#include "backend/cpu/generic/row_tiles.inl"
+// clang-format on
+
+}  // namespace
+
+const KernelTable kAvx512Bf16Kernels = {
+    .matmul = matmul,
+    .rms_norm = rms_norm,
+    .norm_rope = norm_rope,
+    .silu_and_mul = silu_and_mul,
+    .attention = attention,
+    .attention_merge = attention_merge,
+    .attention_finish = attention_finish,
+    .probe_read = probe_read,
+    .probe_dot = dot_peak,
+};
 
 }  // namespace qwen

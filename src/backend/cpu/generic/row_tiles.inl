@@ -1,0 +1,25 @@
+// Cuts any number of rows into register tiles of nearly equal height (9 rows at most 6 at a time: 5 + 4, not 6 + 3).
+
+template <int N>
+struct Rows {
+  static constexpr int kCount = N;
+};
+
+template <int N, typename Body>
+static inline void with_rows(int rows, int first, const Body& body) {
+  if constexpr (N > 1) {
+    if (rows < N) return with_rows<N - 1>(rows, first, body);
+  }
+  body(Rows<N>{}, first);
+}
+
+// body(Rows<N>, first_row) for tiles that cover [begin, end), N ≤ max_tile_rows(V).
+template <int V, typename Body>
+static inline void for_row_tiles(int begin, int end, const Body& body) {
+  constexpr int kMax = max_tile_rows(V);
+  for (int tiles = (end - begin + kMax - 1) / kMax; tiles > 0; --tiles) {
+    const int rows = (end - begin + tiles - 1) / tiles;
+    with_rows<kMax>(rows, begin, body);
+    begin += rows;
+  }
+}

@@ -1,0 +1,144 @@
+// Backends and random data for the kernel tests: each test runs once per kernel set that this CPU has, against the
+// scalar kernels on the same element types (the specification) or against plain double arithmetic.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/kernel_set.h"
+#include "base/error.h"
+
+namespace qwen {
+
+// The scalar kernels on the element types of `set`.
+inline const KernelSet& specification_of(const KernelSet& set) {
+  static const std::vector<KernelSet> specifications = [] {
+    std::vector<KernelSet> sets = usable_kernel_sets();
+    for (KernelSet& s : sets) s.table = kScalarKernels;
+    return sets;
+  }();
+  for (const KernelSet& s : specifications) {
+    if (s.name == set.name) return s;
+  }
+  return set;
+}
+
+class KernelTest : public testing::TestWithParam<KernelSet> {
+ protected:
+  const KernelSet& kernels() const { return GetParam(); }
+  bool exact_inputs() const { return kernels().stored_weights; }
+  // Relative error to expect of a result computed from operands rounded as these kernels round them.
+  double tolerance() const { return exact_inputs() ? 2e-6 : 2e-2; }
+
+  std::vector<float> random(size_t n, float scale = 1.0f) {
+    std::normal_distribution<float> normal(0, scale);
+    std::vector<float> values(n);
+    for (float& v : values) v = normal(random_);
+    return values;
+  }
+  int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+
+  std::mt19937 random_{20240607};
+};
+
+inline std::string kernel_set_name(const testing::TestParamInfo<KernelSet>& info) {
+  return std::string(info.param.name);
+}
+
+#define QWEN_FOR_EVERY_KERNEL_SET(suite) \
+  INSTANTIATE_TEST_SUITE_P(Kernels, suite, testing::ValuesIn(usable_kernel_sets()), kernel_set_name)
+
+inline Tensor tensor_of(Backend& backend, const Shape& shape, const std::vector<float>& values) {
+  Tensor tensor = backend.alloc(DType::kF32, shape);
+  backend.upload(tensor, {DType::kF32, shape, reinterpret_cast<const std::byte*>(values.data())});
+  return tensor;
+}
+
+inline std::vector<float> values_of(Backend& backend, const Tensor& tensor, int rows) {
+  std::vector<float> scratch;
+  const std::span<const float> values = backend.read_f32(tensor, rows, scratch);
+  return {values.begin(), values.end()};
+}
+
+// A weight in any checkpoint format; keeps its bytes.
+struct StoredMatrix {
+  std::vector<std::byte> bytes;
+  HostMatrix host;
+
+  StoredMatrix(DType dtype, int rows, int cols, const std::vector<float>& values) {
+    bytes.resize(values.size() * dtype_size(dtype));
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (dtype == DType::kF32) {
+        std::memcpy(&bytes[i * 4], &values[i], 4);
+      } else {
+        const uint16_t bits = dtype == DType::kBF16 ? f32_to_bf16(values[i]) : f32_to_f16(values[i]);
+        std::memcpy(&bytes[i * 2], &bits, 2);
+      }
+    }
+    host = {{}, rows, cols, {dtype, {rows, cols}, bytes.data()}};
+  }
+
+  double at(int row, int col) const {
+    const size_t i = static_cast<size_t>(row) * static_cast<size_t>(host.cols) + static_cast<size_t>(col);
+    if (host.weight.dtype == DType::kF32) {
+      float value;
+      std::memcpy(&value, &bytes[i * 4], 4);
+      return value;
+    }
+    uint16_t bits;
+    std::memcpy(&bits, &bytes[i * 2], 2);
+    return host.weight.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+  }
+
+  // Truncating; good enough for test data of ordinary size.
+  static uint16_t f32_to_f16(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    const int exponent = static_cast<int>((bits >> 23) & 0xff) - 112;
+    const uint32_t sign = bits >> 16 & 0x8000u;
+    if (exponent <= 0) return static_cast<uint16_t>(sign);
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 0x3ffu));
+  }
+};
+
+// ‖a - b‖ / ‖b‖; infinite where a value is not finite.
+inline double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    if (!std::isfinite(a[i])) return INFINITY;
+    difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / (norm > 0 ? norm : 1));
+}
+
+// A MatmulInput with given rows, through the one public way in: RMSNorm with unit weight of rows that it does not
+// change in direction. Returns the rows as f32 too, as the kernels' element type rounds them.
+struct Activations {
+  MatmulInput input;
+  std::vector<float> values;  // [rows, cols]
+};
+
+inline Activations activations_of(Backend& backend, const KernelSet& kernels, int rows, int cols,
+                                  const std::vector<float>& x) {
+  Activations a{backend.alloc_matmul_input(rows, cols), {}};
+  const Tensor unit = tensor_of(backend, {cols}, std::vector<float>(static_cast<size_t>(cols), 1.0f));
+  backend.rms_norm(a.input, tensor_of(backend, {rows, cols}, x), unit, 1e-6f, rows);
+  const size_t stride = a.input.buffer.size_bytes() / static_cast<size_t>(rows) / dtype_size(kernels.activation);
+  for (int row = 0; row < rows; ++row) {
+    for (int col = 0; col < cols; ++col) {
+      const size_t i = static_cast<size_t>(row) * stride + static_cast<size_t>(col);
+      a.values.push_back(kernels.activation == DType::kBF16 ? bf16_to_f32(a.input.buffer.as<uint16_t>()[i])
+                                                            : a.input.buffer.as<float>()[i]);
+    }
+  }
+  return a;
+}
+
+}  // namespace qwen
