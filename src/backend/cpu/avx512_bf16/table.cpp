@@ -9,15 +9,16 @@
 namespace qwen {
 namespace {
 
-// clang-format off: the vocabulary before what is written in it
-#include "backend/cpu/avx512_bf16/dot_tile.h"
+// In this order: each is written in terms of those before it.
+// clang-format off
 #include "backend/cpu/avx512_bf16/simd.h"
-#include "backend/cpu/generic/attention.inl"
-#include "backend/cpu/generic/elementwise.inl"
+#include "backend/cpu/avx512_bf16/dot_tile.h"
+#include "backend/cpu/generic/row_tiles.inl"
 #include "backend/cpu/generic/exp.inl"
 #include "backend/cpu/generic/matmul.inl"
+#include "backend/cpu/generic/elementwise.inl"
+#include "backend/cpu/generic/attention.inl"
 #include "backend/cpu/generic/probe.inl"
-#include "backend/cpu/generic/row_tiles.inl"
 // clang-format on
 
 }  // namespace
