@@ -1,10 +1,11 @@
-// Tells thought from answer in a model's output by token ids (a text "</think>" typed by the model in other tokens does
-// not count).
+// Tells thought from answer in a model's output by token ids ("</think>" spelt in ordinary tokens does not count).
 //
-//   thought → </think> → answer; a further <think> opens a new thought, a further </think> in the answer is swallowed.
+//   thought → </think> → answer; a further <think> opens a new thought, a further </think> within an answer is
+//   swallowed.
 //
-// The newlines that surround a thought and lead an answer are not part of either: trailing newlines of the thought are
-// held back until more of it follows. Text given in pieces joins to the same two texts as the whole output at once.
+// The newlines around a thought and in front of an answer belong to neither: trailing newlines of a thought are held
+// back until more of it follows. Joined, the pieces do not depend on how the text was cut. Source: qwen3-facts.md E1,
+// after Qwen's own rule.
 #pragma once
 
 #include <optional>
@@ -16,10 +17,11 @@
 namespace qwen {
 
 struct ReasoningTokens {
-  std::optional<TokenId> think_open;   // <think>; absent in a vocabulary without it
-  std::optional<TokenId> think_close;  // </think>
+  std::optional<TokenId> think_open;   // <think>
+  std::optional<TokenId> think_close;  // </think>; absent in a vocabulary without it: then everything is answer
 };
 
+// What one step adds to the two texts; both may be empty.
 struct ReasoningDelta {
   std::string reasoning;
   std::string content;
@@ -30,31 +32,34 @@ class ReasoningParser {
   // `starts_in_thought`: the rendered prompt ends in "<think>\n" (text/chat_template.h).
   ReasoningParser(ReasoningTokens tokens, bool starts_in_thought);
 
-  // `text` is what the detokenizer gave for this token, all of it text of the state before the token; for the two tags
-  // it may hold the tag's own text, which is left out.
+  // One generated token and the text that it completed (Detokenizer::push). The text of the two tags themselves is left
+  // out, whether or not the detokenizer gives it.
   ReasoningDelta push(TokenId id, std::string_view text);
-  ReasoningDelta push_text(std::string_view text);  // text without a token of its own: the detokenizer's flush()
+
+  // Text without a token of its own: Detokenizer::flush() at the end.
+  ReasoningDelta push_text(std::string_view text);
 
   bool in_thought() const { return state_ == State::kThought; }
-  bool answered() const { return state_ == State::kAnswer; }  // false at the end: the thought was cut, content is null
-  int reasoning_tokens() const {
-    return reasoning_tokens_;
-  }                                               // tokens up to and with the </think> that closes each thought
-  int stray_tags() const { return stray_tags_; }  // </think> within an answer
+
+  // False at the end: the thought was never closed, so there is no answer (content null, not "").
+  bool answered() const { return state_ == State::kAnswer; }
+
+  int reasoning_tokens() const { return reasoning_tokens_; }  // tokens within thoughts, the tags not counted
+  int stray_tags() const { return stray_tags_; }              // </think> within an answer
 
  private:
-  enum class State { kMaybe, kThought, kAnswer };
+  enum class State { kStart, kThought, kAnswer };  // kStart: the first token decides
 
+  void add_reasoning(std::string_view text, std::string& out);
+  void add_content(std::string_view text, std::string& out);
   void add(std::string_view text, ReasoningDelta& delta);
-  void open_thought();
-  void close_thought();
 
   ReasoningTokens tokens_;
   State state_;
-  bool at_start_ = true;      // nothing but newlines so far in this thought or answer
-  std::string newlines_;      // held back at the end of a thought
-  bool had_thought_ = false;  // a later thought is set off from the one before by a blank line
-  bool had_answer_ = false;
+  std::string newlines_;          // of a thought, held back
+  bool thought_empty_ = true;     // only newlines so far in this thought
+  bool reasoned_ = false;         // some thought has text; a later one is set off by a blank line
+  bool content_started_ = false;  // the answer has text
   int reasoning_tokens_ = 0;
   int stray_tags_ = 0;
 };
