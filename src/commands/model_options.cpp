@@ -21,7 +21,7 @@ void add_backend_flags(CLI::App& command, BackendOptions& options) {
   command.add_option("--device", options.device, "cpu, or cuda:N where built with CUDA")
       ->envname("DEVICE")
       ->capture_default_str();
-  command.add_option("--kernels", options.kernels, "auto, reference or one of `bench --list-kernels`")
+  command.add_option("--kernels", options.kernels, "auto, or one of those that the version command lists")
       ->envname("KERNELS")
       ->capture_default_str();
   command.add_option("--threads", options.threads, "Compute threads; 0 = the physical cores this process may use")

@@ -1,0 +1,63 @@
+#include "commands/direct_runner.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace qwen {
+namespace {
+
+constexpr int kBlockSize = 64;  // as the engine's
+
+HeadShape heads_of(const ModelConfig& config) {
+  return {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
+          static_cast<int>(config.head_dim)};
+}
+
+}  // namespace
+
+DirectRunner::DirectRunner(CausalLm& model, int num_sequences, int max_length)
+    : model_(model),
+      blocks_per_sequence_((max_length + kBlockSize - 1) / kBlockSize),
+      cache_(model.backend(), model.backend().kv_dtype(), static_cast<int>(model.config().num_hidden_layers),
+             num_sequences * blocks_per_sequence_, kBlockSize, heads_of(model.config())),
+      lengths_(static_cast<size_t>(num_sequences), 0) {}
+
+std::span<const float> DirectRunner::step(std::span<const Chunk> chunks) {
+  batch_ = {};
+  batch_.max_blocks = blocks_per_sequence_;
+  batch_.query_start.push_back(0);
+  for (const Chunk& chunk : chunks) {
+    int& length = lengths_[static_cast<size_t>(chunk.sequence)];
+    const int first_block = chunk.sequence * blocks_per_sequence_;
+    QWEN_CHECK(length + static_cast<int>(chunk.tokens.size()) <= blocks_per_sequence_ * kBlockSize);
+    for (const TokenId id : chunk.tokens) {
+      if (chunk.logits == Logits::kAll) batch_.logit_rows.push_back(batch_.num_tokens());
+      batch_.token_ids.push_back(id);
+      batch_.positions.push_back(length);
+      batch_.slot_mapping.push_back(first_block * kBlockSize + length);
+      ++length;
+    }
+    if (chunk.logits == Logits::kLast) batch_.logit_rows.push_back(batch_.num_tokens() - 1);
+    batch_.query_start.push_back(batch_.num_tokens());
+    batch_.context_lens.push_back(length);
+    for (int i = 0; i < blocks_per_sequence_; ++i) batch_.block_tables.push_back(first_block + i);
+  }
+  const Tensor& logits = model_.forward(batch_, cache_);
+  if (batch_.logit_rows.empty()) return {};
+  return model_.backend().read_f32(logits, static_cast<int>(batch_.logit_rows.size()), host_logits_);
+}
+
+std::span<const float> DirectRunner::prefill(int sequence, std::span<const TokenId> tokens, int chunk) {
+  const size_t most = static_cast<size_t>(std::clamp(chunk, 1, model_.max_batched_tokens()));
+  std::span<const float> logits;
+  while (!tokens.empty()) {
+    const size_t n = std::min(most, tokens.size());
+    const Chunk step_chunk{sequence, tokens.first(n), n == tokens.size() ? Logits::kLast : Logits::kNone};
+    logits = step({&step_chunk, 1});
+    tokens = tokens.subspan(n);
+  }
+  return logits;
+}
+
+}  // namespace qwen

@@ -1,0 +1,29 @@
+#include "commands/load.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "model/model_config.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+
+LoadedModel load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
+                              ProgressFn progress) {
+  const auto start = std::chrono::steady_clock::now();
+  const ModelConfig config = ModelConfig::load(folder);
+  std::unique_ptr<Backend> device = create_backend(backend);
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  std::optional<ProgressBar> bar;
+  if (!progress) {
+    bar.emplace("loading");
+    progress = [&bar](uint64_t done, uint64_t total) { bar->update(done, total); };
+  }
+  LoadedModel loaded;
+  loaded.model = load_model(checkpoint, config, std::move(device), options, std::move(progress));
+  loaded.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+}  // namespace qwen

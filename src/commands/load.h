@@ -1,0 +1,24 @@
+// A model folder brought into memory, for the commands that compute.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend/create.h"
+#include "base/progress.h"
+#include "model/causal_lm.h"
+#include "model/registry.h"
+
+namespace qwen {
+
+struct LoadedModel {
+  std::unique_ptr<CausalLm> model;
+  double seconds = 0;
+};
+
+// Without `progress` a bar on stderr shows it. Errors: as ModelConfig::load, Checkpoint::open, create_backend and
+// load_model.
+LoadedModel load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
+                              ProgressFn progress = {});
+
+}  // namespace qwen
