@@ -12,10 +12,10 @@ namespace {
 constexpr double kLogitStd = 2.5;
 constexpr double kSiluMulStd = 0.6;    // of silu(a)·b for standard normal a, b
 constexpr double kAttentionStd = 0.5;  // what averaging over keys leaves of v
-constexpr double kQkNorm = 1.7;
+constexpr double kQkNorm = 1.0;
 constexpr double kNormSpread = 0.1;      // standard deviation of norm weights relative to their mean
 constexpr double kOutlierAfterNorm = 8;  // times an ordinary activation
-constexpr std::array<double, SyntheticTensor::kMaxOutliers> kOutlierGain = {128, 512, 256, 192, 384, 160, 640, 900};
+constexpr std::array<double, SyntheticTensor::kMaxOutliers> kOutlierGain = {256, 192, 320, 128, 384, 224, 288, 160};
 
 struct Outliers {
   int count = 0;
@@ -27,8 +27,9 @@ Outliers choose_outliers(const SyntheticStyle& style) {
   Outliers outliers;
   if (!style.outliers) return outliers;
   const auto hidden = static_cast<uint64_t>(style.hidden_size);
+  // Several of similar gain: the RMS of the stream then hardly depends on one token's value in one channel.
   outliers.count =
-      static_cast<int>(std::clamp<int64_t>(style.hidden_size / 640, std::min<int64_t>(2, style.hidden_size / 8), 8));
+      static_cast<int>(std::min(std::clamp<int64_t>(style.hidden_size / 128, 4, 8), style.hidden_size / 8));
   double power = style.hidden_size - outliers.count;
   const auto begin = outliers.channel.begin();
   for (int i = 0; i < outliers.count; ++i) {
@@ -54,7 +55,7 @@ class Recipe {
   SyntheticTensor make() {
     const double fan_in = static_cast<double>(tensor_.cols);
     const double hidden = static_cast<double>(style_.hidden_size);
-    const double residual = 1 / std::sqrt(2.0 * static_cast<double>(style_.num_hidden_layers));
+    const double residual = 0.5 / std::sqrt(2.0 * static_cast<double>(style_.num_hidden_layers));
     if (ends_with("q_norm.weight") || ends_with("k_norm.weight")) return norm(kQkNorm);
     if (ends_with("norm.weight")) return residual_norm();
     if (ends_with("embed_tokens.weight"))
