@@ -10,8 +10,9 @@ namespace qwen {
 namespace {
 
 constexpr double kLogitStd = 2.5;
-constexpr double kSiluMulStd = 0.6;    // of silu(a)·b for standard normal a, b
-constexpr double kAttentionStd = 0.5;  // what averaging over keys leaves of v
+constexpr double kSiluMulStd = 0.6;     // of silu(a)·b for standard normal a, b
+constexpr double kAttentionStd = 0.5;   // what averaging over keys leaves of v
+constexpr double kAddedByLayers = 0.5;  // to the residual stream, all layers together
 constexpr double kQkNorm = 1.0;
 constexpr double kNormSpread = 0.1;      // standard deviation of norm weights relative to their mean
 constexpr double kOutlierAfterNorm = 8;  // times an ordinary activation
@@ -55,7 +56,7 @@ class Recipe {
   SyntheticTensor make() {
     const double fan_in = static_cast<double>(tensor_.cols);
     const double hidden = static_cast<double>(style_.hidden_size);
-    const double residual = 0.5 / std::sqrt(2.0 * static_cast<double>(style_.num_hidden_layers));
+    const double residual = kAddedByLayers / std::sqrt(2.0 * static_cast<double>(style_.num_hidden_layers));
     if (ends_with("q_norm.weight") || ends_with("k_norm.weight")) return norm(kQkNorm);
     if (ends_with("norm.weight")) return residual_norm();
     if (ends_with("embed_tokens.weight"))

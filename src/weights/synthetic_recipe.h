@@ -1,11 +1,13 @@
 // What synthetic weights look like, per tensor of a Qwen3, and filling memory with them.
 //
-// Scales keep activations O(1): a matrix has standard deviation 1/√in, what o_proj and down_proj add to the residual
-// stream is divided by √(2·layers), the embedding and the head have 2.5/√hidden (logits of standard deviation
-// about 2.5, tied or not), q_norm and k_norm are near 1.7, so that attention is neither flat nor one-hot. Outliers, as
-// real checkpoints have them: in a few residual channels everything that writes the stream (embedding columns, rows of
-// o_proj and down_proj) is 100–1,000 times the rest. The norms compensate: weights near the growth of the RMS in
-// ordinary channels, and so small in outlier channels that 8 times an ordinary activation remains after the norm.
+// Scales keep activations O(1): a matrix has standard deviation 1/√in; what o_proj and down_proj add to the residual
+// stream is scaled so that all layers together add about 1/2 (less, and the output would repeat the input token; more,
+// and rounding errors would grow from layer to layer as they do not in a trained model); the embedding and the head
+// have 2.5/√hidden (logits of standard deviation about 3, tied or not); q_norm and k_norm are near 1.
+//
+// Outliers, as real checkpoints have them: in a few residual channels everything that writes the stream (embedding
+// columns, rows of o_proj and down_proj) is 100–1,000 times the rest. The norms compensate: weights near the growth of
+// the RMS in ordinary channels, and so small in outlier channels that 8 times an ordinary activation remains after it.
 #pragma once
 
 #include <cstddef>
