@@ -1,0 +1,18 @@
+// What the machine can do at this moment with these kernels' loads and multiply-accumulate: the roofline to print
+// beside a measurement. On shared machines bandwidth and clocks move in modes that last minutes, so probe right before
+// and after.
+#pragma once
+
+#include <string_view>
+
+namespace qwen {
+
+struct MachineCeilings {
+  double read_gbs = 0;    // 10⁹ bytes per second, all threads, one forward stream each through huge pages
+  double dot_gflops = 0;  // 10⁹ floating-point operations per second, all threads: bf16 pair products or f32 FMA
+};
+
+// `kernels` as in BackendOptions; threads 0: usable_cores(). Takes `seconds` for each figure and 1 GiB while it runs.
+MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds = 1.0);
+
+}  // namespace qwen
