@@ -28,6 +28,7 @@ constexpr Row kTable[] = {
     {ErrorCode::kLoading, 503, "loading", kLoadingRetrySeconds},
     {ErrorCode::kDraining, 503, "draining", kOverloadRetrySeconds},
     {ErrorCode::kDeadlineExceeded, 504, "deadline_exceeded", 0},
+    {ErrorCode::kTemporary, 503, "unhealthy", kLoadingRetrySeconds},
 };
 
 ApiError internal_error(const char* what, std::string_view request_id) {

@@ -1,0 +1,116 @@
+#include "server/generation_service.h"
+
+#include <algorithm>
+
+#include "server/request_error.h"
+
+namespace qwen {
+
+std::string_view service_state_name(ServiceState state) {
+  switch (state) {
+    case ServiceState::kLoading:
+      return "loading";
+    case ServiceState::kReady:
+      return "healthy";
+    case ServiceState::kDraining:
+      return "draining";
+    case ServiceState::kUnhealthy:
+      break;
+  }
+  return "unhealthy";
+}
+
+void GenerationService::set_progress(uint64_t done, uint64_t total) noexcept {
+  progress_ = total == 0 ? 0.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+}
+
+void GenerationService::set_ready(LoadedModel model) {
+  auto shared = std::make_shared<const LoadedModel>(std::move(model));
+  const std::lock_guard lock(mutex_);
+  model_ = std::move(shared);
+  ready_since_ = std::chrono::system_clock::now();
+}
+
+void GenerationService::begin_drain() { draining_ = true; }
+
+void GenerationService::shutdown() {
+  draining_ = true;
+  if (const auto loaded = model()) loaded->engine->shutdown();
+}
+
+std::shared_ptr<const LoadedModel> GenerationService::model() const {
+  const std::lock_guard lock(mutex_);
+  return model_;
+}
+
+std::chrono::system_clock::time_point GenerationService::ready_since() const {
+  const std::lock_guard lock(mutex_);
+  return ready_since_;
+}
+
+ServiceState GenerationService::state() const {
+  if (draining_) return ServiceState::kDraining;
+  const auto loaded = model();
+  if (!loaded) return ServiceState::kLoading;
+  return loaded->engine->stats().healthy ? ServiceState::kReady : ServiceState::kUnhealthy;
+}
+
+double GenerationService::progress() const { return model() ? 1.0 : progress_.load(); }
+
+EngineStats GenerationService::stats() const {
+  const auto loaded = model();
+  return loaded ? loaded->engine->stats() : EngineStats{};
+}
+
+double GenerationService::uptime_seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+}
+
+std::shared_ptr<const LoadedModel> GenerationService::ready_model() const {
+  if (draining_) throw Error(ErrorCode::kDraining, "the service is shutting down");
+  auto loaded = model();
+  if (!loaded) throw Error(ErrorCode::kLoading, "the model is still loading");
+  return loaded;
+}
+
+GenerationService::Prompt GenerationService::encode(const LoadedModel& model, const TextRequest& request) {
+  if (request.raw_prompt) return {model.tokenizer->encode(*request.raw_prompt), starts_in_thought(*request.raw_prompt)};
+  const std::vector<TextSegment> segments =
+      model.chat_template->render_segments(request.messages, request.template_options);
+  // A caller's text that ends in "<think>" opens no thought: only the template's own does.
+  const bool in_thought = !segments.empty() && segments.back().trusted && starts_in_thought(segments.back().text);
+  return {model.tokenizer->encode(segments), in_thought};
+}
+
+std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::function<void()> on_events) const {
+  const std::shared_ptr<const LoadedModel> loaded = ready_model();
+  Prompt prompt = encode(*loaded, request);
+  if (prompt.ids.empty()) throw Error(ErrorCode::kInvalidValue, "the prompt has no tokens", "prompt");
+
+  const long long context = loaded->engine->max_model_len();
+  const long long prompt_tokens = static_cast<long long>(prompt.ids.size()), room = context - prompt_tokens;
+  const long long cap = request.max_tokens_cap > 0 ? request.max_tokens_cap : context;
+  const long long asked = std::min<long long>(request.max_tokens.value_or(1), cap);
+  if (room < asked) throw PromptTooLongError(prompt_tokens, asked, context);
+  const long long by_default = request.default_max_tokens > 0 ? request.default_max_tokens : room;
+
+  GenerationRequest generation;
+  generation.prompt = std::move(prompt.ids);
+  generation.sampling = std::move(request.sampling);
+  generation.sampling.max_tokens = static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap}));
+  generation.sampling.stop_token_ids = loaded->default_sampling.stop_token_ids;
+  generation.deadline = request.deadline;
+  generation.on_events = std::move(on_events);
+
+  const Tokenizer& tokenizer = *loaded->tokenizer;
+  TextStream::Setup setup{
+      .tokenizer = std::shared_ptr<const Tokenizer>(loaded, &tokenizer),
+      .reasoning_tokens = {tokenizer.token_id("<think>"), tokenizer.token_id("</think>")},
+      .starts_in_thought = prompt.starts_in_thought,
+      .stop = std::move(request.stop),
+      .started = request.started,
+  };
+  return std::make_unique<TextStream>(std::move(setup), loaded->engine->submit(std::move(generation)));
+}
+
+}  // namespace qwen

@@ -1,0 +1,98 @@
+// Text in, text out: what the HTTP handlers and the terminal commands share. Renders and encodes a conversation so that nothing a caller
+// wrote becomes a control token, checks its length, submits it to the engine. Knows nothing of HTTP.
+// It exists before the model does: while that loads, requests are refused with kLoading and progress() says how far it is.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/text_stream.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace qwen {
+
+enum class ServiceState { kLoading, kReady, kDraining, kUnhealthy };
+std::string_view service_state_name(ServiceState state);  // "loading", "healthy", "draining", "unhealthy"
+
+// What /model_info and /v1/models tell.
+struct ModelInfo {
+  std::string name;  // what clients call it
+  std::string architecture, quantization = "none", dtype, device, kernels, fingerprint;
+  int64_t parameters = 0, vocab_size = 0;
+  int64_t context_length = 0;  // the model's; LoadedModel::engine may hold less
+  bool demo = false;
+};
+
+struct LoadedModel {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+  std::unique_ptr<Engine> engine;
+  ModelInfo info;
+  // The checkpoint's generation_config: temperature, top_k, top_p, min_p, repetition_penalty; stop_token_ids are its EOS ids.
+  SamplingParams default_sampling;
+};
+
+struct TextRequest {
+  std::vector<Message> messages;          // a conversation,
+  TemplateOptions template_options;       //
+  std::optional<std::string> raw_prompt;  // or a prompt as it stands, control tokens included
+
+  SamplingParams sampling;  // complete but for max_tokens and stop_token_ids, which the service fills in
+  std::optional<int> max_tokens;  // asked for: refused where it does not fit
+  int default_max_tokens = 0;     // where not asked for: cut to what fits; 0 = as many as fit
+  int max_tokens_cap = 0;         // most that any request gets; 0 = no cap
+  std::vector<std::string> stop;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+};
+
+class GenerationService {
+ public:
+  GenerationService() = default;
+  GenerationService(const GenerationService&) = delete;
+  GenerationService& operator=(const GenerationService&) = delete;
+
+  // --- The life of the model; thread-safe.
+  void set_progress(uint64_t done, uint64_t total) noexcept;
+  void set_ready(LoadedModel model);
+  void begin_drain();  // refuses new requests; running ones go on
+  void shutdown();     // ends running requests with kCancelled
+
+  ServiceState state() const;
+  double progress() const;                          // of loading, 0…1
+  std::shared_ptr<const LoadedModel> model() const;  // null until ready
+  EngineStats stats() const;                         // zeros until ready
+  double uptime_seconds() const;
+  std::chrono::system_clock::time_point ready_since() const;  // when the model was loaded
+
+  // Submits. `on_events` is called on the engine thread whenever poll() has something new; see GenerationRequest. Blocks for the time that
+  // tokenizing takes. Errors: kLoading, kDraining, kOverloaded, kTemporary; kInvalidValue; PromptTooLongError.
+  std::unique_ptr<TextStream> start(TextRequest request, std::function<void()> on_events = {}) const;
+
+  // The model, or the error that says why there is none to use.
+  std::shared_ptr<const LoadedModel> ready_model() const;
+
+ private:
+  struct Prompt {
+    std::vector<TokenId> ids;
+    bool starts_in_thought = false;
+  };
+  static Prompt encode(const LoadedModel& model, const TextRequest& request);
+
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::atomic<bool> draining_{false};
+  std::atomic<double> progress_{0};
+  mutable std::mutex mutex_;  // guards the two below
+  std::shared_ptr<const LoadedModel> model_;
+  std::chrono::system_clock::time_point ready_since_;
+};
+
+}  // namespace qwen

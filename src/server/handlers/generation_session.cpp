@@ -1,0 +1,125 @@
+#include "server/handlers/generation_session.h"
+
+#include <atomic>
+#include <optional>
+
+#include "base/log.h"
+#include "server/api/errors.h"
+#include "server/http/sse_writer.h"
+
+namespace qwen {
+namespace {
+
+// An end that is no answer.
+std::optional<ApiError> failure(const Completion& completion, const std::string& request_id) {
+  switch (completion.finish_reason) {
+    case FinishReason::kError:
+      log_error("request ", request_id, " failed in the engine: ", completion.error);
+      return ApiError{.status = 500, .code = "internal_error", .message = "the generation failed; request id " + request_id};
+    case FinishReason::kCancelled:
+      return ApiError{.status = 503, .code = "draining", .message = "the service is shutting down", .retry_after_seconds = 1};
+    case FinishReason::kDeadline:
+      if (completion.usage.completion_tokens > 0) return std::nullopt;  // what there is, is given
+      return ApiError{.status = 504, .code = "deadline_exceeded", .message = "the deadline passed before the first token"};
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+// Shared with the engine thread, which must neither keep a session alive nor be the one to end it.
+struct GenerationSession::Waker {
+  explicit Waker(ResponderPtr to) : responder(std::move(to)) {}
+  const ResponderPtr responder;
+  std::atomic<bool> pending{false};          // a wake-up is on its way already
+  std::weak_ptr<GenerationSession> session;  // I/O thread only
+};
+
+GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream,
+                                     std::string request_id)
+    : responder_(std::move(responder)),
+      format_(std::move(format)),
+      stream_(stream),
+      request_id_(std::move(request_id)),
+      waker_(std::make_shared<Waker>(responder_)) {}
+
+std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format,
+                                                             bool stream, std::string request_id) {
+  return std::shared_ptr<GenerationSession>(
+      new GenerationSession(std::move(responder), std::move(format), stream, std::move(request_id)));
+}
+
+std::function<void()> GenerationSession::on_events() const {
+  return [waker = waker_] {
+    if (waker->pending.exchange(true)) return;
+    waker->responder->post([waker] {
+      waker->pending = false;  // before looking: what comes later wakes again
+      if (const auto session = waker->session.lock()) session->drain();
+    });
+  };
+}
+
+void GenerationSession::run(TextStreams streams) {
+  // std::function wants to be copied, a vector of streams does not.
+  const auto shared = std::make_shared<TextStreams>(std::move(streams));
+  responder_->post([self = shared_from_this(), shared] { self->begin(std::move(*shared)); });
+}
+
+void GenerationSession::begin(TextStreams streams) {
+  if (responder_->client_gone()) return;
+  streams_ = std::move(streams);
+  finished_.assign(streams_.size(), false);
+  waker_->session = weak_from_this();
+  responder_->on_disconnect([self = shared_from_this()] {
+    self->ended_ = true;
+    self->streams_.clear();
+  });
+  if (stream_) {
+    responder_->begin_stream(sse_head(), std::string(kSseHeartbeat));
+    std::string out;
+    format_->open(out);
+    responder_->write(std::move(out));
+  }
+  drain();
+}
+
+void GenerationSession::drain() {
+  if (ended_) return;
+  const auto self = shared_from_this();  // a write that cuts the client off drops what else holds this
+  std::string out;
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    if (finished_[i]) continue;
+    TextStream& stream = *streams_[i];
+    if (const auto delta = stream.poll(); delta && stream_) format_->delta(out, i, *delta);
+    if (!stream.finished()) continue;
+    if (failure(stream.completion(), request_id_)) return fail(stream.completion(), std::move(out));
+    finished_[i] = true;
+    ++num_finished_;
+    if (stream_) format_->finished(out, i, stream.completion());
+  }
+  if (num_finished_ == streams_.size()) return complete(std::move(out));
+  if (!out.empty()) responder_->write(std::move(out));
+}
+
+void GenerationSession::complete(std::string out) {
+  ended_ = true;
+  if (!stream_) return responder_->send({.body = format_->whole(streams_)});
+  format_->close(out, streams_);
+  out += kSseDone;
+  responder_->write(std::move(out));
+  responder_->finish();
+}
+
+void GenerationSession::fail(const Completion& completion, std::string out) {
+  ended_ = true;
+  const ApiError error = *failure(completion, request_id_);
+  streams_.clear();
+  if (!stream_) return responder_->send(error_response(error));
+  append_sse_event(out, error_json(error));
+  out += kSseDone;
+  responder_->write(std::move(out));
+  responder_->finish();
+}
+
+}  // namespace qwen

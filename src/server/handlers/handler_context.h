@@ -1,0 +1,23 @@
+// What every handler works with, and how it leaves the I/O thread.
+#pragma once
+
+#include <functional>
+
+#include "server/generation_service.h"
+#include "server/http/routes.h"
+#include "server/service_config.h"
+#include "server/worker_pool.h"
+
+namespace qwen {
+
+struct HandlerContext {  // outlives the server's threads
+  const ServiceConfig& config;
+  GenerationService& service;
+  WorkerPool& workers;
+};
+
+// Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then. Errors: kOverloaded.
+void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
+                   std::function<void(Request&, const ResponderPtr&)> work);
+
+}  // namespace qwen

@@ -1,0 +1,21 @@
+// The handlers, one file per family, and the table that joins them to paths.
+#pragma once
+
+#include "server/handlers/handler_context.h"
+#include "server/http/routes.h"
+
+namespace qwen {
+
+Handler generate_handler(const HandlerContext& context);          // POST /generate
+Handler chat_completions_handler(const HandlerContext& context);  // POST /v1/chat/completions
+Handler list_models_handler(const HandlerContext& context);       // GET /v1/models
+Handler get_model_handler(const HandlerContext& context);         // GET /v1/models/{id}
+Handler model_info_handler(const HandlerContext& context);        // GET /model_info
+Handler health_handler(const HandlerContext& context);            // GET /health: ready, in the guide's words
+Handler live_handler(const HandlerContext& context);              // GET /livez: the process makes progress
+Handler ready_handler(const HandlerContext& context);             // GET /readyz: send traffic
+
+// The whole API. `context` must outlive the table.
+RouteTable make_routes(const HandlerContext& context);
+
+}  // namespace qwen

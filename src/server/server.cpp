@@ -1,0 +1,92 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "server/handlers/handlers.h"
+#include "server/http/listener.h"
+
+namespace qwen {
+namespace {
+
+constexpr size_t kMaxQueuedWork = 2048;
+constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the error events of what did not finish
+
+int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
+
+void log_access(const AccessRecord& record) {
+  log_info(record.method, ' ', record.path, " status ", record.status, record.code.empty() ? "" : " ", record.code, " id ",
+           record.request_id, " client ", record.client, " bytes ", record.bytes_out, " response_time ", record.seconds);
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const ServiceConfig& settings, GenerationService& text_service)
+      : config(settings),
+        service(text_service),
+        workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
+        handler_context{config, service, workers},
+        context(std::make_shared<ConnectionContext>()) {
+    context->limits = config.http;
+    context->routes = make_routes(handler_context);
+    context->on_request = log_access;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i) loops.push_back(std::make_shared<IoLoop>());
+    listener = std::make_unique<Listener>(loops, context, config.host, config.port);
+  }
+
+  bool wait_until_idle(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (context->count.open() > 0) {
+      if (std::chrono::steady_clock::now() >= end || (hurry && hurry())) return false;
+      std::this_thread::sleep_for(kPoll);
+    }
+    return true;
+  }
+
+  const ServiceConfig config;
+  GenerationService& service;
+  WorkerPool workers;
+  const HandlerContext handler_context;
+  std::shared_ptr<ConnectionContext> context;
+  std::vector<std::shared_ptr<IoLoop>> loops;
+  std::unique_ptr<Listener> listener;
+  bool started = false;
+  bool stopped = false;
+};
+
+HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service)
+    : impl_(std::make_unique<Impl>(config, service)) {}
+
+HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
+
+void HttpServer::start() {
+  for (const auto& loop : impl_->loops) loop->start();
+  impl_->listener->start();
+  impl_->started = true;
+}
+
+int HttpServer::port() const { return impl_->listener->port(); }
+int HttpServer::open_connections() const { return impl_->context->count.open(); }
+
+void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  if (impl_->started) {
+    impl_->context->draining = true;
+    impl_->service.begin_drain();
+    impl_->listener->stop();
+    for (const auto& loop : impl_->loops) loop->drain();
+    if (!impl_->wait_until_idle(drain, hurry)) {
+      impl_->service.shutdown();
+      impl_->wait_until_idle(kLastWords, hurry);
+    }
+  }
+  impl_->workers.stop();
+  for (const auto& loop : impl_->loops) loop->stop();
+}
+
+}  // namespace qwen

@@ -1,0 +1,34 @@
+// The HTTP server: port, I/O threads, routes. Answers health questions from start() on, whether or not the model is loaded.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "server/generation_service.h"
+#include "server/service_config.h"
+
+namespace qwen {
+
+class HttpServer {
+ public:
+  // Binds the port. `service` must outlive the server. Errors: kOs naming address and port.
+  HttpServer(const ServiceConfig& config, GenerationService& service);
+  ~HttpServer();  // stop(0)
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  void start();
+  int port() const;              // the real one where the configuration says 0
+  int open_connections() const;
+
+  // Closes the port, lets running requests finish for at most `drain`, ends the rest with an error each (GenerationService::shutdown),
+  // and joins the threads. `hurry`, where given, is looked at while waiting: true ends the wait.
+  void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qwen

@@ -1,0 +1,50 @@
+// Every setting of the service with its default. Plain data: config.h fills it from flags, environment and files.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "base/log.h"
+#include "server/http/limits.h"
+
+namespace qwen {
+
+struct ServiceConfig {
+  // The model.
+  std::string model_path = "/app/models/qwen3-4b-thinking";
+  std::string model_name;                    // what clients call it; empty = the folder's name
+  std::string quantization_format = "none";  // none (as in the folder), int8, int4, gptq
+  std::string chat_template;                 // thinking-2507, hybrid, instruct; empty = recognised from the folder
+  bool demo = false;                         // where model_path holds no model, serve the small model that comes with the project
+  std::string device = "cpu";
+  std::string kernels = "auto";
+  int threads = 0;  // compute threads; 0 = physical cores this process may use
+
+  // The HTTP service.
+  std::string host = "0.0.0.0";
+  int port = 8000;
+  int io_threads = 0;   // 0 = 2, or 1 on a single core
+  int text_threads = 0; // parse and tokenize; 0 = 2
+  HttpLimits http;
+  std::chrono::seconds request_timeout{300};  // a request's default deadline
+  std::chrono::seconds drain_timeout{60};     // running requests may finish this long after SIGTERM
+
+  // The engine.
+  int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds
+  int max_num_seqs = 16;
+  int max_num_batched_tokens = 512;
+  int max_waiting = 1024;
+  size_t kv_cache_bytes = 0;  // 0 = derived from free memory
+
+  // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on every route.
+  int default_max_length = 512;
+  float default_temperature = 0.7f;
+  float default_top_p = 0.9f;
+  int max_length = 0;             // most new tokens of a request on the native routes; 0 = what fits
+  int max_completion_tokens = 0;  // the same on /v1
+
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+}  // namespace qwen

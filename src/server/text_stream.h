@@ -1,0 +1,74 @@
+// The text of one request as it comes: tokens → text → thought and answer → stop strings. Dropping it cancels the request.
+// Used by one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/token_stream.h"
+#include "text/detokenizer.h"
+#include "text/stop_matcher.h"
+#include "thinking/reasoning_parser.h"
+
+namespace qwen {
+
+struct TextDelta {
+  std::string reasoning;  // comes before `content` where both are there
+  std::string content;
+  bool empty() const { return reasoning.empty() && content.empty(); }
+};
+
+struct Usage {
+  int prompt_tokens = 0;
+  int completion_tokens = 0;  // thought, answer and the token that ended it
+  int cached_tokens = 0;      // of the prompt
+  int reasoning_tokens = 0;   // of the completion
+};
+
+struct Completion {
+  std::string text, reasoning;
+  bool answered = false;  // false: the thought was cut before an answer began
+  FinishReason finish_reason = FinishReason::kNone;
+  std::string error;        // for kError
+  std::string stop_string;  // that ended the answer
+  Usage usage;
+  double seconds = 0;  // from the request's start
+};
+
+class TextStream {
+ public:
+  struct Setup {
+    std::shared_ptr<const Tokenizer> tokenizer;
+    ReasoningTokens reasoning_tokens;
+    bool starts_in_thought = false;
+    std::vector<std::string> stop;  // apply to the answer, not to the thought
+    std::chrono::steady_clock::time_point started;
+  };
+  TextStream(Setup setup, TokenStream tokens);
+
+  // Everything that has come and was not given out yet; nullopt where there is nothing. Never waits.
+  std::optional<TextDelta> poll();
+  // Waits for the next text, or the end (nullopt), up to `timeout`.
+  std::optional<TextDelta> next(std::chrono::milliseconds timeout);
+
+  bool finished() const { return completion_.finish_reason != FinishReason::kNone; }
+  const Completion& completion() const { return completion_; }  // so far; complete once finished
+
+ private:
+  void take(const TokenEvent& event, TextDelta& delta);
+  void add(const ReasoningDelta& parsed, TextDelta& delta);
+  void add_content(std::string content, TextDelta& delta);
+  void finish(FinishReason reason, TextDelta& delta);
+
+  const Setup setup_;
+  std::optional<TokenStream> tokens_;  // gone once finished
+  Detokenizer detokenizer_;
+  ReasoningParser parser_;
+  StopMatcher stops_;
+  Completion completion_;
+};
+
+}  // namespace qwen
