@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "base/quote.h"
 #include "text/json_value.h"
 
 namespace qwen {
@@ -172,7 +173,7 @@ ChatTemplate ChatTemplate::detect(const std::filesystem::path& model_dir, std::s
     const std::optional<TemplateFamily> chosen = template_family_from_name(family);
     if (!chosen)
       throw Error(ErrorCode::kUsage,
-                  str("--chat-template ", family, ": unknown, the choices are thinking-2507, hybrid, instruct"),
+                  str("--chat-template ", quote(family), ": unknown, the choices are thinking-2507, hybrid, instruct"),
                   "--chat-template");
     return ChatTemplate(*chosen);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/quote.h"
 #include "text/json_value.h"
 
 namespace qwen {
@@ -102,7 +103,7 @@ void check_messages(std::span<const Message> messages) {
     const Message& message = messages[i];
     const std::string param = str("messages[", i, "]");
     if (message.role != "system" && message.role != "user" && message.role != "assistant" && message.role != "tool")
-      bad(str("is \"", message.role, "\"; it must be system, user, assistant or tool"), param + ".role");
+      bad(str("is ", quote(message.role), "; it must be system, user, assistant or tool"), param + ".role");
     for (size_t j = 0; j < message.tool_calls.size(); ++j) {
       const std::string call = str(param, ".tool_calls[", j, "]");
       if (!is_plain_name(message.tool_calls[j].name))

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/quote.h"
 #include "text/chat_template.h"
 #include "text/jinja_literals.h"
 
@@ -69,8 +70,6 @@ bool is_word(std::string_view literal) {
                      [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || (c >= '0' && c <= '9'); });
 }
 
-std::string shortened(std::string_view text) { return std::string(text.substr(0, 60)); }
-
 // What keeps the template from being of this family; empty where nothing does.
 std::string difference(TemplateFamily family, const JinjaLiterals& found) {
   const ChatTemplate coded(family);
@@ -79,13 +78,11 @@ std::string difference(TemplateFamily family, const JinjaLiterals& found) {
   std::string renders;
   for (const Conversation& probe : probe_conversations()) {
     for (const TextSegment& segment : coded.render_segments(probe.messages, probe.options))
-      if (segment.trusted && !tiled_by(segment.text, pieces))
-        return str("it does not write \"", shortened(segment.text), "\"");
+      if (segment.trusted && !tiled_by(segment.text, pieces)) return str("it does not write ", quote(segment.text));
     renders += coded.render(probe.messages, probe.options) + '\0';
   }
   for (const std::string& literal : found.literals)
-    if (!is_word(literal) && renders.find(literal) == std::string::npos)
-      return str("it holds \"", shortened(literal), "\"");
+    if (!is_word(literal) && renders.find(literal) == std::string::npos) return str("it holds ", quote(literal));
   return {};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/quote.h"
 #include "base/utf8.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
@@ -56,13 +57,13 @@ TokenList list_tokens(const TokenizerTables& tables, IdBySpelling& ids) {
   TokenList tokens;
   const auto claim = [&](int64_t id, std::string_view text, unsigned char kind) -> std::string& {
     if (id < 0 || static_cast<size_t>(id) >= limit)
-      bad(tables.source, str("token \"", text, "\" has id ", id, ", outside 0 to ", limit - 1));
+      bad(tables.source, str("token ", quote(text), " has id ", id, ", outside 0 to ", limit - 1));
     const auto index = static_cast<size_t>(id);
     if (index >= tokens.kinds.size()) {
       tokens.kinds.resize(index + 1, kAbsent);
       tokens.bytes.resize(index + 1);
     }
-    if (tokens.kinds[index] != kAbsent) bad(tables.source, str("two tokens have id ", id, ", one is \"", text, "\""));
+    if (tokens.kinds[index] != kAbsent) bad(tables.source, str("two tokens have id ", id, ", one is ", quote(text)));
     tokens.kinds[index] = kind;
     return tokens.bytes[index];
   };
@@ -70,7 +71,7 @@ TokenList list_tokens(const TokenizerTables& tables, IdBySpelling& ids) {
   std::unordered_map<std::string_view, TokenId> added;
   for (const AddedToken& token : tables.added) {
     if (!added.emplace(token.text, token.id).second)
-      bad(tables.source, str("added token \"", token.text, "\" is there twice"));
+      bad(tables.source, str("added token ", quote(token.text), " is there twice"));
     claim(token.id, token.text, token.special ? kSpecial : kAdded) = token.text;
   }
   for (const char* needed : {"<|im_start|>", "<|im_end|>"})
@@ -81,9 +82,9 @@ TokenList list_tokens(const TokenizerTables& tables, IdBySpelling& ids) {
     const auto same = added.find(spelling);
     if (same != added.end() && same->second == id) continue;  // some exporters list added tokens in both places
     if (spelling.empty() || !ids.emplace(spelling, static_cast<TokenId>(id)).second)
-      bad(tables.source, str("token \"", spelling, "\" is empty or there twice"));
+      bad(tables.source, str("token ", quote(spelling), " is empty or there twice"));
     if (!append_byte_level(spelling, claim(id, spelling, kBase)))
-      bad(tables.source, str("token \"", spelling, "\" is not spelt in byte-level characters"));
+      bad(tables.source, str("token ", quote(spelling), " is not spelt in byte-level characters"));
   }
   return tokens;
 }
@@ -105,7 +106,8 @@ BpeMerges list_merges(const TokenizerTables& tables, const IdBySpelling& ids, co
   const auto id_of = [&](const std::string& spelling) {
     const auto id = ids.find(spelling);
     if (id == ids.end())
-      bad(tables.source, str("merge ", merges.size(), " needs token \"", spelling, "\", which the vocabulary lacks"));
+      bad(tables.source,
+          str("merge ", merges.size(), " needs token ", quote(spelling), ", which the vocabulary lacks"));
     return id->second;
   };
   std::string joined;
@@ -115,7 +117,7 @@ BpeMerges list_merges(const TokenizerTables& tables, const IdBySpelling& ids, co
     joined.assign(left).append(right);
     const TokenId triple[3] = {id_of(left), id_of(right), id_of(joined)};
     if (!merges.add(triple[0], triple[1], triple[2]))
-      bad(tables.source, str("merge ", merges.size(), " (", left, " ", right, ") is there twice"));
+      bad(tables.source, str("merge ", merges.size(), " (", quote(left), " ", quote(right), ") is there twice"));
     triples.insert(triples.end(), triple, triple + 3);
   }
   // Little-endian, as every machine that this runs on.

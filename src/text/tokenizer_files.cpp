@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "base/quote.h"
 #include "text/json_value.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer_json.h"
@@ -44,14 +45,14 @@ class Fields {
   }
 
  private:
-  static std::string_view plain(std::string_view value) {
+  static std::string shown(std::string_view value) {
     if (value.empty()) return "missing";
-    return value[0] == '"' ? value.substr(1) : value;
+    return value[0] == '"' ? quote(value.substr(1)) : quote(value);
   }
 
   [[noreturn]] void refuse(const std::string& path, std::string_view wanted) const {
     bad(source_,
-        str(path, " is ", plain(get(path)), "; only a Qwen3 tokenizer can be read, where it is ", plain(wanted)));
+        str(path, " is ", shown(get(path)), "; only a Qwen3 tokenizer can be read, where it is ", shown(wanted)));
   }
 
   const std::map<std::string, std::string>& fields_;
@@ -117,7 +118,7 @@ std::vector<AddedToken> added_tokens_decoder(std::string_view config_json, std::
     bad(source, str("more than ", kMaxAddedTokens, " added_tokens_decoder entries"));
   std::vector<AddedToken> tokens;
   for (const JsonMember& member : decoder->members) {
-    const std::string path = "added_tokens_decoder." + member.key;
+    const std::string path = "added_tokens_decoder." + quote(member.key);
     const std::optional<TokenId> id = parse_id(member.key);
     const JsonValue* content = member.value.find("content");
     if (!id) bad(source, str(path, ": the key is not a token id"));

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/quote.h"
 
 namespace qwen {
 namespace {
@@ -26,12 +27,13 @@ class Reader {
   bool number_integer(int64_t value) { return number(value); }
   bool number_unsigned(uint64_t value) { return number(value > INT64_MAX ? INT64_MAX : static_cast<int64_t>(value)); }
   bool number_float(double, const std::string& text) {
-    if (table_ == Table::kVocabulary) bad(source_, str("the id of token \"", key_, "\" is ", text, ", not an integer"));
+    if (table_ == Table::kVocabulary)
+      bad(source_, str("the id of token ", quote(key_), " is ", text, ", not an integer"));
     return scalar(text);
   }
 
   bool string(std::string& value) {
-    if (table_ == Table::kVocabulary) bad(source_, str("the id of token \"", key_, "\" is a string"));
+    if (table_ == Table::kVocabulary) bad(source_, str("the id of token ", quote(key_), " is a string"));
     if (table_ != Table::kMerges) return scalar("\"" + value);
     if (merge_parts_ < 0) {
       out_.merges.push_back(split_merge(value, source_, str("model.merges[", out_.merges.size(), "]")));
@@ -103,7 +105,7 @@ class Reader {
   }
 
   bool scalar(std::string text) {
-    if (table_ != Table::kNone) bad(source_, str("an entry of ", path(), " has the wrong type"));
+    if (table_ != Table::kNone) bad(source_, str("an entry of ", quote(path()), " has the wrong type"));
     if (levels_.empty()) bad(source_, "not a JSON object");
     if (out_.fields.size() >= kMaxFields) bad(source_, str("more than ", kMaxFields, " fields"));
     out_.fields[path()] = std::move(text);
@@ -120,7 +122,7 @@ class Reader {
       merge_parts_ = 0;
       return true;
     }
-    if (table_ != Table::kNone) bad(source_, str("an entry of ", path(), " has the wrong type"));
+    if (table_ != Table::kNone) bad(source_, str("an entry of ", quote(path()), " has the wrong type"));
     if (levels_.size() >= kMaxDepth) bad(source_, str("nested deeper than ", kMaxDepth, " levels"));
     if (levels_.empty() && array) bad(source_, "not a JSON object");
     const std::string here = path();
