@@ -1,6 +1,7 @@
 #include "weights/zip_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -140,16 +141,18 @@ ZipDirectory::ZipDirectory(std::span<const std::byte> file, const std::string& p
   const Bytes bytes(file, path);
   const Directory directory = find_directory(bytes);
   entries_.reserve(directory.num_entries);
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;  // of local header and data
   uint64_t at = directory.offset;
   for (uint64_t i = 0; i < directory.num_entries; ++i) {
     const CentralEntry central = read_central(bytes, at, directory.offset + directory.size);
     entries_.push_back(locate(bytes, central, directory.offset));
+    ranges.emplace_back(central.local_offset, entries_.back().offset + entries_.back().size);
     at = central.next;
   }
-  std::sort(entries_.begin(), entries_.end(), [](const ZipEntry& a, const ZipEntry& b) { return a.offset < b.offset; });
-  for (size_t i = 1; i < entries_.size(); ++i)
-    if (entries_[i].offset - entries_[i - 1].offset < entries_[i - 1].size)
-      bytes.fail(str("zip entries ", quote(entries_[i - 1].name), " and ", quote(entries_[i].name), " overlap"));
+  std::sort(ranges.begin(), ranges.end());
+  for (size_t i = 1; i < ranges.size(); ++i)
+    if (ranges[i].first < ranges[i - 1].second)
+      bytes.fail(str("zip entries overlap at byte ", ranges[i].first, "; the file is corrupt"));
   std::sort(entries_.begin(), entries_.end(), [](const ZipEntry& a, const ZipEntry& b) { return a.name < b.name; });
   for (size_t i = 1; i < entries_.size(); ++i)
     if (entries_[i].name == entries_[i - 1].name)
