@@ -70,9 +70,24 @@ bool is_word(std::string_view literal) {
                      [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || (c >= '0' && c <= '9'); });
 }
 
+// Everything that a template of this family writes behind `add_generation_prompt`, in all its branches.
+std::string_view prompt_literals(TemplateFamily family) {
+  switch (family) {
+    case TemplateFamily::kThinking2507:
+      return "<|im_start|>assistant\n<think>\n";
+    case TemplateFamily::kHybrid:
+      return "<|im_start|>assistant\n<think>\n\n</think>\n\n";
+    case TemplateFamily::kInstruct2507:
+      return "<|im_start|>assistant\n";
+  }
+  return {};
+}
+
 // What keeps the template from being of this family; empty where nothing does.
 std::string difference(TemplateFamily family, const JinjaLiterals& found) {
   const ChatTemplate coded(family);
+  const std::string prompt = found.after("add_generation_prompt");
+  if (prompt != prompt_literals(family)) return str("its generation prompt is ", quote(prompt));
   std::vector<std::string> pieces = found.literals;
   for (const char* role : {"system", "user", "assistant"}) pieces.emplace_back(role);  // message.role is printed
   std::string renders;

@@ -1,0 +1,79 @@
+#include "text/json_value.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "text/python_number.h"
+
+namespace qwen {
+namespace {
+
+// Expected: Python's json.dumps(json.loads(text), ensure_ascii=False).
+TEST(JsonValue, PrintsAsPython) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{\"b\":1,\"a\":[1,2 , {}],\"c\":{}}", "{\"b\": 1, \"a\": [1, 2, {}], \"c\": {}}"},
+      {" [ ] ", "[]"},
+      {"[true,false,null]", "[true, false, null]"},
+      {"[1, 1.0, -0, -0.0, 1e0, 1E5]", "[1, 1.0, 0, -0.0, 1.0, 100000.0]"},
+      {"[1e22, 1e16, 1e15, 123456789012345680.0, 1.5e-7, 0.0001, 0.00001]",
+       "[1e+22, 1e+16, 1000000000000000.0, 1.2345678901234568e+17, 1.5e-07, 0.0001, 1e-05]"},
+      {"[0.1, 100.25, 5e-324, 1.7976931348623157e308]", "[0.1, 100.25, 5e-324, 1.7976931348623157e+308]"},
+      {"[9223372036854775807, 18446744073709551615, -18446744073709551617, 123456789012345678901234567890]",
+       "[9223372036854775807, 18446744073709551615, -18446744073709551617, 123456789012345678901234567890]"},
+      {R"("\u00e9\ud83d\ude00\u2028/\/<>&'")", "\"é😀\u2028//<>&'\""},
+      {R"("\"\\\n\r\t\f\b\u0000\u001f\u007f")", "\"\\\"\\\\\\n\\r\\t\\f\\b\\u0000\\u001f\x7f\""},
+      {R"({"a":1,"b":2,"a":3})", R"({"a": 3, "b": 2})"},
+  };
+  for (const auto& [text, expected] : cases) EXPECT_EQ(python_json(std::string_view(text)), expected);
+}
+
+TEST(JsonValue, PythonFloats) {
+  EXPECT_EQ(python_float(0.0), "0.0");
+  EXPECT_EQ(python_float(-1e-4), "-0.0001");
+  EXPECT_EQ(python_float(-1.25e-5), "-1.25e-05");
+  EXPECT_EQ(python_float(9999999999999998.0), "9999999999999998.0");
+  EXPECT_EQ(python_float(1e100), "1e+100");
+  EXPECT_EQ(python_float(3.0e-10), "3e-10");
+}
+
+TEST(JsonValue, RefusesWhatIsNotJson) {
+  for (const char* text :
+       {"", "{", "[1,]", "{\"a\"}", "nul", "\"\xff\"", "\"\\ud800\"", "1 2", "01", "NaN", "1e999", "'a'", "[1]x"}) {
+    try {
+      parse_json(text);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidValue);
+    }
+  }
+  EXPECT_THROW(parse_json(std::string(5000, '9')), Error);
+}
+
+TEST(JsonValue, NestingIsBounded) {
+  const auto nested = [](int depth) {
+    return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']');
+  };
+  EXPECT_EQ(python_json(nested(kMaxJsonDepth)), nested(kMaxJsonDepth));
+  EXPECT_THROW(parse_json(nested(kMaxJsonDepth + 1)), Error);
+  EXPECT_THROW(parse_json(std::string(1000000, '[')), Error);
+}
+
+TEST(JsonValue, Truth) {
+  for (const char* text : {"null", "false", "0", "-0.0", "0.0e5", "\"\"", "[]", "{}"})
+    EXPECT_FALSE(parse_json(text).truthy()) << text;
+  for (const char* text : {"true", "1", "0.01", "1e-300", "\"0\"", "[0]", "{\"a\":0}"})
+    EXPECT_TRUE(parse_json(text).truthy()) << text;
+}
+
+TEST(JsonValue, ManyRepeatedKeysAreNoAttack) {
+  std::string text = "{";
+  for (int i = 0; i < 200000; ++i) text += "\"k" + std::to_string(i % 50000) + "\":" + std::to_string(i) + ",";
+  text.back() = '}';
+  const JsonValue value = parse_json(text);
+  EXPECT_EQ(value.members.size(), 50000u);
+  EXPECT_EQ(value.find("k7")->text, "150007");
+  EXPECT_EQ(value.find("x"), nullptr);
+}
+
+}  // namespace
+}  // namespace qwen

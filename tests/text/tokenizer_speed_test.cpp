@@ -1,0 +1,40 @@
+// A megabyte that is one word, one run of spaces, … must not be an attack: naive merging takes minutes here. The bound
+// is generous, so that it holds in every build; a quadratic step is off by orders of magnitude.
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "text/model_folder.h"
+#include "text/tokenizer.h"
+
+namespace qwen {
+namespace {
+
+TEST(TokenizerSpeed, MegabytesOfTheWorstAreLinear) {
+  const Tokenizer tokenizer = Tokenizer::load(testing::text_data(""));
+  constexpr size_t kBytes = 1 << 20;
+  const std::vector<std::pair<std::string, std::string>> texts = {{"letters", "a"},
+                                                                  {"mixed letters", "thequickbrownfox"},
+                                                                  {"Chinese", "啊"},
+                                                                  {"spaces", " "},
+                                                                  {"newlines", "\n"},
+                                                                  {"digits", "7"},
+                                                                  {"symbols", "="},
+                                                                  {"marks", "\u0301\u0316"},
+                                                                  {"Jamo", "\u1100\u1161\u11a8"},
+                                                                  {"almost control tokens", "<|im_"},
+                                                                  {"apostrophes", "'"},
+                                                                  {"invalid bytes", "\xe4"}};
+  for (const auto& [name, unit] : texts) {
+    std::string text;
+    while (text.size() < kBytes) text += unit;
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<TokenId> ids = tokenizer.encode(text);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    EXPECT_LT(seconds.count(), 2.0) << name;
+    EXPECT_FALSE(ids.empty()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace qwen
