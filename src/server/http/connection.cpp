@@ -287,11 +287,12 @@ void Connection::begin_stream(uint64_t exchange, Response head, std::string hear
 
 void Connection::write_stream(uint64_t exchange, std::string bytes) {
   if (!current(exchange) || !streaming_ || bytes.empty()) return;
-  queue_chunk(bytes);
+  // What is left from before counts: one event may be larger than the bound.
   if (out_.size() + in_flight_.size() - written_ > limits().max_stream_buffer) {
     code_ = "slow_client";
-    close();
+    return close();
   }
+  queue_chunk(bytes);
 }
 
 void Connection::finish_stream(uint64_t exchange) {
