@@ -68,8 +68,8 @@ TEST_P(EveryPieceSize, RefusesMalformedChunks) {
 // Beast looks for the end of the quoted string beyond the line: it never completes, and the bound or the deadline ends it.
 TEST(RequestParser, AnOpenQuoteInAnExtensionNeverCompletes) {
   EXPECT_EQ(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\n"), 64).status, 0);
-  EXPECT_EQ(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\n" + std::string(20'000, 'a')), 64).status, 400);
-  EXPECT_EQ(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\nX: \"\r\n\r\n"), 64).status, 400);
+  EXPECT_GE(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\n" + std::string(20'000, 'a')), 8192).status, 400);
+  EXPECT_GE(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\nX: \"\r\n\r\n"), 8192).status, 400);
 }
 
 TEST(RequestParser, BoundsBodiesAndFraming) {

@@ -93,7 +93,7 @@ void GenerationSession::drain() {
     TextStream& stream = *streams_[i];
     if (const auto delta = stream.poll(); delta && stream_) format_->delta(out, i, *delta);
     if (!stream.finished()) continue;
-    if (failure(stream.completion(), request_id_)) return fail(stream.completion(), std::move(out));
+    if (const auto error = failure(stream.completion(), request_id_)) return fail(*error, std::move(out));
     finished_[i] = true;
     ++num_finished_;
     if (stream_) format_->finished(out, i, stream.completion());
@@ -111,9 +111,8 @@ void GenerationSession::complete(std::string out) {
   responder_->finish();
 }
 
-void GenerationSession::fail(const Completion& completion, std::string out) {
+void GenerationSession::fail(const ApiError& error, std::string out) {
   ended_ = true;
-  const ApiError error = *failure(completion, request_id_);
   streams_.clear();
   if (!stream_) return responder_->send(error_response(error));
   append_sse_event(out, error_json(error));

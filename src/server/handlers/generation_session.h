@@ -14,6 +14,8 @@
 
 namespace qwen {
 
+struct ApiError;
+
 using TextStreams = std::vector<std::unique_ptr<TextStream>>;
 
 // How a route words its answer. Called on the I/O thread.
@@ -43,7 +45,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
 
   void begin(TextStreams streams);
   void drain();
-  void fail(const Completion& completion, std::string out);
+  void fail(const ApiError& error, std::string out);
   void complete(std::string out);
 
   const ResponderPtr responder_;
