@@ -1,6 +1,5 @@
 // The real Qwen3 tokenizer against the reference implementation's ids and texts, all of them.
-#include <chrono>
-#include <numeric>
+#include <ctime>
 #include <string>
 
 #include "base/hash.h"
@@ -61,10 +60,10 @@ TEST(GoldenTokenizer, LongInputs) {
     std::string text;
     for (int i = 0; i < golden.at("count").get<int>(); ++i) text += golden.at("unit").get<std::string>();
     text += golden.at("tail").get<std::string>();
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     const Ids ids = tokenizer.encode(text);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    EXPECT_LT(seconds.count(), 1.0);
+    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    EXPECT_LT(seconds, 1.0);
     EXPECT_EQ(ids.size(), golden.at("n_ids").get<size_t>());
     std::string joined;
     for (const TokenId id : ids) joined += (joined.empty() ? "" : " ") + std::to_string(id);
