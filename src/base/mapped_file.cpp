@@ -14,9 +14,11 @@
 namespace qwen {
 namespace {
 
+// Without O_NONBLOCK, opening a pipe in place of a file would wait for a writer for ever.
 class FileDescriptor {
  public:
-  explicit FileDescriptor(const std::filesystem::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit FileDescriptor(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (fd_ >= 0) return;
     const int reason = errno;
     throw Error(reason == EACCES || reason == EPERM ? ErrorCode::kPermission : ErrorCode::kMissingFile,
@@ -45,7 +47,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   size_ = regular_file_size(fd.get(), path);
   if (size_ == 0) return;  // mmap refuses a length of 0
   void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  if (mapping == MAP_FAILED) throw Error(ErrorCode::kOs, str(path.string(), ": cannot map the file: ", std::strerror(errno)));
+  if (mapping == MAP_FAILED)
+    throw Error(ErrorCode::kOs, str(path.string(), ": cannot map the file: ", std::strerror(errno)));
   data_ = static_cast<const std::byte*>(mapping);
 }
 
@@ -66,7 +69,8 @@ std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) 
   const FileDescriptor fd(path);
   const size_t size = regular_file_size(fd.get(), path);
   if (size > max_bytes)
-    throw Error(ErrorCode::kBadData, str(path.string(), ": ", size, " bytes, more than the ", max_bytes, " allowed for this file"));
+    throw Error(ErrorCode::kBadData,
+                str(path.string(), ": ", size, " bytes, more than the ", max_bytes, " allowed for this file"));
   std::string text(size, '\0');
   size_t done = 0;
   while (done < size) {

@@ -13,7 +13,9 @@ namespace fs = std::filesystem;
 constexpr const char* kMend = "; point --model at a Hugging Face folder (config.json and weights)";
 
 [[noreturn]] void fail(ErrorCode code, const fs::path& path, const std::string& what) {
-  throw Error(code, str(path.empty() ? std::string("the model folder") : path.string(), ": ", what, kMend));
+  constexpr size_t kMaxShown = 512;
+  const std::string shown = path.native().size() > kMaxShown ? quote(path.native()) : path.native();
+  throw Error(code, str(shown.empty() ? "the model folder" : shown, ": ", what, kMend));
 }
 
 }  // namespace

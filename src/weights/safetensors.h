@@ -13,8 +13,8 @@
 
 namespace qwen {
 
-// The reference allows 100 MB; kMaxTensors entries of 300 bytes need 20 MB.
-inline constexpr uint64_t kMaxSafetensorsHeader = 32ull << 20;
+// The reference allows 100 MB; kMaxTensors entries of 200 bytes need 13 MB.
+inline constexpr uint64_t kMaxSafetensorsHeader = 16ull << 20;
 
 struct SafetensorsFile {
   std::vector<TensorInfo> tensors;  // ordered by offset
