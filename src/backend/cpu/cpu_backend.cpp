@@ -17,7 +17,7 @@ constexpr int kKvBlockSize = 64;  // tokens; any multiple of kKvGroup works
 
 // Rows of a matmul task. A chunk of activations stays in the L2 cache while the thread walks its panels; for fewer rows
 // than this the weights are read once, by one thread each.
-constexpr int kMatmulRows = 96;
+constexpr int kMatmulRows = 192;
 
 // Elements below which an element-wise operation is done before a second thread has noticed.
 constexpr int64_t kMinParallelElements = 32 * 1024;

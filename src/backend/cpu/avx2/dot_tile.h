@@ -22,23 +22,23 @@ struct DotTile {
       QWEN_UNROLL for (int v = 0; v < V; ++v) _mm256_storeu_ps(c + m * stride + v * 8, acc[m][v]);
     }
   }
-  // b[v]: 8 outputs × 2 of the first pair; b_step elements on: those of the next pair. kPrefetch: bytes ahead of b, 0
-  // for none.
-  template <int kPrefetch = 0>
-  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs) {
-    const uint16_t* w[V];
-    QWEN_UNROLL for (int v = 0; v < V; ++v) w[v] = b[v];
-    for (int pair = 0; pair < pairs; ++pair, a += 2) {
+  // b[v]: 8 outputs × 2 of the first pair; b_step elements on: those of the next pair. With kPrefetch the same walk
+  // through `ahead` brings what comes next into the cache.
+  template <bool kPrefetch = false>
+  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs,
+                       const uint16_t* const* ahead = nullptr) {
+    int64_t offset = 0;
+    for (int pair = 0; pair < pairs; ++pair, a += 2, offset += b_step) {
       __m256 wv[V];
       QWEN_UNROLL for (int v = 0; v < V; ++v) {
-        if constexpr (kPrefetch > 0) _mm_prefetch(reinterpret_cast<const char*>(w[v]) + kPrefetch, _MM_HINT_T0);
-        wv[v] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w[v])), 16));
+        if constexpr (kPrefetch) _mm_prefetch(reinterpret_cast<const char*>(ahead[v] + offset), _MM_HINT_T0);
+        wv[v] = _mm256_castsi256_ps(
+            _mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b[v] + offset)), 16));
       }
       multiply(a, a_stride, wv);
       const __m256 odd = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xffff0000u)));
       QWEN_UNROLL for (int v = 0; v < V; ++v) {
-        wv[v] = _mm256_and_ps(odd, _mm256_loadu_ps(reinterpret_cast<const float*>(w[v])));
-        w[v] += b_step;
+        wv[v] = _mm256_and_ps(odd, _mm256_loadu_ps(reinterpret_cast<const float*>(b[v] + offset)));
       }
       multiply(a + 1, a_stride, wv);
     }
@@ -52,7 +52,6 @@ struct DotTile {
 };
 
 constexpr int kMaxValueVectors = 2;  // of the head dimension per attention tile
-constexpr int kPrefetchBytes = 2048;
 
 // The instruction alone, on registers: the ceiling of every product. Returns the floating-point operations done.
 static double dot_peak(int64_t rounds) {

@@ -22,18 +22,17 @@ struct DotTile {
       QWEN_UNROLL for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + m * stride + v * 16, acc[m][v]);
     }
   }
-  // b[v]: 16 outputs × 2 of the first pair; b_step elements on: those of the next pair. kPrefetch: bytes ahead of b, 0
-  // for none.
-  template <int kPrefetch = 0>
-  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs) {
-    const uint16_t* w[V];
-    QWEN_UNROLL for (int v = 0; v < V; ++v) w[v] = b[v];
-    for (int pair = 0; pair < pairs; ++pair, a += 2) {
+  // b[v]: 16 outputs × 2 of the first pair; b_step elements on: those of the next pair. With kPrefetch the same walk
+  // through `ahead` brings what comes next into the cache.
+  template <bool kPrefetch = false>
+  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs,
+                       const uint16_t* const* ahead = nullptr) {
+    int64_t offset = 0;
+    for (int pair = 0; pair < pairs; ++pair, a += 2, offset += b_step) {
       __m512bh wv[V];
       QWEN_UNROLL for (int v = 0; v < V; ++v) {
-        if constexpr (kPrefetch > 0) _mm_prefetch(reinterpret_cast<const char*>(w[v]) + kPrefetch, _MM_HINT_T0);
-        wv[v] = (__m512bh)_mm512_loadu_si512(w[v]);
-        w[v] += b_step;
+        if constexpr (kPrefetch) _mm_prefetch(reinterpret_cast<const char*>(ahead[v] + offset), _MM_HINT_T0);
+        wv[v] = (__m512bh)_mm512_loadu_si512(b[v] + offset);
       }
       QWEN_UNROLL for (int m = 0; m < M; ++m) {
         int32_t two;
@@ -46,7 +45,6 @@ struct DotTile {
 };
 
 constexpr int kMaxValueVectors = 4;  // of the head dimension per attention tile
-constexpr int kPrefetchBytes = 2048;
 
 // The instruction alone, on registers: the ceiling of every product. Returns the floating-point operations done.
 static double dot_peak(int64_t rounds) {

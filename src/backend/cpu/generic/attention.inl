@@ -37,33 +37,58 @@ static void convert_queries(const AttentionTask& t, const AttentionScratch& s) {
   }
 }
 
-// Scores of rows [begin, end) for `groups` groups of keys.
-template <int V>
-static void score_groups(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys, int first, int pairs) {
+// Scores of rows [begin, end) for V vectors of keys. With kPrefetch, for rows that fit one register tile, `ahead` is fetched meanwhile:
+// decoding reads every key and value once, from memory.
+template <int V, bool kPrefetch>
+static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys, const uint16_t* const* ahead,
+                          int first, int pairs) {
   for_row_tiles<V>(begin, end, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
     tile.clear();
-    tile.add(s.q + row * s.q_stride, s.q_stride, keys, 2 * kKvGroup, pairs);
+    tile.template add<kPrefetch>(s.q + row * s.q_stride, s.q_stride, keys, 2 * kKvGroup, pairs, ahead);
     tile.store(s.scores + row * kAttentionTile + first, kAttentionTile);
   });
 }
 
-// Weighted values of V vectors of the head dimension, added to the states of rows [begin, end).
 template <int V>
-static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups, int dim, int padded, int pairs,
-                       float* state, int64_t state_stride) {
+static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys, const uint16_t* const* ahead,
+                          int first, int pairs) {
+  if (end - begin <= max_tile_rows(V)) {
+    score_vectors<V, true>(s, begin, end, keys, ahead, first, pairs);
+  } else {
+    score_vectors<V, false>(s, begin, end, keys, ahead, first, pairs);
+  }
+}
+
+// Weighted values of V vectors of the head dimension from `dim` on, added to the states of rows [begin, end).
+template <int V, bool kPrefetch>
+static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups, const uint16_t* const* ahead, int dim,
+                       int padded, int pairs, float* state, int64_t state_stride) {
   for_row_tiles<V>(begin, end, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
     float* const out = state + row * state_stride + dim;
     tile.load(out, state_stride);
     for (int group = 0, pair = 0; pair < pairs; ++group, pair += kKvGroup / 2) {
-      const uint16_t* vectors[V];
-      for (int v = 0; v < V; ++v) vectors[v] = groups[group] + (dim + v * kLanes) * 2;
+      const uint16_t *vectors[V], *next[V];
+      for (int v = 0; v < V; ++v) {
+        vectors[v] = groups[group] + (dim + v * kLanes) * 2;
+        next[v] = ahead[group] + (dim + v * kLanes) * 2;
+      }
       const int n = pairs - pair < kKvGroup / 2 ? pairs - pair : kKvGroup / 2;
-      tile.add(s.weights + row * kWeightStride + 2 * pair, kWeightStride, vectors, 2 * padded, n);
+      tile.template add<kPrefetch>(s.weights + row * kWeightStride + 2 * pair, kWeightStride, vectors, 2 * padded, n, next);
     }
     tile.store(out, state_stride);
   });
+}
+
+template <int V>
+static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups, const uint16_t* const* ahead, int dim,
+                       int padded, int pairs, float* state, int64_t state_stride) {
+  if (end - begin <= max_tile_rows(V)) {
+    add_values<V, true>(s, begin, end, groups, ahead, dim, padded, pairs, state, state_stride);
+  } else {
+    add_values<V, false>(s, begin, end, groups, ahead, dim, padded, pairs, state, state_stride);
+  }
 }
 
 // One row's softmax step over a tile of which it sees the first `visible` keys, of `computed` whose scores are there.
@@ -93,11 +118,52 @@ static void softmax_step(const float* scores, int computed, int visible, Operand
   for (int d = 0; d < padded; d += kLanes) store(state + d, mul(load(state + d), broadcast(correction)));
 }
 
+// Where the keys and values of one tile lie.
+struct TileGroups {
+  const uint16_t* keys[kGroupsPerTile];
+  const uint16_t* values[kGroupsPerTile];
+  int count;
+};
+
+static TileGroups groups_of(const AttentionTask& t, int tile) {
+  const int groups_per_block = t.kv.block_size / kKvGroup;
+  const int keys = t.end - tile < kAttentionTile ? t.end - tile : kAttentionTile;
+  TileGroups groups;
+  groups.count = (keys + kKvGroup - 1) / kKvGroup;
+  for (int g = 0; g < kGroupsPerTile; ++g) {
+    const int position = tile + (g < groups.count ? g : 0) * kKvGroup;  // always a place that may be read
+    const int64_t offset = t.kv.block_table[position / t.kv.block_size] * t.kv.block_stride +
+                           position / kKvGroup % groups_per_block * t.kv.group_stride;
+    groups.keys[g] = static_cast<const uint16_t*>(t.kv.keys) + offset;
+    groups.values[g] = static_cast<const uint16_t*>(t.kv.values) + offset;
+  }
+  return groups;
+}
+
+// Scores of one tile; meanwhile its values are fetched.
+static void score_tile(const AttentionScratch& s, int begin, int end, const TileGroups& groups, int pairs) {
+  if constexpr (kGroupVectors == 1) {
+    switch (groups.count) {
+      case 4: return score_vectors<4>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      case 3: return score_vectors<3>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      case 2: return score_vectors<2>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      default: return score_vectors<1>(s, begin, end, groups.keys, groups.values, 0, pairs);
+    }
+  }
+  for (int g = 0; g < groups.count; ++g) {
+    const uint16_t *keys[kGroupVectors], *values[kGroupVectors];
+    for (int v = 0; v < kGroupVectors; ++v) {
+      keys[v] = groups.keys[g] + v * kLanes * 2;
+      values[v] = groups.values[g] + v * kLanes * 2;
+    }
+    score_vectors<kGroupVectors>(s, begin, end, keys, values, g * kKvGroup, pairs);
+  }
+}
+
 static void attention(const AttentionTask& t) {
   const AttentionScratch s = make_scratch(t);
   const int padded = padded_head_dim(t.head_dim), all_rows = t.rows * t.group;
   const int64_t state_stride = attention_state_stride(t.head_dim);
-  const int groups_per_block = t.kv.block_size / kKvGroup;
   convert_queries(t, s);
   for (int i = 0; i < all_rows; ++i) {
     float* const state = t.state + i * state_stride;
@@ -105,50 +171,28 @@ static void attention(const AttentionTask& t) {
     state[padded] = -__builtin_inff();
     state[padded + 1] = 0;
   }
+  TileGroups groups = groups_of(t, t.begin);
   for (int tile = t.begin; tile < t.end; tile += kAttentionTile) {
     const int keys = t.end - tile < kAttentionTile ? t.end - tile : kAttentionTile;
-    const int groups = (keys + kKvGroup - 1) / kKvGroup;
-    const uint16_t* key_groups[kGroupsPerTile];
-    const uint16_t* value_groups[kGroupsPerTile];
-    for (int g = 0; g < groups; ++g) {
-      const int position = tile + g * kKvGroup;
-      const int64_t offset = t.kv.block_table[position / t.kv.block_size] * t.kv.block_stride +
-                             position / kKvGroup % groups_per_block * t.kv.group_stride;
-      key_groups[g] = static_cast<const uint16_t*>(t.kv.keys) + offset;
-      value_groups[g] = static_cast<const uint16_t*>(t.kv.values) + offset;
-    }
     const int unseeing = tile > t.first_position ? tile - t.first_position : 0;  // query rows before the tile's first key
     const int begin = unseeing * t.group;
-
-    const int pairs = padded / 2;
-    if constexpr (kGroupVectors == 1) {
-      switch (groups) {
-        case 4: score_groups<4>(s, begin, all_rows, key_groups, 0, pairs); break;
-        case 3: score_groups<3>(s, begin, all_rows, key_groups, 0, pairs); break;
-        case 2: score_groups<2>(s, begin, all_rows, key_groups, 0, pairs); break;
-        default: score_groups<1>(s, begin, all_rows, key_groups, 0, pairs);
-      }
-    } else {
-      for (int g = 0; g < groups; ++g) {
-        const uint16_t* vectors[kGroupVectors];
-        for (int v = 0; v < kGroupVectors; ++v) vectors[v] = key_groups[g] + v * kLanes * 2;
-        score_groups<kGroupVectors>(s, begin, all_rows, vectors, g * kKvGroup, pairs);
-      }
-    }
+    score_tile(s, begin, all_rows, groups, padded / 2);
     for (int i = begin; i < all_rows; ++i) {
       const int seen = t.first_position + i / t.group + 1 - tile;
-      softmax_step(s.scores + i * kAttentionTile, groups * kKvGroup, seen < keys ? seen : keys, s.weights + i * kWeightStride,
+      softmax_step(s.scores + i * kAttentionTile, groups.count * kKvGroup, seen < keys ? seen : keys, s.weights + i * kWeightStride,
                    t.state + i * state_stride, padded);
     }
+    const TileGroups next = groups_of(t, tile + kAttentionTile < t.end ? tile + kAttentionTile : tile);
     constexpr int kVectors = kMaxValueVectors;
-    const int key_pairs = (keys + 1) / 2;
+    const int pairs = (keys + 1) / 2;
     int dim = 0;
     for (; dim + kVectors * kLanes <= padded; dim += kVectors * kLanes) {
-      add_values<kVectors>(s, begin, all_rows, value_groups, dim, padded, key_pairs, t.state, state_stride);
+      add_values<kVectors>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state, state_stride);
     }
     for (; dim < padded; dim += kHeadDimUnit) {
-      add_values<kHeadDimUnit / kLanes>(s, begin, all_rows, value_groups, dim, padded, key_pairs, t.state, state_stride);
+      add_values<kHeadDimUnit / kLanes>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state, state_stride);
     }
+    groups = next;
   }
 }
 

@@ -16,7 +16,7 @@ __attribute__((noinline)) static void matmul_tile(const Operand* x, int64_t x_st
   } else {
     tile.clear();
   }
-  tile.template add<kPrefetchBytes>(x, x_stride, vectors, 2 * kPanelRows, pairs);
+  tile.add(x, x_stride, vectors, 2 * kPanelRows, pairs);
   tile.store(out, out_stride);
 }
 
