@@ -6,8 +6,10 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "commands/commands.h"
 
 namespace {
@@ -26,6 +28,9 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
     app.exit(error);  // prints the help that was asked for
     return 0;
   }
+  const std::vector<std::string> unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty() && unknown[0][0] != '-')
+    return fail(2, "there is no command " + unknown[0] + " (see qwen-thinking --help)");
   std::string command = "qwen-thinking";
   for (const CLI::App* chosen : app.get_subcommands()) command += ' ' + chosen->get_name();
   return fail(2, std::string(error.what()) + " (see " + command + " --help)");
@@ -51,6 +56,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report(app, error);
   }
+  qwen::set_log_level(qwen::LogLevel::kWarning);  // of one-shot commands; serve sets its own
   const int status = command();
   if (!std::cout.flush())
     throw qwen::Error(qwen::ErrorCode::kFailed, "standard output: cannot write; is the disk full?");

@@ -11,8 +11,8 @@
 #include "commands/bench_measure.h"
 #include "commands/bench_report.h"
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/load.h"
-#include "commands/model_options.h"
 #include "model/tensor_names.h"
 
 namespace qwen {
@@ -21,8 +21,7 @@ namespace {
 constexpr int kMaxTokens = 1 << 18;
 
 struct Options {
-  std::string model;
-  BackendOptions backend;
+  ConfigFlags flags;
   BenchOptions bench;
   int max_num_batched_tokens = 512;
   bool json = false;
@@ -40,11 +39,13 @@ StepCost step_cost(CausalLm& model) {
 }
 
 int run_bench(Options options) {
+  const ServiceConfig config = options.flags.resolve();
   const int longest = options.bench.depth + std::max(options.bench.prompt_tokens, options.bench.decode_tokens) + 16;
   const int most_sequences = *std::max_element(options.bench.batch.begin(), options.bench.batch.end());
-  options.bench.threads = options.backend.threads > 0 ? options.backend.threads : usable_cores();
+  options.bench.threads = config.threads > 0 ? config.threads : usable_cores();
   const int batched = std::max(options.max_num_batched_tokens, most_sequences);
-  const LoadedModel loaded = load_model_folder(options.model, options.backend, {batched, most_sequences, longest});
+  const LoadedCausalLm loaded =
+      load_model_folder(config.model_path, backend_options(config), {batched, most_sequences, longest});
   CausalLm& model = *loaded.model;
   if (longest > model.max_positions())
     throw Error(ErrorCode::kUsage,
@@ -52,7 +53,7 @@ int run_bench(Options options) {
                     model.max_positions(), " positions of the model"),
                 "--depth");
   Bench bench(model, options.bench, step_cost(model));
-  BenchReport report{options.model,
+  BenchReport report{config.model_path,
                      std::string(model.backend().name()),
                      std::string(model.backend().kernels()),
                      options.bench.threads,
@@ -71,8 +72,7 @@ int run_bench(Options options) {
 void add_bench(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Prefill and decode throughput beside the machine's ceilings");
-  add_model_flag(*command, options->model);
-  add_backend_flags(*command, options->backend);
+  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   BenchOptions& bench = options->bench;
   command->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of the prefill test")
       ->check(CLI::Range(1, kMaxTokens))

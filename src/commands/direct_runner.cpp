@@ -7,8 +7,6 @@
 namespace qwen {
 namespace {
 
-constexpr int kBlockSize = 64;  // as the engine's
-
 HeadShape heads_of(const ModelConfig& config) {
   return {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
           static_cast<int>(config.head_dim)};
@@ -18,24 +16,25 @@ HeadShape heads_of(const ModelConfig& config) {
 
 DirectRunner::DirectRunner(CausalLm& model, int num_sequences, int max_length)
     : model_(model),
-      blocks_per_sequence_((max_length + kBlockSize - 1) / kBlockSize),
+      blocks_per_sequence_((max_length + model.backend().kv_block_size() - 1) / model.backend().kv_block_size()),
       cache_(model.backend(), model.backend().kv_dtype(), static_cast<int>(model.config().num_hidden_layers),
-             num_sequences * blocks_per_sequence_, kBlockSize, heads_of(model.config())),
+             num_sequences * blocks_per_sequence_, model.backend().kv_block_size(), heads_of(model.config())),
       lengths_(static_cast<size_t>(num_sequences), 0) {}
 
 std::span<const float> DirectRunner::step(std::span<const Chunk> chunks) {
+  const int block_size = cache_.block_size();
   batch_ = {};
   batch_.max_blocks = blocks_per_sequence_;
   batch_.query_start.push_back(0);
   for (const Chunk& chunk : chunks) {
     int& length = lengths_[static_cast<size_t>(chunk.sequence)];
     const int first_block = chunk.sequence * blocks_per_sequence_;
-    QWEN_CHECK(length + static_cast<int>(chunk.tokens.size()) <= blocks_per_sequence_ * kBlockSize);
+    QWEN_CHECK(length + static_cast<int>(chunk.tokens.size()) <= blocks_per_sequence_ * block_size);
     for (const TokenId id : chunk.tokens) {
       if (chunk.logits == Logits::kAll) batch_.logit_rows.push_back(batch_.num_tokens());
       batch_.token_ids.push_back(id);
       batch_.positions.push_back(length);
-      batch_.slot_mapping.push_back(first_block * kBlockSize + length);
+      batch_.slot_mapping.push_back(first_block * block_size + length);
       ++length;
     }
     if (chunk.logits == Logits::kLast) batch_.logit_rows.push_back(batch_.num_tokens() - 1);

@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/format_number.h"
 #include "commands/memory_estimate.h"
-#include "commands/model_options.h"
 #include "model/model_config.h"
 #include "model/tensor_names.h"
 #include "weights/checkpoint.h"
@@ -149,24 +149,25 @@ void print_memory(const ModelConfig& config) {
 
 void add_inspect(CLI::App& app, CommandRun& run) {
   struct Options {
-    std::string model;
+    ConfigFlags flags;
     bool json = false, tensors = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Show a model folder: config, tensors, memory needed per format");
-  add_model_flag(*command, options->model);
+  options->flags.declare(*command, {"model"});
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "One JSON object, tensors included");
   command->callback([options, &run] {
     run = [options] {
-      const ModelConfig config = ModelConfig::load(options->model);
-      const std::optional<Checkpoint> weights = open_weights(options->model);
+      const std::string model = options->flags.resolve().model_path;
+      const ModelConfig config = ModelConfig::load(model);
+      const std::optional<Checkpoint> weights = open_weights(model);
       if (weights && config.quantization_method.empty()) check_tensors(*weights, config);
       if (options->json) {
-        print_json(options->model, config, weights ? &*weights : nullptr);
+        print_json(model, config, weights ? &*weights : nullptr);
         return 0;
       }
-      print_config(options->model, config);
+      print_config(model, config);
       if (weights)
         print_line("Tensors",
                    str(weights->tensors().size(), ", ", gibibytes(static_cast<double>(weights->total_bytes()))));

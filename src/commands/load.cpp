@@ -9,8 +9,8 @@
 
 namespace qwen {
 
-LoadedModel load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
-                              ProgressFn progress) {
+LoadedCausalLm load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
+                                 ProgressFn progress) {
   const auto start = std::chrono::steady_clock::now();
   const ModelConfig config = ModelConfig::load(folder);
   std::unique_ptr<Backend> device = create_backend(backend);
@@ -20,8 +20,9 @@ LoadedModel load_model_folder(const std::string& folder, const BackendOptions& b
     bar.emplace("loading");
     progress = [&bar](uint64_t done, uint64_t total) { bar->update(done, total); };
   }
-  LoadedModel loaded;
+  LoadedCausalLm loaded;
   loaded.model = load_model(checkpoint, config, std::move(device), options, std::move(progress));
+  loaded.fingerprint = checkpoint.fingerprint();
   loaded.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return loaded;
 }

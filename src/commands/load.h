@@ -1,6 +1,7 @@
-// A model folder brought into memory, for the commands that compute.
+// A model folder brought into memory, for everything that computes.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -11,14 +12,15 @@
 
 namespace qwen {
 
-struct LoadedModel {
+struct LoadedCausalLm {
   std::unique_ptr<CausalLm> model;
+  uint64_t fingerprint = 0;  // of the checkpoint
   double seconds = 0;
 };
 
 // Without `progress` a bar on stderr shows it. Errors: as ModelConfig::load, Checkpoint::open, create_backend and
 // load_model.
-LoadedModel load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
-                              ProgressFn progress = {});
+LoadedCausalLm load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
+                                 ProgressFn progress = {});
 
 }  // namespace qwen

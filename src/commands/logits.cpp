@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/direct_runner.h"
 #include "commands/json_line.h"
 #include "commands/jsonl.h"
 #include "commands/load.h"
-#include "commands/model_options.h"
 
 namespace qwen {
 namespace {
@@ -21,8 +21,8 @@ constexpr int kMaxBatchedTokens = 512;
 constexpr int kMaxLogitRows = 64;
 
 struct Options {
-  std::string model, ids;
-  BackendOptions backend;
+  ConfigFlags flags;
+  std::string ids;
   int chunk = kMaxBatchedTokens;
   bool all = false, jsonl = false;
 };
@@ -58,8 +58,9 @@ std::string all_logits(DirectRunner& runner, std::span<const TokenId> ids, int c
 int run_logits(const Options& options) {
   if (options.jsonl == !options.ids.empty()) throw Error(ErrorCode::kUsage, "give either --ids 1,2,3 or --jsonl");
   const std::vector<TokenId> ids = options.jsonl ? std::vector<TokenId>{} : parse_ids(options.ids, "--ids");
-  const LoadedModel loaded =
-      load_model_folder(options.model, options.backend, {kMaxBatchedTokens, kMaxLogitRows, kMaxPositions});
+  const ServiceConfig config = options.flags.resolve();
+  const LoadedCausalLm loaded =
+      load_model_folder(config.model_path, backend_options(config), {kMaxBatchedTokens, kMaxLogitRows, kMaxPositions});
   const int max_length = std::min(loaded.model->max_positions(), kMaxPositions);
   DirectRunner runner(*loaded.model, 1, max_length);
   const auto answer = [&](const std::vector<TokenId>& wanted) {
@@ -92,8 +93,7 @@ int run_logits(const Options& options) {
 void add_logits(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("logits", "Token ids to {\"logits\":[…]}, the last position's");
-  add_model_flag(*command, options->model);
-  add_backend_flags(*command, options->backend);
+  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   command->add_option("--ids", options->ids, "Token ids such as 1,2,3");
   command->add_flag("--all", options->all, "A list of logits for every position");
   command->add_flag("--jsonl", options->jsonl, "One {\"ids\":[…]} a line on standard input, one answer a line");

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/jsonl.h"
-#include "commands/model_options.h"
 #include "commands/standard_input.h"
 #include "text/chat_template.h"
 #include "text/conversation.h"
@@ -32,20 +32,20 @@ std::string render(const ChatTemplate& chat_template, std::string_view json) {
 
 void add_render(CLI::App& app, CommandRun& run) {
   struct Options {
-    std::string model, family;
+    ConfigFlags flags;
     bool jsonl = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("render", "A JSON conversation on standard input to the prompt the model sees");
-  add_model_flag(*command, options->model);
-  add_template_flag(*command, options->family);
+  options->flags.declare(*command, {"model", "chat-template"});
   command->add_flag("--jsonl", options->jsonl,
                     "One {\"messages\":…,\"tools\":…,\"add_generation_prompt\":…,\"chat_template_kwargs\":…} a line "
                     "gives {\"text\":…}");
   command->callback([options, &run] {
     run = [options] {
-      const ChatTemplate chat_template = ChatTemplate::detect(options->model, options->family);
+      const ServiceConfig config = options->flags.resolve();
+      const ChatTemplate chat_template = ChatTemplate::detect(config.model_path, config.chat_template);
       if (options->jsonl) {
         return run_jsonl(std::cin, std::cout,
                          [&](const std::string& line) { return text_json(render(chat_template, line)); });

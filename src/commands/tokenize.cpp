@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/json_line.h"
 #include "commands/jsonl.h"
-#include "commands/model_options.h"
 #include "commands/standard_input.h"
 #include "text/tokenizer.h"
 
@@ -17,7 +17,7 @@ namespace qwen {
 namespace {
 
 struct Options {
-  std::string model;
+  ConfigFlags flags;
   std::optional<std::string> input;
   bool ids = false, jsonl = false, as_text = false, skip_special = false;
 };
@@ -37,7 +37,7 @@ std::string answer_line(const Tokenizer& tokenizer, const Options& options, cons
 }
 
 int run_tokenize(const Options& options) {
-  const Tokenizer tokenizer = Tokenizer::load(options.model);
+  const Tokenizer tokenizer = Tokenizer::load(options.flags.resolve().model_path);
   if (options.jsonl) {
     return run_jsonl(std::cin, std::cout,
                      [&](const std::string& line) { return answer_line(tokenizer, options, line); });
@@ -59,7 +59,7 @@ int run_tokenize(const Options& options) {
 void add_tokenize(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("tokenize", "Text to token ids, or back with --ids");
-  add_model_flag(*command, options->model);
+  options->flags.declare(*command, {"model"});
   command->add_option("input", options->input, "Text (or ids); default: standard input");
   command->add_flag("--ids", options->ids, "The input is ids such as 1,2,3; print their text");
   command->add_flag("--no-added-tokens", options->as_text, "Read <|im_end|>, <think> and the like as ordinary text");

@@ -1,0 +1,51 @@
+#include "commands/config_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "server/config.h"
+
+namespace qwen {
+namespace {
+
+// "Port to listen on; 0 = any free one [PORT]"
+std::string help_of(const ConfigKey& key) {
+  std::string variables(key.environment);
+  for (size_t at = 0; (at = variables.find(' ', at)) != std::string::npos; at += 2) variables.replace(at, 1, ", ");
+  return std::string(key.help) + (variables.empty() ? "" : " [" + variables + "]");
+}
+
+std::string flag_of(const ConfigKey& key) { return (key.flag == "model" ? "-m,--" : "--") + std::string(key.flag); }
+
+}  // namespace
+
+void ConfigFlags::declare(CLI::App& command, std::initializer_list<std::string_view> flags) {
+  for (const ConfigKey& key : config_keys()) {
+    if (flags.size() > 0 && std::find(flags.begin(), flags.end(), key.flag) == flags.end()) continue;
+    Slot& slot = slots_[std::string(key.name)];
+    if (key.is_switch)
+      slot.option = command.add_flag(flag_of(key))->description(help_of(key));
+    else
+      slot.option = command.add_option(flag_of(key), slot.value, help_of(key));
+  }
+}
+
+ServiceConfig ConfigFlags::resolve() const {
+  ConfigLayer flags;
+  flags.wrong_value = ErrorCode::kUsage;
+  ConfigLayer environment = environment_layer([](const char* name) -> const char* { return std::getenv(name); });
+  std::erase_if(environment.entries, [this](const auto& entry) { return slots_.find(entry.first) == slots_.end(); });
+  for (const ConfigKey& key : config_keys()) {
+    const auto slot = slots_.find(key.name);
+    if (slot == slots_.end() || slot->second.option->count() == 0) continue;
+    flags.entries[std::string(key.name)] = {key.is_switch ? "true" : slot->second.value, "--" + std::string(key.flag)};
+  }
+  const std::array<ConfigLayer, 2> layers = {std::move(flags), std::move(environment)};
+  return resolve_config(layers).config;
+}
+
+BackendOptions backend_options(const ServiceConfig& config) { return {config.device, config.kernels, config.threads}; }
+
+}  // namespace qwen

@@ -1,0 +1,39 @@
+// The service's settings as flags of a command. server/config's table decides names, environment variables, defaults
+// and bounds, so that a flag means the same in every command.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "backend/create.h"
+#include "server/service_config.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace qwen {
+
+class ConfigFlags {
+ public:
+  // Declares the settings named by `flags` (ConfigKey::flag); all of them where it is empty. Must outlive the parse.
+  void declare(CLI::App& command, std::initializer_list<std::string_view> flags = {});
+
+  // Flags over environment over defaults; of the declared settings only. Errors: kUsage for a flag, kConfig for a
+  // variable.
+  ServiceConfig resolve() const;
+
+ private:
+  struct Slot {
+    std::string value;
+    CLI::Option* option = nullptr;
+  };
+  std::map<std::string, Slot, std::less<>> slots_;  // by ConfigKey::name; nodes stay where they are
+};
+
+BackendOptions backend_options(const ServiceConfig& config);
+
+}  // namespace qwen

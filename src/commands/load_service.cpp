@@ -1,0 +1,99 @@
+#include "commands/load_service.h"
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "commands/config_flags.h"
+#include "commands/load.h"
+#include "engine/kv_sizing.h"
+#include "model/model_config.h"
+#include "model/tensor_names.h"
+
+namespace qwen {
+namespace {
+
+SamplingParams default_sampling(const GenerationConfig& generation) {
+  SamplingParams sampling;
+  sampling.temperature = generation.do_sample ? static_cast<float>(generation.temperature) : 0.0f;
+  sampling.top_k = static_cast<int>(generation.top_k);
+  sampling.top_p = static_cast<float>(generation.top_p);
+  sampling.min_p = static_cast<float>(generation.min_p);
+  sampling.repetition_penalty = static_cast<float>(generation.repetition_penalty);
+  sampling.stop_token_ids = generation.eos_token_ids;
+  return sampling;
+}
+
+std::string folder_name(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::weakly_canonical(folder);
+  return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+}
+
+std::string hex(uint64_t value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(16, '0');
+  for (size_t i = 0; i < 16; ++i) text[15 - i] = kDigits[value >> (4 * i) & 15];
+  return text;
+}
+
+EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& tokenizer) {
+  EngineOptions options;
+  options.max_model_len = config.max_model_len;
+  options.max_num_seqs = config.max_num_seqs;
+  options.max_num_batched_tokens = config.max_num_batched_tokens;
+  options.max_waiting = config.max_waiting;
+  options.kv_cache_bytes = config.kv_cache_bytes;
+  options.num_valid_tokens = tokenizer.vocab_size();
+  return options;
+}
+
+}  // namespace
+
+LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress) {
+  if (config.quantization_format != "none")
+    throw Error(ErrorCode::kConfig, str("--quantization (QUANTIZATION_FORMAT) ", config.quantization_format,
+                                        " cannot be served yet; use none"));
+  const ModelConfig model_config = ModelConfig::load(config.model_path);
+  const GenerationConfig generation = GenerationConfig::load(config.model_path, model_config);
+  LoadedModel loaded;
+  loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::load(config.model_path));
+  loaded.chat_template = std::make_unique<ChatTemplate>(ChatTemplate::detect(config.model_path, config.chat_template));
+  if (loaded.tokenizer->vocab_size() > model_config.vocab_size)
+    throw Error(ErrorCode::kBadData, str(config.model_path, ": the tokenizer has ", loaded.tokenizer->vocab_size(),
+                                         " ids but config.json's vocab_size is ", model_config.vocab_size,
+                                         "; take both from the same model"));
+  ModelOptions options;
+  options.max_batched_tokens = config.max_num_batched_tokens;
+  options.max_logit_rows = config.max_num_seqs;
+  options.max_positions = config.max_model_len > 0 ? config.max_model_len : kDefaultMaxModelLen;
+  LoadedCausalLm in_memory =
+      load_model_folder(config.model_path, backend_options(config), options, std::move(progress));
+  const Backend& backend = in_memory.model->backend();
+
+  ModelInfo& info = loaded.info;
+  info.name = config.model_name.empty() ? folder_name(config.model_path) : config.model_name;
+  info.architecture = model_config.architecture;
+  info.dtype = dtype_name(model_config.dtype);
+  info.device = backend.name();
+  info.kernels = backend.kernels();
+  info.fingerprint = hex(in_memory.fingerprint ^ loaded.tokenizer->fingerprint());
+  info.parameters = parameter_count(model_config);
+  info.vocab_size = model_config.vocab_size;
+  info.context_length = model_config.context_length();
+  info.demo = model_config.demo;
+  loaded.default_sampling = default_sampling(generation);
+  loaded.engine = std::make_unique<Engine>(std::move(in_memory.model), engine_options(config, *loaded.tokenizer));
+  return loaded;
+}
+
+void load_and_wait(GenerationService& service, const ServiceConfig& config) {
+  LoadedModel loaded;
+  {
+    ProgressBar bar("loading");
+    loaded = load_service_model(config, [&bar](uint64_t done, uint64_t total) { bar.update(done, total); });
+  }
+  service.set_ready(std::move(loaded));
+}
+
+}  // namespace qwen

@@ -1,0 +1,18 @@
+// config → tokenizer and template → checkpoint → backend → model → engine: everything that generating text needs.
+#pragma once
+
+#include "base/progress.h"
+#include "server/generation_service.h"
+#include "server/service_config.h"
+
+namespace qwen {
+
+// Reads the small files first, so that what is wrong with them is said at once. Errors: of every part, see load.h;
+// kConfig for a quantization format that cannot be served; kBadData where tokenizer and model do not belong together.
+// What `progress` throws ends the loading.
+LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress);
+
+// Loads with a progress bar and makes the service ready, for commands that wait for the model.
+void load_and_wait(GenerationService& service, const ServiceConfig& config);
+
+}  // namespace qwen
