@@ -67,6 +67,14 @@ struct Engine::Impl {
         loop(*model, cache, inbox, {options.max_num_seqs, options.max_num_batched_tokens}, options.num_valid_tokens),
         thread([this] { loop.run(); }) {}
 
+  ~Impl() { shutdown(); }
+
+  void shutdown() {
+    inbox.close();
+    const std::lock_guard lock(shutdown_mutex);
+    if (thread.joinable()) thread.join();
+  }
+
   std::unique_ptr<CausalLm> model;
   EngineOptions options;
   KvSizing sizing;
@@ -83,7 +91,7 @@ Engine::Engine(std::unique_ptr<CausalLm> model, const EngineOptions& options)
            " sequences, ", impl_->sizing.num_blocks, " KV blocks of ", impl_->options.block_size, " tokens");
 }
 
-Engine::~Engine() { shutdown(); }
+Engine::~Engine() = default;
 
 TokenStream Engine::submit(GenerationRequest request) {
   check_request(request, impl_->sizing.max_model_len, static_cast<int>(impl_->model->config().vocab_size));
@@ -110,10 +118,6 @@ int Engine::max_model_len() const { return impl_->sizing.max_model_len; }
 
 EngineStats Engine::stats() const { return impl_->loop.stats(); }
 
-void Engine::shutdown() {
-  impl_->inbox.close();
-  const std::lock_guard lock(impl_->shutdown_mutex);
-  if (impl_->thread.joinable()) impl_->thread.join();
-}
+void Engine::shutdown() { impl_->shutdown(); }
 
 }  // namespace qwen

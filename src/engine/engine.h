@@ -39,7 +39,8 @@ struct GenerationRequest {
 };
 
 struct EngineStats {
-  int running = 0, waiting = 0;
+  int running = 0;
+  int waiting = 0;  // accepted, not running: new or preempted
   int total_blocks = 0, free_blocks = 0, block_size = 0;
   uint64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0, steps = 0;
   bool healthy = true;

@@ -26,6 +26,11 @@ void Inbox::request_ended() {
   --in_flight_;
 }
 
+int Inbox::in_flight() const {
+  const std::lock_guard lock(signal_->mutex_);
+  return in_flight_;
+}
+
 Inbox::Contents Inbox::drain() {
   const std::lock_guard lock(signal_->mutex_);
   return {std::exchange(submissions_, {}), std::exchange(signal_->raised_, false), closed_};

@@ -53,8 +53,9 @@ class Inbox {
     signal_->wake_.notify_one();
     return Refusal::kNone;
   }
-  void close();          // refuse from now on, wake the engine
-  void request_ended();  // one of the accepted requests is no more
+  void close();           // refuse from now on, wake the engine
+  void request_ended();   // one of the accepted requests is no more
+  int in_flight() const;  // accepted and not ended
   const std::shared_ptr<CancelSignal>& cancel_signal() const { return signal_; }
 
   struct Contents {

@@ -1,6 +1,7 @@
 // See step_loop.h.
 #include "engine/step_loop.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <utility>
@@ -23,6 +24,8 @@ StepLoop::StepLoop(CausalLm& model, KvCache& cache, Inbox& inbox, const Schedule
       runner_(model, cache, num_valid_tokens) {
   stats_.total_blocks = blocks_.num_blocks();
   stats_.block_size = blocks_.block_size();
+  model.set_on_progress([this] { beat(); });
+  note_state();
   beat();
 }
 
@@ -35,6 +38,7 @@ void StepLoop::run() {
     } catch (const std::exception& error) {
       fail_step(error.what());
     }
+    note_state();
     beat();
   }
   if (closed_) return end_all(FinishReason::kCancelled);
@@ -110,7 +114,7 @@ void StepLoop::publish(std::vector<SequenceEvent> events, int prompt_tokens) {
     stats_.prompt_tokens += static_cast<uint64_t>(prompt_tokens);
     for (const SequenceEvent& event : events) stats_.generated_tokens += event.event.id >= 0 ? 1 : 0;
   }
-  beat();
+  note_state();
   for (SequenceEvent& event : events) {
     const auto request = requests_.find(event.id);
     const std::shared_ptr<TokenChannel> channel = request->second.channel;
@@ -139,7 +143,7 @@ void StepLoop::end_request(RequestId id, FinishReason reason, const std::string&
   requests_.erase(request);
   scheduler_.remove(id);
   inbox_.request_ended();
-  beat();
+  note_state();
   channel->push({-1, 0, reason, error});
   channel->notify();
 }
@@ -148,18 +152,22 @@ void StepLoop::end_all(FinishReason reason, const std::string& error) {
   while (!requests_.empty()) end_request(requests_.begin()->first, reason, error);
 }
 
-void StepLoop::beat() {
+void StepLoop::beat() noexcept { heartbeat_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed); }
+
+void StepLoop::note_state() {
   const std::lock_guard lock(stats_mutex_);
-  stats_.heartbeat = std::chrono::steady_clock::now();
   stats_.running = scheduler_.num_running();
-  stats_.waiting = scheduler_.num_waiting();
   stats_.free_blocks = blocks_.num_free_blocks();
   stats_.preemptions = scheduler_.num_preemptions();
 }
 
 EngineStats StepLoop::stats() const {
+  const int in_flight = inbox_.in_flight();
   const std::lock_guard lock(stats_mutex_);
-  return stats_;
+  EngineStats stats = stats_;
+  stats.heartbeat = heartbeat_.load(std::memory_order_relaxed);
+  stats.waiting = std::max(0, in_flight - stats.running);
+  return stats;
 }
 
 }  // namespace qwen

@@ -41,7 +41,8 @@ class StepLoop {
   void end_request(RequestId id, FinishReason reason,
                    const std::string& error = {});  // of what has not finished by itself
   void end_all(FinishReason reason, const std::string& error = {});
-  void beat();
+  void note_state();     // for stats()
+  void beat() noexcept;  // the heartbeat moves
 
   Inbox& inbox_;
   BlockManager blocks_;
@@ -52,8 +53,9 @@ class StepLoop {
   int failures_in_a_row_ = 0;
   bool closed_ = false;
 
+  std::atomic<std::chrono::steady_clock::time_point> heartbeat_;
   mutable std::mutex stats_mutex_;
-  EngineStats stats_;
+  EngineStats stats_;  // but for heartbeat and waiting
 };
 
 }  // namespace qwen

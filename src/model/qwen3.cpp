@@ -48,6 +48,7 @@ const Tensor& Qwen3Model::forward(const BatchInput& batch, KvCache& cache) {
     layer.self_attn.forward(*backend_, w, batch, metadata, rope_, cache.layer(static_cast<int>(i)));
     backend_->add_rms_norm(w.normed, w.residual, w.delta, layer.post_attention_layernorm, eps, rows);
     layer.mlp.forward(*backend_, w, rows);
+    report_progress();
   }
   if (logit_rows > 0) {
     backend_->gather_rows(w.last_residual, w.residual, batch.logit_rows);
