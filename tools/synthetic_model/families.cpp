@@ -1,4 +1,4 @@
-#include "families.h"
+#include "synthetic_model/families.h"
 
 #include <algorithm>
 #include <array>

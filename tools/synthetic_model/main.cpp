@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/progress.h"
-#include "families.h"
-#include "model_writer.h"
+#include "synthetic_model/families.h"
+#include "synthetic_model/model_writer.h"
 
 namespace {
 

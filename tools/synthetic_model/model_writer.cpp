@@ -1,4 +1,4 @@
-#include "model_writer.h"
+#include "synthetic_model/model_writer.h"
 
 #include <algorithm>
 #include <atomic>
