@@ -1,4 +1,5 @@
-// One step's input: any mix of sequences, each with its n newest tokens as consecutive rows (decode is n = 1). Plain host arrays.
+// One step's input: any mix of sequences, each with its n newest tokens as consecutive rows (decode is n = 1). Plain
+// host arrays.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ struct BatchInput {
   std::vector<int32_t> context_lens;                        // [num_seqs]: tokens in the cache after this step
   std::vector<int32_t> block_tables;                        // [num_seqs, max_blocks]
   int max_blocks = 0;
-  std::vector<int32_t> logit_rows;                          // rows whose logits are wanted
+  std::vector<int32_t> logit_rows;  // rows whose logits are wanted
 
   int num_tokens() const { return static_cast<int>(token_ids.size()); }
   int num_seqs() const { return static_cast<int>(context_lens.size()); }

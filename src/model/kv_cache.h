@@ -1,4 +1,5 @@
-// The keys and values of all layers, in blocks. Holds bytes only; which block belongs to whom is BlockManager's business.
+// The keys and values of all layers, in blocks. Holds bytes only; which block belongs to whom is BlockManager's
+// business.
 #pragma once
 
 #include <vector>

@@ -99,6 +99,16 @@ TEST_P(Golden, LogitsAndGreedyContinuations) {
   }
 }
 
+TEST(Qwen3Model, ReportsProgressAfterEveryLayer) {
+  const fs::path folder = *find_model("f32-yarn4");
+  const ModelConfig config = ModelConfig::load(folder);
+  const auto model = load_model(Checkpoint::open(folder), config, create_backend({}), {16, 16, 64});
+  int64_t calls = 0;
+  model->set_on_progress([&] { ++calls; });
+  ModelDriver(*model, 64).append(std::vector<TokenId>{1, 2, 3}, 16);
+  EXPECT_EQ(calls, config.num_hidden_layers);
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const char* model : {"f32-tied-gqa4", "bf16-untied-gqa2", "bf16-tied-headdim128", "f32-attnbias-untied",
