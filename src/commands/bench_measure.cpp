@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "backend/machine_probe.h"
 
 namespace qwen {
 namespace {
@@ -45,6 +44,7 @@ double BenchResult::fraction() const {
 Bench::Bench(CausalLm& model, const BenchOptions& options, const StepCost& cost)
     : options_(options),
       cost_(cost),
+      kernels_(model.backend().kernels()),
       chunk_(model.max_batched_tokens()),
       runner_(model, *std::max_element(options.batch.begin(), options.batch.end()),
               options.depth + std::max(options.prompt_tokens, options.decode_tokens + kWarmUpSteps)) {}
@@ -61,7 +61,7 @@ BenchResult Bench::prefill() {
     runner_.prefill(0, prompt, chunk_);
   };
   run();  // touches the buffers for the first time
-  measure(result, &probe_dot_peak, run);
+  measure(result, &MachineCeilings::dot_gflops, run);
   return result;
 }
 
@@ -80,18 +80,19 @@ BenchResult Bench::decode(int batch) {
     for (int i = 0; i < count; ++i) runner_.step(chunks);
   };
   steps(kWarmUpSteps);
-  measure(result, &probe_read_bandwidth, [&] { steps(options_.decode_tokens); });
+  measure(result, &MachineCeilings::read_gbs, [&] { steps(options_.decode_tokens); });
   return result;
 }
 
 template <typename Run>
-void Bench::measure(BenchResult& result, double (*probe)(int threads), const Run& run) {
-  double before = probe(options_.threads);
+void Bench::measure(BenchResult& result, double MachineCeilings::*ceiling, const Run& run) {
+  const auto probe = [&] { return probe_machine(kernels_, options_.threads, kProbeSeconds).*ceiling; };
+  double before = probe();
   for (int i = 0; i < options_.repeat; ++i) {
     const auto start = Clock::now();
     run();
     const double seconds = seconds_since(start);
-    const double after = probe(options_.threads);
+    const double after = probe();
     result.runs.push_back({seconds, (before + after) / 2});
     before = after;
   }

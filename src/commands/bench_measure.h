@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "backend/cpu/machine_probe.h"
 #include "commands/direct_runner.h"
 #include "commands/step_cost.h"
 
@@ -47,15 +49,17 @@ class Bench {
 
  private:
   static constexpr int kWarmUpSteps = 2;
+  static constexpr double kProbeSeconds = 0.5;
 
   // Times `repeat` runs, each between two probes.
   template <typename Run>
-  void measure(BenchResult& result, double (*probe)(int threads), const Run& run);
+  void measure(BenchResult& result, double MachineCeilings::*ceiling, const Run& run);
   void fill(int sequence);  // `depth` tokens
   std::vector<TokenId> random_ids(int count);
 
   BenchOptions options_;
   StepCost cost_;
+  std::string kernels_;
   int chunk_;
   DirectRunner runner_;
   uint64_t random_state_ = 1;
