@@ -12,8 +12,6 @@
 namespace qwen {
 namespace {
 
-constexpr size_t kBytes = size_t{1} << 30;
-
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Work done by `round` per second, over `seconds`; one round beforehand to wake and warm everything.
@@ -31,13 +29,13 @@ double rate(double seconds, const Round& round) {
 
 }  // namespace
 
-MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds) {
+MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds, size_t bytes) {
   const KernelTable& table = choose_kernel_set(kernels).table;
   ThreadPool pool(threads > 0 ? threads : usable_cores());
   const int parts = pool.threads();
-  DeviceBuffer buffer = allocate_host_memory(kBytes, "the bandwidth probe");
+  DeviceBuffer buffer = allocate_host_memory(bytes, "the bandwidth probe");
   std::byte* const data = buffer.as<std::byte>();
-  const size_t part = kBytes / static_cast<size_t>(parts) / 4096 * 4096;
+  const size_t part = bytes / static_cast<size_t>(parts) / 4096 * 4096;
   pool.run(parts, [&](int i, int) { std::memset(data + static_cast<size_t>(i) * part, i + 1, part); });
 
   MachineCeilings ceilings;

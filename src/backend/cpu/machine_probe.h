@@ -3,6 +3,7 @@
 // and after.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace qwen {
@@ -12,7 +13,9 @@ struct MachineCeilings {
   double dot_gflops = 0;  // 10⁹ floating-point operations per second, all threads: bf16 pair products or f32 FMA
 };
 
-// `kernels` as in BackendOptions; threads 0: usable_cores(). Takes `seconds` for each figure and 1 GiB while it runs.
-MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds = 1.0);
+// `kernels` as in BackendOptions; threads 0: usable_cores(). Takes `seconds` for each figure and `bytes` of memory,
+// which must exceed every cache for the figure to mean anything.
+MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds = 1.0,
+                              size_t bytes = size_t{1} << 30);
 
 }  // namespace qwen
