@@ -1,3 +1,4 @@
+// The cut is made between characters, before escaping.
 #include "base/quote.h"
 
 #include <cstdio>

@@ -1,3 +1,5 @@
+// Typed, range-checked access to the two JSON files. The limits are here; nothing is allocated by a size that has not
+// passed one.
 #include "model/model_config.h"
 
 #include <algorithm>

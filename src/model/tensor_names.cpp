@@ -1,3 +1,4 @@
+// One list of names and shapes serves checking, counting and the tools that write checkpoints.
 #include "model/tensor_names.h"
 
 #include <algorithm>

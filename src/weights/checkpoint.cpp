@@ -1,9 +1,10 @@
+// Opening a checkpoint finds the source, maps its files and checks their lists against each other; nothing is read but
+// headers.
 #include "weights/checkpoint.h"
 
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <set>
 
 #include "base/checked_math.h"
 #include "base/error.h"

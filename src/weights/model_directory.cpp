@@ -1,3 +1,4 @@
+// Tells apart why a folder cannot be a model, so that the message can say what to do.
 #include "weights/model_directory.h"
 
 #include <system_error>

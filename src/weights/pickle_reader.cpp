@@ -1,3 +1,5 @@
+// A stack machine over indices: every opcode it knows is one line of step(), and every read is bounded by what is left
+// of the input.
 #include "weights/pickle_reader.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Three passes over the header's claims: each entry alone, names against each other, ranges against the file.
 #include "weights/safetensors.h"
 
 #include <algorithm>

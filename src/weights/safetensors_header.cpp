@@ -1,3 +1,4 @@
+// A state machine fed by the JSON parser's events: it knows at every place what the format allows there.
 #include "weights/safetensors_header.h"
 
 #include <cstddef>

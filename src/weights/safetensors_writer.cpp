@@ -1,3 +1,5 @@
+// Offsets are fixed by the declarations, so data may be written in any order; the rename makes the file appear whole or
+// not at all.
 #include "weights/safetensors_writer.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// A state machine fed by the JSON parser's events; a file name is checked before it is ever joined to a path.
 #include "weights/shard_index.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Chooses scale, bias and outlier channels by the tensor's name; the channels depend on the seed and the hidden size
+// alone.
 #include "weights/synthetic_recipe.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Joins what the pickle claims (type, offset, shape) with what the archive holds; a tensor is a range of the file or is
+// refused.
 #include "weights/torch_bin.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reads the directory at the end of the archive; no number in it is used before it is shown to lie inside the file.
 #include "weights/zip_reader.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Conversions between float formats, over all half-precision values.
 #include "base/dtype.h"
 
 #include <gtest/gtest.h>

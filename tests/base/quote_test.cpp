@@ -1,3 +1,4 @@
+// Foreign text in messages.
 #include "base/quote.h"
 
 #include <gtest/gtest.h>

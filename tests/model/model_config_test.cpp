@@ -1,3 +1,4 @@
+// Published configurations and their variants load; values out of range are refused with field, value and range.
 #include "model/model_config.h"
 
 #include <gtest/gtest.h>

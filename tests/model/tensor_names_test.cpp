@@ -1,3 +1,4 @@
+// The tensor list agrees with published sizes and with checkpoints; misfits are listed.
 #include "model/tensor_names.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Removal also works where a test has taken the permissions away.
 #include "support/scratch_folder.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Weights come from weights/synthetic_recipe, without outliers unless asked for.
 #include "support/tiny_checkpoint.h"
 
 #include "base/error.h"

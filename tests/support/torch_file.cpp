@@ -1,3 +1,4 @@
+// Written from the format descriptions, not with the code under test.
 #include "support/torch_file.h"
 
 #include "base/error.h"

@@ -1,3 +1,4 @@
+// Folders, sources and shards: the right tensors, or the right error.
 #include "weights/checkpoint.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// What is written reads back, and an unfinished or failed file is never seen under its name.
 #include "weights/safetensors_writer.h"
 
 #include <gtest/gtest.h>

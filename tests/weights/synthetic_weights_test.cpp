@@ -1,3 +1,4 @@
+// The function is fixed for ever (files and devices must agree), and its statistics are what the recipe promises.
 #include "weights/synthetic_weights.h"
 
 #include <gtest/gtest.h>

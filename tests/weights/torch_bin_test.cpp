@@ -1,3 +1,4 @@
+// State dicts map to ranges of the file; everything else, payloads above all, is refused and never runs.
 #include "weights/torch_bin.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Archives as torch.save writes them are mapped; a directory that lies is refused whatever byte is wrong.
 #include "weights/zip_reader.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The one table of the family's sizes.
 #include "synthetic_model/families.h"
 
 #include <algorithm>

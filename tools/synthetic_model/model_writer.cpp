@@ -1,3 +1,5 @@
+// Every thread computes and writes its own chunks; the index is written last, so that an interrupted run does not look
+// complete.
 #include "synthetic_model/model_writer.h"
 
 #include <algorithm>
