@@ -60,9 +60,10 @@ int run_bench(Options options) {
                      options.bench.depth,
                      parameter_count(model.config()),
                      loaded.seconds};
+  bench.warm_up();
+  report.peak_resident_bytes = peak_resident_bytes();  // the probes' own buffers do not count
   report.results.push_back(bench.prefill());
   for (const int batch : options.bench.batch) report.results.push_back(bench.decode(batch));
-  report.peak_resident_bytes = peak_resident_bytes();
   std::cout << (options.json ? bench_json(report) + "\n" : bench_table(report));
   return 0;
 }

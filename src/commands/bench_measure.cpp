@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-
 namespace qwen {
 namespace {
 
@@ -49,6 +48,11 @@ Bench::Bench(CausalLm& model, const BenchOptions& options, const StepCost& cost)
       runner_(model, *std::max_element(options.batch.begin(), options.batch.end()),
               options.depth + std::max(options.prompt_tokens, options.decode_tokens + kWarmUpSteps)) {}
 
+void Bench::warm_up() {
+  runner_.prefill(0, random_ids(options_.prompt_tokens), chunk_);
+  runner_.truncate(0, 0);
+}
+
 BenchResult Bench::prefill() {
   BenchResult result;
   result.kind = BenchResult::Kind::kPrefill;
@@ -60,7 +64,6 @@ BenchResult Bench::prefill() {
     runner_.truncate(0, options_.depth);
     runner_.prefill(0, prompt, chunk_);
   };
-  run();  // touches the buffers for the first time
   measure(result, &MachineCeilings::dot_gflops, run);
   return result;
 }

@@ -44,6 +44,7 @@ struct BenchResult {
 class Bench {
  public:
   Bench(CausalLm& model, const BenchOptions& options, const StepCost& cost);
+  void warm_up();  // touches weights and buffers for the first time
   BenchResult prefill();
   BenchResult decode(int batch);
 

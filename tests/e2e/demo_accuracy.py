@@ -14,6 +14,7 @@ import time
 import harness
 
 OVERALL, PER_KIND = 0.95, 0.85
+MOST_TOKENS = 2048  # several times the longest right answer: a thought that goes in circles ends
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
 
 
@@ -22,7 +23,8 @@ def normalized(text):
 
 
 def solve(service, index, problem):
-    answer = service.post("/v1/chat/completions", {"messages": [{"role": "user", "content": problem["prompt"]}], "seed": index})
+    answer = service.post("/v1/chat/completions", {"messages": [{"role": "user", "content": problem["prompt"]}], "seed": index,
+                                                      "max_tokens": MOST_TOKENS})
     if answer.status != 200:
         return None, answer.text
     message = answer.json()["choices"][0]["message"]
@@ -66,7 +68,7 @@ def main():
     print(f"{'all':24} {sum(right.values()):5} / {sum(total.values()):5}  {100 * share:6.1f} %   "
           f"{seconds:.0f} s, {tokens / seconds:.0f} tokens/s")
     for problem, content, detail in wrong[: options.failures]:
-        print(f"wrong: {problem['kind']} {json.dumps(problem['prompt'], ensure_ascii=False)} expected {problem['answer']!r}, got {content!r} ({detail})")
+        print(f"wrong: {problem['kind']} {json.dumps(problem['prompt'], ensure_ascii=False)} expected {problem['answer']!r}, got {(content or "")[:80]!r} ({detail})")
     low = [kind for kind in total if right[kind] / total[kind] < PER_KIND]
     if share < OVERALL or low:
         print(f"FAIL: below {OVERALL:.0%} of all or {PER_KIND:.0%} of: {', '.join(low) or '-'}")
