@@ -21,7 +21,8 @@ Number parse_number(const std::string& text, Number low, Number high) {
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end || !(value >= low && value <= high))
-    throw Disallowed{str(std::is_floating_point_v<Number> ? "a number from " : "a whole number from ", low, " to ", high)};
+    throw Disallowed{
+        str(std::is_floating_point_v<Number> ? "a number from " : "a whole number from ", low, " to ", high)};
   return value;
 }
 
@@ -66,13 +67,15 @@ size_t parse_bytes(const std::string& text) {
   if (unit == "K" || unit == "KB" || unit == "KiB") shift = 10;
   if (unit == "M" || unit == "MB" || unit == "MiB") shift = 20;
   if (unit == "G" || unit == "GB" || unit == "GiB") shift = 30;
-  if (error != std::errc() || shift < 0 || value > kMax >> shift) throw Disallowed{"a size such as 512MiB or 8GiB, at most 1024 TiB"};
+  if (error != std::errc() || shift < 0 || value > kMax >> shift)
+    throw Disallowed{"a size such as 512MiB or 8GiB, at most 1024 TiB"};
   return static_cast<size_t>(value << shift);
 }
 
 LogLevel parse_log_level(const std::string& text) {
   std::string upper = text;
-  std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
   if (upper == "DEBUG") return LogLevel::kDebug;
   if (upper == "INFO") return LogLevel::kInfo;
   if (upper == "WARNING" || upper == "WARN") return LogLevel::kWarning;
@@ -89,21 +92,30 @@ using C = ServiceConfig;
 constexpr int kMillion = 1'000'000;
 
 constexpr auto kRows = std::to_array<Row>({
-    {{"model.path", "model", "MODEL_PATH", "Model folder: config.json, tokenizer.json, weights"}, set_text<&C::model_path>},
-    {{"model.name", "model-name", "MODEL_NAME", "Name that clients see; default: the folder's"}, set_text<&C::model_name>},
+    {{"model.path", "model", "MODEL_PATH", "Model folder: config.json, tokenizer.json, weights"},
+     set_text<&C::model_path>},
+    {{"model.name", "model-name", "MODEL_NAME", "Name that clients see; default: the folder's"},
+     set_text<&C::model_name>},
     {{"model.quantization.format", "quantization", "QUANTIZATION_FORMAT", "none, int8, int4 or gptq"},
-     [](C& c, const std::string& text) { c.quantization_format = one_of(text, {"none", "int8", "int4", "gptq"}); }},
-    {{"model.chat_template", "chat-template", "CHAT_TEMPLATE", "thinking-2507, hybrid or instruct; default: recognised"},
-     [](C& c, const std::string& text) { c.chat_template = one_of(text, {"thinking-2507", "hybrid", "instruct"}); }},
+     [](C& c, const std::string& text) {
+       c.quantization_format = one_of(text, {"none", "int8", "int4", "gptq"});
+     }},
+    {{"model.chat_template", "chat-template", "CHAT_TEMPLATE",
+      "thinking-2507, hybrid or instruct; default: recognised"},
+     [](C& c, const std::string& text) {
+       c.chat_template = one_of(text, {"thinking-2507", "hybrid", "instruct"});
+     }},
     {{"model.demo", "demo", "DEMO", "Serve the demonstration model where the folder holds none", true},
      [](C& c, const std::string& text) { c.demo = parse_bool(text); }},
     {{"model.device", "device", "DEVICE", "cpu, or cuda:N where built with CUDA"}, set_text<&C::device>},
-    {{"model.kernels", "kernels", "KERNELS", "auto, or one of those that the version command lists"}, set_text<&C::kernels>},
+    {{"model.kernels", "kernels", "KERNELS", "auto, or one of those that the version command lists"},
+     set_text<&C::kernels>},
     {{"model.threads", "threads", "THREADS", "Compute threads; 0 = the physical cores this process may use"},
      set_int<&C::threads, 0, 1024>},
     {{"server.host", "host", "HOST", "Address to listen on"}, set_text<&C::host>},
     {{"server.port", "port", "PORT", "Port to listen on; 0 = any free one"}, set_int<&C::port, 0, 65535>},
-    {{"server.io_threads", "io-threads", "IO_THREADS", "Threads for connections; 0 = chosen"}, set_int<&C::io_threads, 0, 64>},
+    {{"server.io_threads", "io-threads", "IO_THREADS", "Threads for connections; 0 = chosen"},
+     set_int<&C::io_threads, 0, 64>},
     {{"server.text_threads", "text-threads", "TEXT_THREADS", "Threads that parse and tokenize; 0 = chosen"},
      set_int<&C::text_threads, 0, 64>},
     {{"server.timeout", "timeout", "REQUEST_TIMEOUT", "Seconds after which a request is ended"},
@@ -112,7 +124,8 @@ constexpr auto kRows = std::to_array<Row>({
      set_seconds<&C::drain_timeout, 0, 86400>},
     {{"server.max_connections", "max-connections", "MAX_CONNECTIONS", "Open connections at most"},
      [](C& c, const std::string& text) { c.http.max_connections = parse_number<int>(text, 1, kMillion); }},
-    {{"server.max_connections_per_client", "max-connections-per-client", "MAX_CONNECTIONS_PER_CLIENT", "The same by client address"},
+    {{"server.max_connections_per_client", "max-connections-per-client", "MAX_CONNECTIONS_PER_CLIENT",
+      "The same by client address"},
      [](C& c, const std::string& text) { c.http.max_connections_per_client = parse_number<int>(text, 1, kMillion); }},
     {{"server.max_body", "max-body", "MAX_BODY", "Largest request body"},
      [](C& c, const std::string& text) {
@@ -120,22 +133,27 @@ constexpr auto kRows = std::to_array<Row>({
        if (bytes < 1024 || bytes > size_t{1} << 30) throw Disallowed{"a size from 1KiB to 1GiB"};
        c.http.max_body_bytes = bytes;
      }},
-    {{"engine.max_model_len", "max-model-len", "MAX_MODEL_LEN", "Most tokens of a sequence; 0 = what model and memory allow"},
+    {{"engine.max_model_len", "max-model-len", "MAX_MODEL_LEN",
+      "Most tokens of a sequence; 0 = what model and memory allow"},
      set_int<&C::max_model_len, 0, 100 * kMillion>},
     {{"engine.max_num_seqs", "max-num-seqs", "MAX_NUM_SEQS BATCH_SIZE", "Sequences computed together"},
      set_int<&C::max_num_seqs, 1, 4096>},
     {{"engine.max_num_batched_tokens", "max-num-batched-tokens", "MAX_NUM_BATCHED_TOKENS", "Tokens of one step"},
      set_int<&C::max_num_batched_tokens, 1, kMillion>},
-    {{"engine.max_waiting", "max-waiting", "MAX_WAITING", "Requests that may wait; past it 503"}, set_int<&C::max_waiting, 0, kMillion>},
+    {{"engine.max_waiting", "max-waiting", "MAX_WAITING", "Requests that may wait; past it 503"},
+     set_int<&C::max_waiting, 0, kMillion>},
     {{"engine.kv_cache", "kv-cache", "KV_CACHE", "Memory for keys and values, e.g. 8GiB; 0 = derived from free memory"},
      [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); }},
-    {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH", "New tokens where a /generate request does not say"},
+    {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH",
+      "New tokens where a /generate request does not say"},
      set_int<&C::default_max_length, 1, 100 * kMillion>},
-    {{"inference.temperature", "default-temperature", "DEFAULT_TEMPERATURE TEMPERATURE", "Temperature of /generate by default"},
+    {{"inference.temperature", "default-temperature", "DEFAULT_TEMPERATURE TEMPERATURE",
+      "Temperature of /generate by default"},
      [](C& c, const std::string& text) { c.default_temperature = parse_number<float>(text, 0, 2); }},
     {{"inference.top_p", "default-top-p", "DEFAULT_TOP_P TOP_P", "top_p of /generate by default"},
      [](C& c, const std::string& text) { c.default_top_p = parse_number<float>(text, 1e-6f, 1); }},
-    {{"inference.max_length", "max-length", "MAX_LENGTH", "Most new tokens of a request on the native routes; 0 = what fits"},
+    {{"inference.max_length", "max-length", "MAX_LENGTH",
+      "Most new tokens of a request on the native routes; 0 = what fits"},
      set_int<&C::max_length, 0, 100 * kMillion>},
     {{"inference.max_completion_tokens", "max-completion-tokens", "MAX_COMPLETION_TOKENS", "The same on /v1"},
      set_int<&C::max_completion_tokens, 0, 100 * kMillion>},
@@ -153,7 +171,8 @@ void apply(const Row& row, const ConfigLayer::Entry& entry, ErrorCode code, Serv
   try {
     row.set(config, entry.value);
   } catch (const Disallowed& problem) {
-    throw Error(code, str(entry.origin, " is \"", entry.value, "\" but must be ", problem.allowed), std::string(row.key.name));
+    throw Error(code, str(entry.origin, " is \"", entry.value, "\" but must be ", problem.allowed),
+                std::string(row.key.name));
   }
 }
 

@@ -1,6 +1,6 @@
-// Where settings come from: flags over environment over (later) files over the defaults of ServiceConfig. One table holds every key with
-// its names, its meaning and its bounds; each effective value remembers its origin. A wrong value names where it came from and what is
-// allowed: kUsage for a flag, kConfig otherwise.
+// Where settings come from: flags over environment over (later) files over the defaults of ServiceConfig. One table
+// holds every key with its names, its meaning and its bounds; each effective value remembers its origin. A wrong value
+// names where it came from and what is allowed: kUsage for a flag, kConfig otherwise.
 #pragma once
 
 #include <functional>
@@ -16,9 +16,10 @@ namespace qwen {
 
 // One setting, for whoever declares flags or prints help.
 struct ConfigKey {
-  std::string_view name;         // "server.port": section and key as a file spells them; unique
-  std::string_view flag;         // "port" for --port
-  std::string_view environment;  // variables, space-separated, the first one set wins: "DEFAULT_TEMPERATURE TEMPERATURE"
+  std::string_view name;  // "server.port": section and key as a file spells them; unique
+  std::string_view flag;  // "port" for --port
+  std::string_view
+      environment;  // variables, space-separated, the first one set wins: "DEFAULT_TEMPERATURE TEMPERATURE"
   std::string_view help;
   bool is_switch = false;  // the flag takes no value
 };

@@ -1,6 +1,7 @@
-// Text in, text out: what the HTTP handlers and the terminal commands share. Renders and encodes a conversation so that nothing a caller
-// wrote becomes a control token, checks its length, submits it to the engine. Knows nothing of HTTP.
-// It exists before the model does: while that loads, requests are refused with kLoading and progress() says how far it is.
+// Text in, text out: what the HTTP handlers and the terminal commands share. Renders and encodes a conversation so that
+// nothing a caller wrote becomes a control token, checks its length, submits it to the engine. Knows nothing of HTTP.
+// It exists before the model does: while that loads, requests are refused with kLoading and progress() says how far it
+// is.
 #pragma once
 
 #include <atomic>
@@ -36,7 +37,8 @@ struct LoadedModel {
   std::unique_ptr<ChatTemplate> chat_template;
   std::unique_ptr<Engine> engine;
   ModelInfo info;
-  // The checkpoint's generation_config: temperature, top_k, top_p, min_p, repetition_penalty; stop_token_ids are its EOS ids.
+  // The checkpoint's generation_config: temperature, top_k, top_p, min_p, repetition_penalty; stop_token_ids are its
+  // EOS ids.
   SamplingParams default_sampling;
 };
 
@@ -45,7 +47,7 @@ struct TextRequest {
   TemplateOptions template_options;       //
   std::optional<std::string> raw_prompt;  // or a prompt as it stands, control tokens included
 
-  SamplingParams sampling;  // complete but for max_tokens and stop_token_ids, which the service fills in
+  SamplingParams sampling;        // complete but for max_tokens and stop_token_ids, which the service fills in
   std::optional<int> max_tokens;  // asked for: refused where it does not fit
   int default_max_tokens = 0;     // where not asked for: cut to what fits; 0 = as many as fit
   int max_tokens_cap = 0;         // most that any request gets; 0 = no cap
@@ -67,14 +69,15 @@ class GenerationService {
   void shutdown();     // ends running requests with kCancelled
 
   ServiceState state() const;
-  double progress() const;                          // of loading, 0…1
+  double progress() const;                           // of loading, 0…1
   std::shared_ptr<const LoadedModel> model() const;  // null until ready
   EngineStats stats() const;                         // zeros until ready
   double uptime_seconds() const;
   std::chrono::system_clock::time_point ready_since() const;  // when the model was loaded
 
-  // Submits. `on_events` is called on the engine thread whenever poll() has something new; see GenerationRequest. Blocks for the time that
-  // tokenizing takes. Errors: kLoading, kDraining, kOverloaded, kTemporary; kInvalidValue; PromptTooLongError.
+  // Submits. `on_events` is called on the engine thread whenever poll() has something new; see GenerationRequest.
+  // Blocks for the time that tokenizing takes. Errors: kLoading, kDraining, kOverloaded, kTemporary; kInvalidValue;
+  // PromptTooLongError.
   std::unique_ptr<TextStream> start(TextRequest request, std::function<void()> on_events = {}) const;
 
   // The model, or the error that says why there is none to use.

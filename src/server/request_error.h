@@ -14,14 +14,14 @@ class UnsupportedError : public Error {
       : Error(ErrorCode::kInvalidValue, message, std::move(param)) {}
 };
 
-// The prompt, or the prompt and the tokens asked for, are more than a sequence may hold. The sentence is vLLM's: client libraries look
-// for "maximum context length is".
+// The prompt, or the prompt and the tokens asked for, are more than a sequence may hold. The sentence is vLLM's: client
+// libraries look for "maximum context length is".
 class PromptTooLongError : public Error {
  public:
   PromptTooLongError(long long prompt, long long max_tokens, long long context)
       : Error(ErrorCode::kContextLengthExceeded,
-              str("This model's maximum context length is ", context, " tokens. However, you requested ", prompt + max_tokens,
-                  " tokens (", prompt, " in the messages, ", max_tokens,
+              str("This model's maximum context length is ", context, " tokens. However, you requested ",
+                  prompt + max_tokens, " tokens (", prompt, " in the messages, ", max_tokens,
                   " in the completion). Please reduce the length of the messages or completion."),
               "input_tokens"),
         prompt_tokens(prompt),

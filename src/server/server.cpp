@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <thread>
 #include <vector>
@@ -17,8 +19,17 @@ constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the err
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
 
 void log_access(const AccessRecord& record) {
-  log_info(record.method, ' ', record.path, " status ", record.status, record.code.empty() ? "" : " ", record.code, " id ",
-           record.request_id, " client ", record.client, " bytes ", record.bytes_out, " response_time ", record.seconds);
+  log_info(record.method, ' ', record.path, " status ", record.status, record.code.empty() ? "" : " ", record.code,
+           " id ", record.request_id, " client ", record.client, " bytes ", record.bytes_out, " response_time ",
+           record.seconds);
+}
+
+// A connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace
@@ -34,7 +45,8 @@ struct HttpServer::Impl {
     context->routes = make_routes(handler_context);
     context->on_request = log_access;
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i) loops.push_back(std::make_shared<IoLoop>());
+    for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
+      loops.push_back(std::make_shared<IoLoop>());
     listener = std::make_unique<Listener>(loops, context, config.host, config.port);
   }
 
@@ -64,6 +76,7 @@ HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service)
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
 
 void HttpServer::start() {
+  raise_descriptor_limit();
   for (const auto& loop : impl_->loops) loop->start();
   impl_->listener->start();
   impl_->started = true;

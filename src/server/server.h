@@ -1,4 +1,5 @@
-// The HTTP server: port, I/O threads, routes. Answers health questions from start() on, whether or not the model is loaded.
+// The HTTP server: port, I/O threads, routes. Answers health questions from start() on, whether or not the model is
+// loaded.
 #pragma once
 
 #include <chrono>
@@ -19,11 +20,12 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   void start();
-  int port() const;              // the real one where the configuration says 0
+  int port() const;  // the real one where the configuration says 0
   int open_connections() const;
 
-  // Closes the port, lets running requests finish for at most `drain`, ends the rest with an error each (GenerationService::shutdown),
-  // and joins the threads. `hurry`, where given, is looked at while waiting: true ends the wait.
+  // Closes the port, lets running requests finish for at most `drain`, ends the rest with an error each
+  // (GenerationService::shutdown), and joins the threads. `hurry`, where given, is looked at while waiting: true ends
+  // the wait.
   void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
 
  private:

@@ -16,7 +16,7 @@ struct ServiceConfig {
   std::string model_name;                    // what clients call it; empty = the folder's name
   std::string quantization_format = "none";  // none (as in the folder), int8, int4, gptq
   std::string chat_template;                 // thinking-2507, hybrid, instruct; empty = recognised from the folder
-  bool demo = false;                         // where model_path holds no model, serve the small model that comes with the project
+  bool demo = false;  // where model_path holds no model, serve the small model that comes with the project
   std::string device = "cpu";
   std::string kernels = "auto";
   int threads = 0;  // compute threads; 0 = physical cores this process may use
@@ -24,8 +24,8 @@ struct ServiceConfig {
   // The HTTP service.
   std::string host = "0.0.0.0";
   int port = 8000;
-  int io_threads = 0;   // 0 = 2, or 1 on a single core
-  int text_threads = 0; // parse and tokenize; 0 = 2
+  int io_threads = 0;    // 0 = 2, or 1 on a single core
+  int text_threads = 0;  // parse and tokenize; 0 = 2
   HttpLimits http;
   std::chrono::seconds request_timeout{300};  // a request's default deadline
   std::chrono::seconds drain_timeout{60};     // running requests may finish this long after SIGTERM
@@ -37,7 +37,8 @@ struct ServiceConfig {
   int max_waiting = 1024;
   size_t kv_cache_bytes = 0;  // 0 = derived from free memory
 
-  // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on every route.
+  // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on
+  // every route.
   int default_max_length = 512;
   float default_temperature = 0.7f;
   float default_top_p = 0.9f;

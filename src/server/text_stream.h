@@ -1,5 +1,5 @@
-// The text of one request as it comes: tokens → text → thought and answer → stop strings. Dropping it cancels the request.
-// Used by one thread at a time.
+// The text of one request as it comes: tokens → text → thought and answer → stop strings. Dropping it cancels the
+// request. Used by one thread at a time.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// A few threads for work that would keep an I/O thread from its connections: parsing and tokenizing. Bounded, so that a flood waits in the
-// clients' sockets and not here.
+// A few threads for work that would keep an I/O thread from its connections: parsing and tokenizing. Bounded, so that a
+// flood waits in the clients' sockets and not here.
 #pragma once
 
 #include <condition_variable>

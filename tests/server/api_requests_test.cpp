@@ -23,15 +23,17 @@ std::string verdict(Parse parse, const std::string& body) {
     return error.code + " " + error.param;
   }
 }
-std::string native(const std::string& fields) { return verdict(parse_generate_request, "{\"prompt\":\"a\"," + fields + "}"); }
+std::string native(const std::string& fields) {
+  return verdict(parse_generate_request, "{\"prompt\":\"a\"," + fields + "}");
+}
 std::string chat(const std::string& fields) {
   return verdict(parse_chat_request, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," + fields + "}");
 }
 std::string messages(const std::string& list) { return verdict(parse_chat_request, "{\"messages\":" + list + "}"); }
 
 TEST(GenerateRequest, WrongTypesNameTheField) {
-  for (const char* field : {"max_length", "max_tokens", "max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
-                            "presence_penalty", "frequency_penalty", "seed"})
+  for (const char* field : {"max_length", "max_tokens", "max_new_tokens", "temperature", "top_p", "top_k", "min_p",
+                            "repetition_penalty", "presence_penalty", "frequency_penalty", "seed"})
     for (const char* value : {"\"1\"", "true", "null", "[]", "{}"})
       EXPECT_EQ(native(str("\"", field, "\":", value)), str("invalid_value ", field)) << value;
   for (const char* field : {"do_sample", "stream", "thinking", "raw"})
@@ -44,18 +46,21 @@ TEST(GenerateRequest, WrongTypesNameTheField) {
 }
 
 TEST(GenerateRequest, Ranges) {
-  for (const char* value : {"-1", "0", "-9223372036854775808", "2147483648", "4294967296", "9223372036854775807", "1e3", "5.5", "1e30"})
+  for (const char* value :
+       {"-1", "0", "-9223372036854775808", "2147483648", "4294967296", "9223372036854775807", "1e3", "5.5", "1e30"})
     EXPECT_EQ(native(str("\"max_length\":", value)), "invalid_value max_length") << value;
-  for (const char* row : {"temperature:-0.1", "temperature:2.1", "temperature:100", "top_p:0", "top_p:1.1", "top_p:-1", "top_k:-2",
-                          "top_k:1.5", "min_p:-0.1", "min_p:1.1", "repetition_penalty:0", "repetition_penalty:11", "presence_penalty:2.1",
-                          "presence_penalty:-2.1", "frequency_penalty:2.1", "seed:1.5"}) {
+  for (const char* row :
+       {"temperature:-0.1", "temperature:2.1", "temperature:100", "top_p:0", "top_p:1.1", "top_p:-1", "top_k:-2",
+        "top_k:1.5", "min_p:-0.1", "min_p:1.1", "repetition_penalty:0", "repetition_penalty:11", "presence_penalty:2.1",
+        "presence_penalty:-2.1", "frequency_penalty:2.1", "seed:1.5"}) {
     const std::string text = row;
     const std::string field = text.substr(0, text.find(':')), value = text.substr(text.find(':') + 1);
     EXPECT_EQ(native("\"" + field + "\":" + value), "invalid_value " + field) << row;
   }
-  for (const char* fine : {"\"max_length\":1", "\"max_length\":2147483647", "\"temperature\":0", "\"temperature\":-0.0", "\"temperature\":1e-400",
-                           "\"temperature\":2", "\"top_p\":1e-300", "\"top_p\":1", "\"top_k\":-1", "\"top_k\":0", "\"seed\":-1",
-                           "\"seed\":9223372036854775807", "\"presence_penalty\":-2"})
+  for (const char* fine :
+       {"\"max_length\":1", "\"max_length\":2147483647", "\"temperature\":0", "\"temperature\":-0.0",
+        "\"temperature\":1e-400", "\"temperature\":2", "\"top_p\":1e-300", "\"top_p\":1", "\"top_k\":-1", "\"top_k\":0",
+        "\"seed\":-1", "\"seed\":9223372036854775807", "\"presence_penalty\":-2"})
     EXPECT_EQ(native(fine), "") << fine;
 }
 
@@ -65,8 +70,9 @@ TEST(GenerateRequest, StopStrings) {
   EXPECT_EQ(native("\"stop\":[\"a\",\"b\",\"c\",\"d\"]"), "");
   std::string many = "\"a\"";
   for (int i = 0; i < 10'000; ++i) many += ",\"a\"";
-  for (const std::string& bad : {std::string("\"\""), std::string("[\"\"]"), std::string("[1]"), std::string("1"), std::string("[\"a\",\"b\",\"c\",\"d\",\"e\"]"),
-                                 "[" + many + "]", "\"" + std::string(1 << 20, 'a') + "\""})
+  for (const std::string& bad :
+       {std::string("\"\""), std::string("[\"\"]"), std::string("[1]"), std::string("1"),
+        std::string("[\"a\",\"b\",\"c\",\"d\",\"e\"]"), "[" + many + "]", "\"" + std::string(1 << 20, 'a') + "\""})
     EXPECT_EQ(native("\"stop\":" + bad), "invalid_value stop") << bad.substr(0, 40);
 }
 
@@ -116,19 +122,22 @@ TEST(Sampling, DefaultsAndEdges) {
 
 TEST(ChatRequest, UnknownFieldsAndNullAreIgnored) {
   EXPECT_EQ(chat("\"user\":\"me\",\"metadata\":{\"a\":1},\"store\":true,\"service_tier\":\"auto\""), "");
-  EXPECT_EQ(chat("\"temperature\":null,\"stop\":null,\"tools\":null,\"logprobs\":false,\"n\":1,\"top_logprobs\":null,\"seed\":null"), "");
+  EXPECT_EQ(chat("\"temperature\":null,\"stop\":null,\"tools\":null,\"logprobs\":false,\"n\":1,\"top_logprobs\":null,"
+                 "\"seed\":null"),
+            "");
   EXPECT_EQ(chat("\"temperature\":-1"), "invalid_value temperature");
   EXPECT_EQ(chat("\"max_completion_tokens\":0"), "invalid_value max_completion_tokens");
 }
 
 TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNeverDropped) {
-  for (const char* row : {"\"n\":2|n", "\"n\":1000000|n", "\"n\":2147483648|n", "\"best_of\":4|best_of", "\"logprobs\":true|logprobs",
-                          "\"top_logprobs\":3|top_logprobs", "\"response_format\":{\"type\":\"json_object\"}|response_format",
-                          "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}|response_format", "\"functions\":[{}]|functions",
-                          "\"tool_choice\":\"required\"|tool_choice", "\"tool_choice\":{\"type\":\"function\"}|tool_choice",
-                          "\"use_beam_search\":true|use_beam_search", "\"prompt_embeds\":\"AAAA\"|prompt_embeds",
-                          "\"chat_template\":\"{{x}}\"|chat_template", "\"modalities\":[\"text\",\"audio\"]|modalities",
-                          "\"guided_regex\":\"a\"|guided_regex"}) {
+  for (const char* row :
+       {"\"n\":2|n", "\"n\":1000000|n", "\"n\":2147483648|n", "\"best_of\":4|best_of", "\"logprobs\":true|logprobs",
+        "\"top_logprobs\":3|top_logprobs", "\"response_format\":{\"type\":\"json_object\"}|response_format",
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}|response_format",
+        "\"functions\":[{}]|functions", "\"tool_choice\":\"required\"|tool_choice",
+        "\"tool_choice\":{\"type\":\"function\"}|tool_choice", "\"use_beam_search\":true|use_beam_search",
+        "\"prompt_embeds\":\"AAAA\"|prompt_embeds", "\"chat_template\":\"{{x}}\"|chat_template",
+        "\"modalities\":[\"text\",\"audio\"]|modalities", "\"guided_regex\":\"a\"|guided_regex"}) {
     const std::string text = row;
     EXPECT_EQ(chat(text.substr(0, text.find('|'))), "unsupported_parameter " + text.substr(text.find('|') + 1)) << row;
   }
@@ -145,9 +154,11 @@ TEST(ChatRequest, Messages) {
   EXPECT_EQ(messages("[{\"role\":\"user\"}]"), "invalid_value messages[0].content");
   EXPECT_EQ(messages("[{\"role\":\"user\",\"content\":null}]"), "invalid_value messages[0].content");
   EXPECT_EQ(messages("[{\"role\":\"user\",\"content\":1}]"), "invalid_value messages[0].content");
-  EXPECT_EQ(messages("[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x\"}}]}]"),
-            "unsupported_parameter messages[0].content[0]");
-  EXPECT_EQ(messages("[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]"), "invalid_value messages[0].content[0].text");
+  EXPECT_EQ(
+      messages("[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x\"}}]}]"),
+      "unsupported_parameter messages[0].content[0]");
+  EXPECT_EQ(messages("[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]"),
+            "invalid_value messages[0].content[0].text");
   EXPECT_EQ(messages("[{\"role\":\"assistant\",\"content\":null},{\"role\":\"user\",\"content\":\"a\"}]"), "");
   std::string many = "[";
   for (int i = 0; i < 2049; ++i) many += str(i ? "," : "", "{\"role\":\"user\",\"content\":\"a\"}");
@@ -161,12 +172,14 @@ TEST(ChatRequest, Messages) {
 
 TEST(ChatRequest, TemplateOptionsAndTools) {
   const auto options = [](const std::string& fields) {
-    return parse_chat_request(parse_request("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," + fields + "}")).conversation.options;
+    return parse_chat_request(parse_request("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]," + fields + "}"))
+        .conversation.options;
   };
   EXPECT_TRUE(options("\"seed\":1").thinking);
   EXPECT_FALSE(options("\"chat_template_kwargs\":{\"enable_thinking\":false}").thinking);
   EXPECT_EQ(chat("\"chat_template_kwargs\":{\"messages\":[]}"), "unknown_parameter chat_template_kwargs.messages");
-  EXPECT_EQ(chat("\"chat_template_kwargs\":{\"enable_thinking\":\"no\"}"), "invalid_value chat_template_kwargs.enable_thinking");
+  EXPECT_EQ(chat("\"chat_template_kwargs\":{\"enable_thinking\":\"no\"}"),
+            "invalid_value chat_template_kwargs.enable_thinking");
   const std::string tool = R"("tools":[{"type":"function","function":{"name":"f","parameters":{}}}])";
   EXPECT_EQ(options(tool).tools.size(), 1u);
   EXPECT_EQ(options(tool + ",\"tool_choice\":\"none\"").tools.size(), 0u);

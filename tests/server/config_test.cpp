@@ -44,8 +44,9 @@ TEST(Config, FlagsWinOverEnvironmentOverDefaults) {
 
 TEST(Config, SynonymsInOrder) {
   EXPECT_FLOAT_EQ(resolve_config(std::vector{environment({{"TEMPERATURE", "0.5"}})}).config.default_temperature, 0.5f);
-  EXPECT_FLOAT_EQ(
-      resolve_config(std::vector{environment({{"TEMPERATURE", "0.5"}, {"DEFAULT_TEMPERATURE", "0.25"}})}).config.default_temperature, 0.25f);
+  EXPECT_FLOAT_EQ(resolve_config(std::vector{environment({{"TEMPERATURE", "0.5"}, {"DEFAULT_TEMPERATURE", "0.25"}})})
+                      .config.default_temperature,
+                  0.25f);
   EXPECT_EQ(resolve_config(std::vector{environment({{"BATCH_SIZE", "1"}})}).config.max_num_seqs, 1);
   EXPECT_EQ(resolve_config(std::vector{environment({{"MAX_LENGTH", "256"}})}).config.max_length, 256);
 }
@@ -75,7 +76,9 @@ TEST(Config, WrongValuesNameTheirOriginAndTheRange) {
 }
 
 TEST(Config, SizesHaveUnits) {
-  const auto bytes = [](const char* text) { return resolve_config(std::vector{environment({{"KV_CACHE", text}})}).config.kv_cache_bytes; };
+  const auto bytes = [](const char* text) {
+    return resolve_config(std::vector{environment({{"KV_CACHE", text}})}).config.kv_cache_bytes;
+  };
   EXPECT_EQ(bytes("1000"), 1000u);
   EXPECT_EQ(bytes("8GiB"), size_t{8} << 30);
   EXPECT_EQ(bytes("512M"), size_t{512} << 20);

@@ -55,16 +55,21 @@ TEST_F(Service, AnswersAtOnceWhenTheThoughtIsClosed) {
   EXPECT_EQ(completion.finish_reason, FinishReason::kStop);
   EXPECT_TRUE(completion.answered);
   EXPECT_EQ(completion.usage.reasoning_tokens, 0);
-  EXPECT_EQ(completion.usage.completion_tokens, static_cast<int>(scripted_.tokenizer().encode("The answer is 42。").size()) + 1);
-  EXPECT_EQ(completion.usage.prompt_tokens,
-            static_cast<int>(scripted_.tokenizer().encode("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n").size()));
+  EXPECT_EQ(completion.usage.completion_tokens,
+            static_cast<int>(scripted_.tokenizer().encode("The answer is 42。").size()) + 1);
+  EXPECT_EQ(
+      completion.usage.prompt_tokens,
+      static_cast<int>(scripted_.tokenizer()
+                           .encode("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n")
+                           .size()));
 }
 
 TEST_F(Service, ThoughtAndAnswerAreApart) {
   const Completion completion = complete(ask("hi", true));
   EXPECT_EQ(completion.reasoning, "Let me think.");
   EXPECT_EQ(completion.text, "The answer is 42。");
-  EXPECT_EQ(completion.usage.reasoning_tokens, static_cast<int>(scripted_.tokenizer().encode("Let me think.\n").size()));
+  EXPECT_EQ(completion.usage.reasoning_tokens,
+            static_cast<int>(scripted_.tokenizer().encode("Let me think.\n").size()));
 }
 
 TEST_F(Service, ACutThoughtIsNoAnswer) {
@@ -218,7 +223,8 @@ TEST_F(Service, AnEngineThatKeepsFailingIsUnhealthy) {
     } catch (const Error&) {
     }
   }
-  for (int i = 0; i < 1000 && scripted_.service.state() == ServiceState::kReady; ++i) std::this_thread::sleep_for(milliseconds(1));
+  for (int i = 0; i < 1000 && scripted_.service.state() == ServiceState::kReady; ++i)
+    std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(scripted_.service.state(), ServiceState::kUnhealthy);
 }
 

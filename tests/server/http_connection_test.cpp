@@ -1,4 +1,5 @@
-// Connections over real sockets: lifetimes, order, limits, deadlines. Group H where it takes a socket, and the C rows that need no engine.
+// Connections over real sockets: lifetimes, order, limits, deadlines. Group H where it takes a socket, and the C rows
+// that need no engine.
 #include <set>
 
 #include "base/error.h"
@@ -13,11 +14,14 @@ class HttpConnection : public HttpFixture {
  protected:
   HttpConnection() {
     add("GET", "/hello", [](Request, ResponderPtr responder) { responder->send({.body = "\"hello\""}); });
-    add("POST", "/echo", [](Request request, ResponderPtr responder) { responder->send({.body = request.body}); }, 1000);
+    add(
+        "POST", "/echo", [](Request request, ResponderPtr responder) { responder->send({.body = request.body}); },
+        1000);
     add("GET", "/echo", [](Request, ResponderPtr responder) { responder->send({.body = "\"GET echo\""}); });
     add("GET", "/throws", [](Request, ResponderPtr) { throw std::runtime_error("secret detail"); });
     add("GET", "/forgets", [](Request, ResponderPtr) {});
-    add("GET", "/tail/*", [](Request request, ResponderPtr responder) { responder->send({.body = request.path_tail}); });
+    add("GET", "/tail/*",
+        [](Request request, ResponderPtr responder) { responder->send({.body = request.path_tail}); });
     add("GET", "/never", [this](Request, ResponderPtr responder) {
       responder->on_disconnect([this] { ++disconnects_; });
       const std::lock_guard lock(mutex_);
@@ -85,7 +89,8 @@ TEST_F(HttpConnection, PipelinedRequestWaitsForTheStreamBeforeIt) {
 
 TEST_F(HttpConnection, ConnectionCloseAndHttp10) {
   start();
-  for (const char* request : {"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /hello HTTP/1.0\r\n\r\n"}) {
+  for (const char* request :
+       {"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /hello HTTP/1.0\r\n\r\n"}) {
     RawClient client(port());
     client.send(request);
     const HttpAnswer answer = client.read_answer();
@@ -283,7 +288,7 @@ TEST_F(HttpConnection, ALostClientIsNoticedWhileItWaits) {
         return held_.size() == static_cast<size_t>(before) + 1;
       }));
       reset ? client.reset() : client.close();
-      EXPECT_TRUE(eventually([&] { return disconnects_ == before + 1; }, milliseconds(1000)));
+      EXPECT_TRUE(eventually([&] { return disconnects_ == before + 1; }, kASecond));
       EXPECT_TRUE(held(static_cast<size_t>(before))->client_gone());
       held(static_cast<size_t>(before))->send({.body = "too late"});  // does nothing
     }
@@ -370,6 +375,24 @@ TEST_F(HttpConnection, OneConnectionTooManyIsTold) {
   clients.pop_back();
   EXPECT_TRUE(eventually([&] { return open() == 2; }));
   EXPECT_EQ(ask(port(), get("/hello")).status, 200);
+}
+
+TEST_F(HttpConnection, BodiesHaveACommonBudget) {
+  limits().max_buffered_body_bytes = 1500;
+  start();
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", body(1000, '1');
+  RawClient first(port());
+  first.send(head);
+  ASSERT_TRUE(eventually([&] { return context_->bodies.used() == 1000; }));
+  expect_error(ask(port(), head + body), 503, "server_overloaded");
+  first.send(body);
+  EXPECT_EQ(first.read_answer().body, body);
+  EXPECT_EQ(ask(port(), head + body).body, body);
+  RawClient gone(port());
+  gone.send(head);
+  ASSERT_TRUE(eventually([&] { return context_->bodies.used() == 1000; }));
+  gone.close();
+  EXPECT_TRUE(eventually([&] { return context_->bodies.used() == 0; }));
 }
 
 TEST_F(HttpConnection, EveryRequestLeavesOneRecord) {

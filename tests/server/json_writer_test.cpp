@@ -11,14 +11,26 @@ namespace {
 
 TEST(JsonWriter, PlacesCommas) {
   JsonWriter json;
-  json.begin_object().field("a", 1).key("b").begin_array().value("x").value(true).null().begin_object().end_object().end_array();
+  json.begin_object()
+      .field("a", 1)
+      .key("b")
+      .begin_array()
+      .value("x")
+      .value(true)
+      .null()
+      .begin_object()
+      .end_object()
+      .end_array();
   json.field("c", -2.5).key("d").fixed(1.0, 2).end_object();
   EXPECT_EQ(json.take(), R"({"a":1,"b":["x",true,null,{}],"c":-2.5,"d":1.00})");
 }
 
 TEST(JsonWriter, NumbersThatJsonCannotSpellAreNull) {
   JsonWriter json;
-  json.begin_array().value(std::numeric_limits<double>::infinity()).value(std::nan("")).fixed(-std::numeric_limits<double>::infinity(), 3);
+  json.begin_array()
+      .value(std::numeric_limits<double>::infinity())
+      .value(std::nan(""))
+      .fixed(-std::numeric_limits<double>::infinity(), 3);
   EXPECT_EQ(json.end_array().take(), "[null,null,null]");
 }
 

@@ -1,5 +1,5 @@
-// A client that sends exactly the bytes it is told to and reads answers apart: what the socket tests speak with. Reads give up after
-// a few seconds, so a server that hangs fails the test.
+// A client that sends exactly the bytes it is told to and reads answers apart: what the socket tests speak with. Reads
+// give up after a few seconds, so a server that hangs fails the test.
 #pragma once
 
 #include <arpa/inet.h>
@@ -16,6 +16,13 @@
 #include <vector>
 
 namespace qwen::test {
+
+// "Within a second", on a machine that is not slowed down by a sanitizer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::chrono::milliseconds kASecond{5'000};
+#else
+inline constexpr std::chrono::milliseconds kASecond{1'000};
+#endif
 
 struct HttpAnswer {
   int status = 0;  // 0: no answer came
@@ -72,7 +79,8 @@ class RawClient {
     close();
   }
 
-  // Reads until `marker` is in the buffer and returns everything up to and with it; shorter at the end of the connection.
+  // Reads until `marker` is in the buffer and returns everything up to and with it; shorter at the end of the
+  // connection.
   std::string read_until(std::string_view marker, int patience_ms = kPatienceMs) {
     while (buffer_.find(marker) == std::string::npos)
       if (!fill(patience_ms)) return std::exchange(buffer_, {});
@@ -147,8 +155,8 @@ class RawClient {
 };
 
 inline std::string post(std::string_view path, std::string_view body, std::string_view more_headers = "") {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n" + std::string(more_headers) +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n" +
+         std::string(more_headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 inline std::string get(std::string_view path, std::string_view more_headers = "") {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n" + std::string(more_headers) + "\r\n";
@@ -175,7 +183,7 @@ inline std::vector<std::string> sse_events(std::string_view body) {
 
 // Waits for `condition`; false where it does not come true in time.
 template <typename Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::milliseconds(10'000)) {
+bool eventually(Condition condition, std::chrono::milliseconds limit = 20 * kASecond) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;

@@ -37,12 +37,34 @@ TEST(RequestJson, RefusesEverythingElse) {
   EXPECT_NE(problem(""), "");
   EXPECT_NE(problem("  \n"), "");
   EXPECT_NE(problem("{\"prompt\":").find("byte"), std::string::npos);
-  for (const std::string& body :
-       {"{} x"s, "{}{}"s, "{\"a\":1}\0{\"n\":9}"s, "{\"a\":\"b\0c\"}"s, "{/*c*/}"s, "{\"a\":1,}"s, "{'a':1}"s, "[]"s, "\"a\""s, "1"s,
-        "null"s, "{\"a\":\"\x80\"}"s, "{\"a\":\"\xc0\xaf\"}"s, "{\"a\":\"\xf8\x88\x80\x80\x80\"}"s, "{\"a\":\"\xe4\xbd\"}"s,
-        "{\"a\":\"\\ud800\"}"s, "{\"a\":\"\\udc00\\ud800\"}"s, "\xff\xfe{\0}\0"s, "{\"a\":NaN}"s, "{\"a\":Infinity}"s, "{\"a\":-Infinity}"s,
-        "{\"a\":1e999}"s, "{\"a\":-1e999}"s, "{\"a\":18446744073709551616}"s, "{\"a\":-9223372036854775809}"s, "{\"a\":01}"s,
-        "{\"a\":+1}"s, "{\"a\":\"\n\"}"s})
+  for (const std::string& body : {"{} x"s,
+                                  "{}{}"s,
+                                  "{\"a\":1}\0{\"n\":9}"s,
+                                  "{\"a\":\"b\0c\"}"s,
+                                  "{/*c*/}"s,
+                                  "{\"a\":1,}"s,
+                                  "{'a':1}"s,
+                                  "[]"s,
+                                  "\"a\""s,
+                                  "1"s,
+                                  "null"s,
+                                  "{\"a\":\"\x80\"}"s,
+                                  "{\"a\":\"\xc0\xaf\"}"s,
+                                  "{\"a\":\"\xf8\x88\x80\x80\x80\"}"s,
+                                  "{\"a\":\"\xe4\xbd\"}"s,
+                                  "{\"a\":\"\\ud800\"}"s,
+                                  "{\"a\":\"\\udc00\\ud800\"}"s,
+                                  "\xff\xfe{\0}\0"s,
+                                  "{\"a\":NaN}"s,
+                                  "{\"a\":Infinity}"s,
+                                  "{\"a\":-Infinity}"s,
+                                  "{\"a\":1e999}"s,
+                                  "{\"a\":-1e999}"s,
+                                  "{\"a\":18446744073709551616}"s,
+                                  "{\"a\":-9223372036854775809}"s,
+                                  "{\"a\":01}"s,
+                                  "{\"a\":+1}"s,
+                                  "{\"a\":\"\n\"}"s})
     EXPECT_NE(problem(body), "") << body;
 }
 

@@ -28,7 +28,8 @@ Result parse(const std::string& bytes, size_t piece, size_t max_body = 1024) {
       if (step == Step::kNeedMore) step = parser.parse_body(buffer);
     }
     if (step == Step::kError) return {parser.error().status, "", buffer};
-    if (step == Step::kComplete) return {200, parser.take_body(), buffer + bytes.substr(std::min(at + piece, bytes.size()))};
+    if (step == Step::kComplete)
+      return {200, parser.take_body(), buffer + bytes.substr(std::min(at + piece, bytes.size()))};
   }
   return {0, "", buffer};
 }
@@ -57,15 +58,16 @@ TEST_P(EveryPieceSize, TakesExactlyOneRequest) {
 TEST_P(EveryPieceSize, RefusesMalformedChunks) {
   for (const char* body :
        {"-2\r\nhe\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
-        "5 \r\nhello\r\n0\r\n\r\n", "10000000000000005\r\nhello\r\n0\r\n\r\n", "\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n",
-        "5\r\nhelloXX0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "5;x\ny\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n", "10000000000000005\r\nhello\r\n0\r\n\r\n", "\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n", "5\r\nhelloXX0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "5;x\ny\r\nhello\r\n0\r\n\r\n",
         "g\r\nhello\r\n0\r\n\r\n"}) {
     const Result result = parse(chunked(body), GetParam());
     EXPECT_EQ(result.status, 400) << body;
   }
 }
 
-// Beast looks for the end of the quoted string beyond the line: it never completes, and the bound or the deadline ends it.
+// Beast looks for the end of the quoted string beyond the line: it never completes, and the bound or the deadline ends
+// it.
 TEST(RequestParser, AnOpenQuoteInAnExtensionNeverCompletes) {
   EXPECT_EQ(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\n"), 64).status, 0);
   EXPECT_GE(parse(chunked("5;x=\"y\r\nhello\r\n0\r\n\r\n" + std::string(20'000, 'a')), 8192).status, 400);

@@ -25,6 +25,8 @@ class ScriptedService {
     if (ready) make_ready();
   }
 
+  ~ScriptedService() { service.shutdown(); }  // the model calls back into this object
+
   void make_ready() {
     FakeModelOptions fake;
     fake.vocab_size = 2048;
@@ -37,7 +39,8 @@ class ScriptedService {
     loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::load(folder_));
     loaded.chat_template = std::make_unique<ChatTemplate>(TemplateFamily::kThinking2507);
     loaded.engine = std::make_unique<Engine>(std::move(model), options_);
-    loaded.info = {.name = "test-model", .architecture = "Qwen3ForCausalLM", .dtype = "bf16", .parameters = 7, .demo = true};
+    loaded.info = {
+        .name = "test-model", .architecture = "Qwen3ForCausalLM", .dtype = "bf16", .parameters = 7, .demo = true};
     loaded.default_sampling.temperature = 0.6f;
     loaded.default_sampling.top_k = 20;
     loaded.default_sampling.stop_token_ids = {id("<|im_end|>"), id("<|endoftext|>")};
@@ -45,28 +48,32 @@ class ScriptedService {
     say("The answer is 42。<|im_end|>", "Let me think.\n</think>\n\nThe answer is 42。<|im_end|>");
   }
 
-  // What the model says after a prompt whose thought is closed, and after one that is open; also after a raw prompt that ends in
+  // What the model says after a prompt whose thought is closed, and after one that is open; also after a raw prompt
+  // that ends in
   // <|endoftext|>. What it sees is kept for seen().
   void say(const std::string& closed, const std::string& open) {
-    control_->set_next([this, closed = tokenizer_->encode(closed), open = tokenizer_->encode(open)](std::span<const TokenId> context) {
-      {
-        const std::lock_guard lock(mutex_);
-        seen_.assign(context.begin(), context.end());
-      }
-      const Start start = find_start(context);
-      const auto& script = start.closed ? closed : open;
-      return start.position < script.size() ? script[start.position] : id("<|im_end|>");
-    });
+    control_->set_next(
+        [this, closed = tokenizer_->encode(closed), open = tokenizer_->encode(open)](std::span<const TokenId> context) {
+          {
+            const std::lock_guard lock(mutex_);
+            seen_.assign(context.begin(), context.end());
+          }
+          const Start start = find_start(context);
+          const auto& script = start.closed ? closed : open;
+          return start.position < script.size() ? script[start.position] : id("<|im_end|>");
+        });
   }
 
   // The model repeats the user's words for `tokens` tokens.
   void echo(size_t tokens) {
-    control_->set_next([this, tokens, user = tokenizer_->encode("<|im_start|>user\n")](std::span<const TokenId> context) {
-      const Start start = find_start(context);
-      const auto begin = std::search(context.begin(), context.end(), user.begin(), user.end()) + static_cast<long>(user.size());
-      const auto end = std::find(begin, context.end(), id("<|im_end|>"));
-      return start.position < tokens ? begin[static_cast<long>(start.position) % (end - begin)] : id("<|im_end|>");
-    });
+    control_->set_next(
+        [this, tokens, user = tokenizer_->encode("<|im_start|>user\n")](std::span<const TokenId> context) {
+          const Start start = find_start(context);
+          const auto begin =
+              std::search(context.begin(), context.end(), user.begin(), user.end()) + static_cast<long>(user.size());
+          const auto end = std::find(begin, context.end(), id("<|im_end|>"));
+          return start.position < tokens ? begin[static_cast<long>(start.position) % (end - begin)] : id("<|im_end|>");
+        });
   }
   std::string echoed(const std::string& prompt, size_t tokens) const {
     const std::vector<TokenId> ids = tokenizer_->encode(prompt);

@@ -37,7 +37,8 @@ ApiError internal_error(const char* what, std::string_view request_id) {
 }
 
 ApiError from_error(const Error& error, std::string_view request_id) {
-  const auto row = std::find_if(std::begin(kTable), std::end(kTable), [&](const Row& r) { return r.cause == error.code(); });
+  const auto row =
+      std::find_if(std::begin(kTable), std::end(kTable), [&](const Row& r) { return r.cause == error.code(); });
   if (row == std::end(kTable)) return internal_error(error.what(), request_id);
   ApiError result{.status = row->status,
                   .code = row->code,
@@ -67,12 +68,18 @@ ApiError to_api_error(std::exception_ptr error, std::string_view request_id) {
 
 std::string_view error_type(int status) {
   switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 408: return "timeout_error";
-    case 429: return "rate_limit_error";
-    default: return status >= 500 && status != 501 && status != 505 ? "server_error" : "invalid_request_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 408:
+      return "timeout_error";
+    case 429:
+      return "rate_limit_error";
+    default:
+      return status >= 500 && status != 501 && status != 505 ? "server_error" : "invalid_request_error";
   }
 }
 

@@ -1,4 +1,5 @@
-// The one error shape of every route, {"error":{message,type,param,code}}, and the one table from a cause to its status and code.
+// The one error shape of every route, {"error":{message,type,param,code}}, and the one table from a cause to its status
+// and code.
 #pragma once
 
 #include <exception>
@@ -17,8 +18,8 @@ struct ApiError {
   std::string code = "internal_error";
   std::string message;  // fixed text, numbers and field names; at most 1 KiB leaves the server
   std::string param = {};
-  int retry_after_seconds = 0;                             // 1…60 also sends Retry-After and retry-after-ms
-  std::string allow = {};                                  // methods, for 405
+  int retry_after_seconds = 0;                                  // 1…60 also sends Retry-After and retry-after-ms
+  std::string allow = {};                                       // methods, for 405
   std::vector<std::pair<std::string, long long>> numbers = {};  // further members of the object, e.g. n_prompt_tokens
 };
 

@@ -29,8 +29,9 @@ size_t distance(std::string_view a, std::string_view b) {
 
 // A client's own name for a field, fit to be shown back.
 std::string shown(std::string_view name) {
-  const bool plain = !name.empty() && name.size() <= kMaxShownName &&
-                     std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  const bool plain = !name.empty() && name.size() <= kMaxShownName && std::all_of(name.begin(), name.end(), [](char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+  });
   return plain ? std::string(name) : std::string();
 }
 
@@ -92,7 +93,8 @@ std::optional<int64_t> FieldReader::integer(std::string_view name, int64_t low, 
   const JsonValue* value = any(name);
   if (value == nullptr) return std::nullopt;
   const std::optional<int64_t> number = as_integer(*value);
-  if (!number || *number < low || *number > high) throw_invalid(param(name), str("be a whole number from ", low, " to ", high));
+  if (!number || *number < low || *number > high)
+    throw_invalid(param(name), str("be a whole number from ", low, " to ", high));
   return number;
 }
 
@@ -101,8 +103,9 @@ std::optional<double> FieldReader::number_in(std::string_view name, double low, 
   if (value == nullptr) return std::nullopt;
   const std::optional<double> number = as_number(*value);
   if (!number || *number < low || *number > high || (*number == low && !low_allowed))
-    throw_invalid(param(name), low_allowed ? str("be a number from ", number_text(low), " to ", number_text(high))
-                                           : str("be a number above ", number_text(low), " and at most ", number_text(high)));
+    throw_invalid(param(name), low_allowed
+                                   ? str("be a number from ", number_text(low), " to ", number_text(high))
+                                   : str("be a number above ", number_text(low), " and at most ", number_text(high)));
   return number;
 }
 
@@ -120,9 +123,10 @@ void FieldReader::finish() const {
     const std::string name = shown(member.key);
     if (name.empty()) throw Error(ErrorCode::kUnknownField, "the body has a field that this route does not know");
     const std::string_view nearest = *std::min_element(
-        asked_.begin(), asked_.end(), [&](std::string_view a, std::string_view b) { return distance(name, a) < distance(name, b); });
-    throw Error(ErrorCode::kUnknownField, str("this route has no field ", param(name), "; the nearest one is ", param(nearest)),
-                param(name));
+        asked_.begin(), asked_.end(),
+        [&](std::string_view a, std::string_view b) { return distance(name, a) < distance(name, b); });
+    throw Error(ErrorCode::kUnknownField,
+                str("this route has no field ", param(name), "; the nearest one is ", param(nearest)), param(name));
   }
 }
 

@@ -1,5 +1,5 @@
-// Takes typed, bounded fields out of a request object. Every wrong value names the field and what is allowed; a field that nobody asked
-// for is named with the nearest known one (strict) or ignored.
+// Takes typed, bounded fields out of a request object. Every wrong value names the field and what is allowed; a field
+// that nobody asked for is named with the nearest known one (strict) or ignored.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Writes JSON into a string. It cannot throw on what a model says: invalid UTF-8 becomes U+FFFD, infinities and NaN become null. The
-// output is one line; commas are placed by themselves.
+// Writes JSON into a string. It cannot throw on what a model says: invalid UTF-8 becomes U+FFFD, infinities and NaN
+// become null. The output is one line; commas are placed by themselves.
 //   JsonWriter json; json.begin_object(); json.field("id", id); json.key("usage"); … json.end_object(); json.take()
 #pragma once
 
@@ -27,10 +27,7 @@ class JsonWriter {
   JsonWriter& value(double number);
   JsonWriter& null();
   template <std::integral Int>
-    requires(!std::same_as<Int, bool>)
-  JsonWriter& value(Int number) {
-    return scalar(std::to_string(number));
-  }
+  requires(!std::same_as<Int, bool>) JsonWriter& value(Int number) { return scalar(std::to_string(number)); }
   JsonWriter& fixed(double number, int digits);  // with that many digits after the point
   JsonWriter& raw(std::string_view json);        // already JSON
 

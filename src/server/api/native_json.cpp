@@ -36,8 +36,10 @@ GenerateRequest parse_generate_request(const JsonValue& body) {
   fields.finish();
   if (!prompt) throw Error(ErrorCode::kInvalidValue, "prompt is required", "prompt");
   if (prompt->empty()) throw_invalid("prompt", "not be empty");
-  if (request.raw && request.system) throw_invalid("system", "not be given with raw, which takes the prompt as it stands");
-  if (request.raw && request.thinking) throw_invalid("thinking", "not be given with raw: the prompt itself says how it ends");
+  if (request.raw && request.system)
+    throw_invalid("system", "not be given with raw, which takes the prompt as it stands");
+  if (request.raw && request.thinking)
+    throw_invalid("thinking", "not be given with raw: the prompt itself says how it ends");
   request.prompt = *prompt;
   return request;
 }

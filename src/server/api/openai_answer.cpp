@@ -81,7 +81,8 @@ std::string chat_content_chunk(const ChatHead& head, const std::string& text) {
   return chunk(head, [&](JsonWriter& json) { json.field("content", text); });
 }
 std::string chat_finish_chunk(const ChatHead& head, const Completion& completion) {
-  return chunk(head, [](JsonWriter&) {}, finish_reason_name(completion.finish_reason));
+  return chunk(
+      head, [](JsonWriter&) {}, finish_reason_name(completion.finish_reason));
 }
 
 std::string chat_usage_chunk(const ChatHead& head, const Usage& usage) {

@@ -19,9 +19,10 @@ const JsonValue* given(const JsonValue& body, std::string_view name) {
 }
 
 void refuse_unsupported(const JsonValue& body) {
-  for (const char* name : {"logprobs", "top_logprobs", "functions", "function_call", "audio", "prediction", "prompt_embeds",
-                           "use_beam_search", "echo", "suffix", "chat_template", "guided_json", "guided_regex", "guided_choice",
-                           "guided_grammar", "structured_outputs", "continue_final_message"})
+  for (const char* name :
+       {"logprobs", "top_logprobs", "functions", "function_call", "audio", "prediction", "prompt_embeds",
+        "use_beam_search", "echo", "suffix", "chat_template", "guided_json", "guided_regex", "guided_choice",
+        "guided_grammar", "structured_outputs", "continue_final_message"})
     if (given(body, name)) throw UnsupportedError(str(name, " is not supported"), name);
   for (const char* name : {"n", "best_of"}) {
     const JsonValue* value = body.find(name);
@@ -110,7 +111,8 @@ Conversation read_conversation(const JsonValue& body) {
   return conversation;
 }
 
-// The one template variable that a caller may set; enable_thinking false closes the thought in every family that thinks.
+// The one template variable that a caller may set; enable_thinking false closes the thought in every family that
+// thinks.
 void read_template_kwargs(FieldReader& fields, TemplateOptions& options) {
   const JsonValue* kwargs = fields.any("chat_template_kwargs");
   if (kwargs == nullptr) return;
@@ -137,7 +139,8 @@ std::vector<std::pair<TokenId, float>> read_logit_bias(FieldReader& fields) {
     const auto [stop, error] = std::from_chars(member.key.data(), end, id);
     const auto value = as_number(member.value);
     if (error != std::errc() || stop != end || id < 0) throw_invalid("logit_bias", "have token ids as its keys");
-    if (!value || *value < -100 || *value > 100) throw_invalid("logit_bias", "have numbers from -100 to 100 as its values");
+    if (!value || *value < -100 || *value > 100)
+      throw_invalid("logit_bias", "have numbers from -100 to 100 as its values");
     result.emplace_back(id, static_cast<float>(*value));
   }
   return result;

@@ -21,7 +21,8 @@ struct ChatRequest {
   bool include_usage = false;
 };
 
-// Unknown fields are ignored; what is known and not done here is an UnsupportedError. Errors: kInvalidValue naming the field.
+// Unknown fields are ignored; what is known and not done here is an UnsupportedError. Errors: kInvalidValue naming the
+// field.
 ChatRequest parse_chat_request(const JsonValue& body);
 
 // What all events of one completion repeat.

@@ -13,7 +13,8 @@ namespace {
 
 [[noreturn]] void bad(const std::string& problem) { throw Error(ErrorCode::kInvalidValue, problem); }
 
-// Looks at every event of nlohmann's parser (which keeps its own stack) and stores nothing but the keys of open objects.
+// Looks at every event of nlohmann's parser (which keeps its own stack) and stores nothing but the keys of open
+// objects.
 class Checker {
  public:
   bool null() { return count(); }
@@ -36,7 +37,8 @@ class Checker {
   bool end_object() {
     auto& names = keys_.back();
     std::sort(names.begin(), names.end());
-    if (std::adjacent_find(names.begin(), names.end()) != names.end()) bad("the body gives the same key twice in one object");
+    if (std::adjacent_find(names.begin(), names.end()) != names.end())
+      bad("the body gives the same key twice in one object");
     return end_array();
   }
   bool end_array() {
@@ -50,7 +52,8 @@ class Checker {
 
  private:
   bool open() {
-    if (keys_.size() >= static_cast<size_t>(kMaxRequestDepth)) bad(str("the body is nested deeper than ", kMaxRequestDepth, " levels"));
+    if (keys_.size() >= static_cast<size_t>(kMaxRequestDepth))
+      bad(str("the body is nested deeper than ", kMaxRequestDepth, " levels"));
     keys_.emplace_back();
     return count();
   }

@@ -1,5 +1,5 @@
-// A request body → JSON, strictly: UTF-8 without NUL bytes, one object, at most 32 levels deep, every key once, no number that a double or
-// a 64-bit integer cannot hold. What passes has one meaning to every reader.
+// A request body → JSON, strictly: UTF-8 without NUL bytes, one object, at most 32 levels deep, every key once, no
+// number that a double or a 64-bit integer cannot hold. What passes has one meaning to every reader.
 #pragma once
 
 #include <string_view>

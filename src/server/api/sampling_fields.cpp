@@ -15,10 +15,12 @@ constexpr float kSmallestTopP = 1e-6f;
 std::vector<std::string> read_stop(FieldReader& fields) {
   const JsonValue* value = fields.any("stop");
   if (value == nullptr) return {};
-  const std::string must = str("be a string or a list of at most ", kMaxStopStrings, " strings of 1 to ", kMaxStopBytes, " bytes");
+  const std::string must =
+      str("be a string or a list of at most ", kMaxStopStrings, " strings of 1 to ", kMaxStopBytes, " bytes");
   std::vector<std::string> stops;
   const auto add = [&](const JsonValue& item) {
-    if (!item.is_string() || item.text.empty() || item.text.size() > kMaxStopBytes) throw_invalid(fields.param("stop"), must);
+    if (!item.is_string() || item.text.empty() || item.text.size() > kMaxStopBytes)
+      throw_invalid(fields.param("stop"), must);
     stops.push_back(item.text);
   };
   if (value->is_array()) {
@@ -49,7 +51,8 @@ SamplingFields read_sampling_fields(FieldReader& fields) {
   sampling.repetition_penalty = fields.number("repetition_penalty", 0.01, 10);
   sampling.presence_penalty = fields.number("presence_penalty", -2, 2);
   sampling.frequency_penalty = fields.number("frequency_penalty", -2, 2);
-  if (const auto seed = fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()))
+  if (const auto seed =
+          fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()))
     sampling.seed = static_cast<uint64_t>(*seed);
   sampling.stop = read_stop(fields);
   return sampling;

@@ -13,7 +13,9 @@ class ChatFormat final : public AnswerFormat {
  public:
   ChatFormat(ChatHead head, bool include_usage) : head_(std::move(head)), include_usage_(include_usage) {}
 
-  std::string whole(const TextStreams& streams) override { return chat_completion_json(head_, streams[0]->completion()); }
+  std::string whole(const TextStreams& streams) override {
+    return chat_completion_json(head_, streams[0]->completion());
+  }
 
   void open(std::string& out) override { append_sse_event(out, chat_role_chunk(head_)); }
   void delta(std::string& out, size_t, const TextDelta& delta) override {
@@ -65,8 +67,8 @@ Handler chat_completions_handler(const HandlerContext& context) {
                     .model = model->info.name,
                     .fingerprint = "fp_" + model->info.fingerprint,
                     .created = unix_seconds()};
-      const auto session = GenerationSession::create(out, std::make_unique<ChatFormat>(std::move(head), chat.include_usage),
-                                                     chat.stream, in.request_id);
+      const auto session = GenerationSession::create(
+          out, std::make_unique<ChatFormat>(std::move(head), chat.include_usage), chat.stream, in.request_id);
       TextStreams streams;
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       session->run(std::move(streams));

@@ -18,8 +18,10 @@ class GenerateFormat final : public AnswerFormat {
     return generate_answer_json(prompt_, streams[0]->completion(), model_->info);
   }
   void delta(std::string& out, size_t, const TextDelta& delta) override {
-    if (!delta.reasoning.empty()) append_sse_event(out, JsonWriter().begin_object().field("reasoning", delta.reasoning).end_object().take());
-    if (!delta.content.empty()) append_sse_event(out, JsonWriter().begin_object().field("text", delta.content).end_object().take());
+    if (!delta.reasoning.empty())
+      append_sse_event(out, JsonWriter().begin_object().field("reasoning", delta.reasoning).end_object().take());
+    if (!delta.content.empty())
+      append_sse_event(out, JsonWriter().begin_object().field("text", delta.content).end_object().take());
   }
   void close(std::string& out, const TextStreams& streams) override { append_sse_event(out, whole(streams)); }
 
@@ -61,8 +63,8 @@ Handler generate_handler(const HandlerContext& context) {
       TextRequest text = to_text_request(generate, context.config, *model);
       text.started = in.arrived;
       text.deadline = in.arrived + context.config.request_timeout;
-      const auto session =
-          GenerationSession::create(out, std::make_unique<GenerateFormat>(generate.prompt, model), generate.stream, in.request_id);
+      const auto session = GenerationSession::create(out, std::make_unique<GenerateFormat>(generate.prompt, model),
+                                                     generate.stream, in.request_id);
       TextStreams streams;
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       session->run(std::move(streams));

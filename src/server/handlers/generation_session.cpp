@@ -15,12 +15,15 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
   switch (completion.finish_reason) {
     case FinishReason::kError:
       log_error("request ", request_id, " failed in the engine: ", completion.error);
-      return ApiError{.status = 500, .code = "internal_error", .message = "the generation failed; request id " + request_id};
+      return ApiError{
+          .status = 500, .code = "internal_error", .message = "the generation failed; request id " + request_id};
     case FinishReason::kCancelled:
-      return ApiError{.status = 503, .code = "draining", .message = "the service is shutting down", .retry_after_seconds = 1};
+      return ApiError{
+          .status = 503, .code = "draining", .message = "the service is shutting down", .retry_after_seconds = 1};
     case FinishReason::kDeadline:
       if (completion.usage.completion_tokens > 0) return std::nullopt;  // what there is, is given
-      return ApiError{.status = 504, .code = "deadline_exceeded", .message = "the deadline passed before the first token"};
+      return ApiError{
+          .status = 504, .code = "deadline_exceeded", .message = "the deadline passed before the first token"};
     default:
       return std::nullopt;
   }
@@ -44,8 +47,9 @@ GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<Ans
       request_id_(std::move(request_id)),
       waker_(std::make_shared<Waker>(responder_)) {}
 
-std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format,
-                                                             bool stream, std::string request_id) {
+std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder,
+                                                             std::unique_ptr<AnswerFormat> format, bool stream,
+                                                             std::string request_id) {
   return std::shared_ptr<GenerationSession>(
       new GenerationSession(std::move(responder), std::move(format), stream, std::move(request_id)));
 }

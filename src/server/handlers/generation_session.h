@@ -1,6 +1,7 @@
-// Carries the text of one request (one stream or several) from the engine to its client: as a stream of events while it comes, or as one
-// answer at the end. Each wake-up from the engine is one task on the connection's I/O thread, which takes everything that has come.
-// Invariant: a client that goes away drops the TextStreams, which frees their sequences.
+// Carries the text of one request (one stream or several) from the engine to its client: as a stream of events while it
+// comes, or as one answer at the end. Each wake-up from the engine is one task on the connection's I/O thread, which
+// takes everything that has come. Invariant: a client that goes away drops the TextStreams, which frees their
+// sequences.
 #pragma once
 
 #include <functional>
@@ -27,14 +28,15 @@ class AnswerFormat {
   // Server-sent events, appended to `out`. [DONE] is not theirs to write.
   virtual void open(std::string& /*out*/) {}
   virtual void delta(std::string& out, size_t index, const TextDelta& delta) = 0;
-  virtual void finished(std::string& /*out*/, size_t /*index*/, const Completion& /*completion*/) {}  // one of the streams
-  virtual void close(std::string& out, const TextStreams& streams) = 0;                                // all of them
+  virtual void finished(std::string& /*out*/, size_t /*index*/, const Completion& /*completion*/) {
+  }                                                                      // one of the streams
+  virtual void close(std::string& out, const TextStreams& streams) = 0;  // all of them
 };
 
 class GenerationSession : public std::enable_shared_from_this<GenerationSession> {
  public:
-  static std::shared_ptr<GenerationSession> create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream,
-                                                   std::string request_id);
+  static std::shared_ptr<GenerationSession> create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format,
+                                                   bool stream, std::string request_id);
 
   std::function<void()> on_events() const;  // for GenerationService::start
   void run(TextStreams streams);            // from any thread, once
@@ -54,7 +56,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   const std::string request_id_;
   const std::shared_ptr<Waker> waker_;
 
-  TextStreams streams_;          // I/O thread only, as what follows
+  TextStreams streams_;  // I/O thread only, as what follows
   std::vector<bool> finished_;
   size_t num_finished_ = 0;
   bool ended_ = false;

@@ -16,7 +16,8 @@ struct HandlerContext {  // outlives the server's threads
   WorkerPool& workers;
 };
 
-// Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then. Errors: kOverloaded.
+// Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then.
+// Errors: kOverloaded.
 void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
                    std::function<void(Request&, const ResponderPtr&)> work);
 

@@ -1,4 +1,5 @@
-// GET /health, /livez, /readyz: answered on the I/O thread itself, without waiting for anything, also while the model loads.
+// GET /health, /livez, /readyz: answered on the I/O thread itself, without waiting for anything, also while the model
+// loads.
 #include <ctime>
 
 #include "server/api/json_writer.h"

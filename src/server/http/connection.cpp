@@ -52,6 +52,7 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void parse();
   bool parse_one();  // false: more bytes are needed, or an answer is under way
   void admit_request();
+  bool reserve_body(const RequestHead& head);
   void dispatch();
   void refuse(const ApiError& error);
   void answer_unread(Response response);
@@ -67,7 +68,9 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void close();
   void log(int status, const std::string& code);
 
-  bool current(uint64_t exchange) const { return state_ == State::kHandling && exchange == number_ && !answer_complete_; }
+  bool current(uint64_t exchange) const {
+    return state_ == State::kHandling && exchange == number_ && !answer_complete_;
+  }
   const HttpLimits& limits() const { return context_->limits; }
 
   const std::shared_ptr<IoLoop> loop_;
@@ -76,17 +79,18 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   tcp::socket socket_;
 
   State state_ = State::kIdle;
-  Clock::time_point deadline_;     // of kIdle, kHead, kBody and kLingering
+  Clock::time_point deadline_;  // of kIdle, kHead, kBody and kLingering
   bool input_ended_ = false;
   bool keep_alive_ = true;
-  size_t discarded_ = 0;           // while lingering
+  size_t discarded_ = 0;  // while lingering
 
   std::array<char, kReadBytes> read_buffer_;
-  std::string in_;                 // read and not yet parsed
+  std::string in_;  // read and not yet parsed
   RequestParser parser_;
   Admission admission_;
+  std::shared_ptr<void> body_reservation_;
 
-  uint64_t number_ = 0;            // of the current exchange
+  uint64_t number_ = 0;  // of the current exchange
   std::weak_ptr<Exchange> exchange_;
   std::string request_id_;
   Clock::time_point arrived_;
@@ -97,13 +101,13 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   std::string code_;
 
   bool streaming_ = false;
-  bool answer_complete_ = false;   // everything of the answer is queued
+  bool answer_complete_ = false;  // everything of the answer is queued
   std::string heartbeat_;
-  std::string out_, in_flight_;    // queued, and being written
-  size_t written_ = 0;             // of in_flight_
+  std::string out_, in_flight_;  // queued, and being written
+  size_t written_ = 0;           // of in_flight_
   size_t bytes_out_ = 0;
   bool writing_ = false;
-  Clock::time_point last_write_;   // progress of the socket, or the last event of a stream
+  Clock::time_point last_write_;  // progress of the socket, or the last event of a stream
 };
 
 Connection::Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
@@ -118,18 +122,21 @@ void Connection::start() {
   ErrorCodeT ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-  const unsigned milliseconds = 60'000;  // unacknowledged data: a peer that vanished without a FIN is noticed after this
+  const unsigned milliseconds =
+      60'000;  // unacknowledged data: a peer that vanished without a FIN is noticed after this
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
   deadline_ = Clock::now() + limits().header_timeout;
   loop_->add(shared_from_this());
   read();
 }
 
-// --- reading ---------------------------------------------------------------------------------------------------------------------
+// --- reading
+// ---------------------------------------------------------------------------------------------------------------------
 
 void Connection::read() {
-  socket_.async_read_some(asio::buffer(read_buffer_),
-                          [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_read(error, size); });
+  socket_.async_read_some(
+      asio::buffer(read_buffer_),
+      [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_read(error, size); });
 }
 
 void Connection::on_read(const ErrorCodeT& error, size_t size) {
@@ -149,7 +156,8 @@ void Connection::on_read(const ErrorCodeT& error, size_t size) {
   if (state_ != State::kClosed) read();
 }
 
-// A client that shuts its sending side down is taken to have gone away, as nginx takes it; an answer that is complete is still sent.
+// A client that shuts its sending side down is taken to have gone away, as nginx takes it; an answer that is complete
+// is still sent.
 void Connection::on_end_of_input() {
   input_ended_ = true;
   switch (state_) {
@@ -213,12 +221,27 @@ void Connection::admit_request() {
   admission_ = admit(head, context_->routes);
   if (admission_.route) path_ = admission_.route->path;
   if (admission_.answer) return answer_unread(std::move(*admission_.answer));
+  if (!reserve_body(head)) return;
   const auto step = parser_.begin_body(admission_.max_body_bytes);
   if (step == RequestParser::Step::kError) return refuse(parser_.error());
   if (step == RequestParser::Step::kComplete) return dispatch();
   state_ = State::kBody;
   deadline_ = Clock::now() + limits().body_timeout;
   if (head.expect_continue && in_.empty()) queue("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// Many clients with large bodies could hold more than the machine has: past the budget the next one is told to come
+// again.
+bool Connection::reserve_body(const RequestHead& head) {
+  if (!head.has_body()) return true;
+  body_reservation_ = context_->bodies.reserve(head.content_length.value_or(admission_.max_body_bytes),
+                                               limits().max_buffered_body_bytes);
+  if (body_reservation_) return true;
+  refuse({.status = 503,
+          .code = "server_overloaded",
+          .message = "too many large requests are being read; try again later",
+          .retry_after_seconds = 1});
+  return false;
 }
 
 void Connection::dispatch() {
@@ -230,7 +253,8 @@ void Connection::dispatch() {
                   .path_tail = std::move(admission_.path_tail),
                   .request_id = request_id_,
                   .client = client_,
-                  .arrived = arrived_};
+                  .arrived = arrived_,
+                  .body_reservation = std::move(body_reservation_)};
   parser_.reset();
   try {
     admission_.route->handler(std::move(request), exchange);
@@ -252,10 +276,12 @@ void Connection::answer_unread(Response response) {
   if (parser_.head().has_body()) keep_alive_ = false;
   state_ = State::kHandling;
   parser_.reset();
+  body_reservation_.reset();
   answer(++number_, std::move(response));
 }
 
-// --- answering -------------------------------------------------------------------------------------------------------------------
+// --- answering
+// -------------------------------------------------------------------------------------------------------------------
 
 Framing Connection::framing() const {
   return {.minor_version = minor_version_, .keep_alive = keep_alive_, .request_id = request_id_};
@@ -334,8 +360,9 @@ void Connection::flush() {
     written_ = 0;
   }
   writing_ = true;
-  socket_.async_write_some(asio::buffer(in_flight_.data() + written_, in_flight_.size() - written_),
-                           [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_written(error, size); });
+  socket_.async_write_some(
+      asio::buffer(in_flight_.data() + written_, in_flight_.size() - written_),
+      [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_written(error, size); });
 }
 
 void Connection::on_written(const ErrorCodeT& error, size_t size) {
@@ -369,8 +396,8 @@ void Connection::after_answer() {
   parse();
 }
 
-// Closing while the client still sends would reset the connection, and the client could lose the answer: say that no more comes, and wait
-// a moment for its end.
+// Closing while the client still sends would reset the connection, and the client could lose the answer: say that no
+// more comes, and wait a moment for its end.
 void Connection::linger() {
   if (input_ended_) return close();
   state_ = State::kLingering;
@@ -398,7 +425,8 @@ void Connection::log(int status, const std::string& code) {
   context_->on_request({method_, path_, request_id_, client_, status, code, seconds, bytes_out_});
 }
 
-// --- time ------------------------------------------------------------------------------------------------------------------------
+// --- time
+// ------------------------------------------------------------------------------------------------------------------------
 
 void Connection::tick(Clock::time_point now) {
   if (writing_ && now - last_write_ > limits().write_stall_timeout) {
@@ -412,7 +440,8 @@ void Connection::tick(Clock::time_point now) {
       return;
     case State::kHead:
     case State::kBody:
-      if (now > deadline_) refuse({.status = 408, .code = "request_timeout", .message = "the request did not arrive in time"});
+      if (now > deadline_)
+        refuse({.status = 408, .code = "request_timeout", .message = "the request did not arrive in time"});
       return;
     case State::kHandling:
       if (streaming_ && !answer_complete_ && !writing_ && !heartbeat_.empty() && now - last_write_ > limits().heartbeat)
@@ -429,24 +458,6 @@ void Connection::drain() {
 }
 
 }  // namespace
-
-bool ConnectionCount::acquire(const std::string& client, const HttpLimits& limits) {
-  const std::lock_guard lock(mutex_);
-  const bool loopback = client == "::1" || client.rfind("127.", 0) == 0 || client.rfind("::ffff:127.", 0) == 0;
-  if (open_ >= limits.max_connections) return false;
-  int& own = by_client_[client];
-  if (!loopback && own >= limits.max_connections_per_client) return false;
-  ++own;
-  ++open_;
-  return true;
-}
-
-void ConnectionCount::release(const std::string& client) {
-  const std::lock_guard lock(mutex_);
-  --open_;
-  const auto own = by_client_.find(client);
-  if (own != by_client_.end() && --own->second == 0) by_client_.erase(own);
-}
 
 void serve_connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
                       std::shared_ptr<ConnectionContext> context) {

@@ -1,19 +1,21 @@
-// One client connection, from accept to close: reads requests one after the other, hands each to its route's handler, and writes what the
-// handler answers. A read stays outstanding while an answer is computed, so a client that goes away is seen at once.
+// One client connection, from accept to close: reads requests one after the other, hands each to its route's handler,
+// and writes what the handler answers. A read stays outstanding while an answer is computed, so a client that goes away
+// is seen at once.
 //
 //   idle ─bytes─▶ head ─guard, route─▶ body ─complete─▶ handling ─answer written─▶ idle | lingering ─▶ closed
 //
-// Everything happens on the connection's IoLoop thread. What it holds is bounded: input by HttpLimits::max_unparsed_bytes beyond the
-// current request, output of a stream by max_stream_buffer; every state has a deadline, except waiting for the handler.
+// Everything happens on the connection's IoLoop thread. What it holds is bounded: input by
+// HttpLimits::max_unparsed_bytes beyond the current request, output of a stream by max_stream_buffer; every state has a
+// deadline, except waiting for the handler.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 
+#include "server/http/byte_budget.h"
+#include "server/http/connection_count.h"
 #include "server/http/io_loop.h"
 #include "server/http/limits.h"
 #include "server/http/routes.h"
@@ -29,31 +31,18 @@ struct AccessRecord {
   size_t bytes_out = 0;
 };
 
-// How many connections there are, in total and by address.
-class ConnectionCount {
- public:
-  // False where the address or the total is at its bound; otherwise release() must follow.
-  bool acquire(const std::string& client, const HttpLimits& limits);
-  void release(const std::string& client);
-  int open() const { return open_.load(); }
-
- private:
-  std::atomic<int> open_{0};
-  std::mutex mutex_;
-  std::unordered_map<std::string, int> by_client_;
-};
-
 // What all connections of a server share; outlives them.
 struct ConnectionContext {
   HttpLimits limits;
   RouteTable routes;
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
+  ByteBudget bodies;  // of requests that are being read or wait to be parsed
   std::atomic<bool> draining{false};
 };
 
-// Serves an accepted, non-blocking socket, which it owns from here on, and gives its place in the count back at the end. Called on the
-// loop's thread.
+// Serves an accepted, non-blocking socket, which it owns from here on, and gives its place in the count back at the
+// end. Called on the loop's thread.
 void serve_connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
                       std::shared_ptr<ConnectionContext> context);
 

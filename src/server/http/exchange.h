@@ -1,4 +1,5 @@
-// The Responder of one request: carries calls from any thread to the connection's I/O thread, and the news of a lost client back.
+// The Responder of one request: carries calls from any thread to the connection's I/O thread, and the news of a lost
+// client back.
 #pragma once
 
 #include <atomic>
@@ -11,7 +12,8 @@
 
 namespace qwen {
 
-// The side of a connection that an exchange talks to; I/O thread only. `exchange` numbers tell a late call from a current one.
+// The side of a connection that an exchange talks to; I/O thread only. `exchange` numbers tell a late call from a
+// current one.
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
@@ -48,9 +50,9 @@ class Exchange final : public Responder, public std::enable_shared_from_this<Exc
   const uint64_t number_;
   const std::string request_id_;
   std::atomic<bool> gone_{false};
-  std::atomic<bool> answered_{false};     // send() or finish() was called
-  std::function<void()> on_disconnect_;   // I/O thread only
-  bool complete_ = false;                 // I/O thread only
+  std::atomic<bool> answered_{false};    // send() or finish() was called
+  std::function<void()> on_disconnect_;  // I/O thread only
+  bool complete_ = false;                // I/O thread only
 };
 
 }  // namespace qwen

@@ -51,15 +51,18 @@ std::string_view take_line(std::string_view& rest) {
 
 std::optional<ApiError> parse_request_line(std::string_view line, const HttpLimits& limits, RequestHead& head) {
   const size_t first = line.find(' '), last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return refuse(400, "the request line is not METHOD SP TARGET SP VERSION");
+  if (first == std::string_view::npos || first == last)
+    return refuse(400, "the request line is not METHOD SP TARGET SP VERSION");
   const std::string_view method = line.substr(0, first), target = line.substr(first + 1, last - first - 1),
                          version = line.substr(last + 1);
   if (method.size() > kMaxMethodBytes || !is_token(method)) return refuse(400, "the method is not a token");
-  if (target.size() > limits.max_target_bytes) return refuse(414, str("the target is longer than ", limits.max_target_bytes, " bytes"));
+  if (target.size() > limits.max_target_bytes)
+    return refuse(414, str("the target is longer than ", limits.max_target_bytes, " bytes"));
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    const bool well_formed = version.size() == 8 && version.substr(0, 5) == "HTTP/" && is_digits(version.substr(5, 1)) &&
-                             version[6] == '.' && is_digits(version.substr(7));
-    return well_formed ? refuse(505, "this server speaks HTTP/1.1 and HTTP/1.0") : refuse(400, "the HTTP version is malformed");
+    const bool well_formed = version.size() == 8 && version.substr(0, 5) == "HTTP/" &&
+                             is_digits(version.substr(5, 1)) && version[6] == '.' && is_digits(version.substr(7));
+    return well_formed ? refuse(505, "this server speaks HTTP/1.1 and HTTP/1.0")
+                       : refuse(400, "the HTTP version is malformed");
   }
   head.method = method;
   head.minor_version = version.back() - '0';
@@ -109,7 +112,8 @@ bool valid_host(std::string_view host) {
   } else {
     end = std::min(host.find(':'), host.size());
     const auto valid = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+             c == '_';
     };
     if (end == 0 || !std::all_of(host.begin(), host.begin() + static_cast<std::ptrdiff_t>(end), valid)) return false;
   }
@@ -122,7 +126,8 @@ std::optional<ApiError> check_transfer_encoding(RequestHead& head) {
   if (!value) return std::nullopt;
   if (count_headers(head.headers, "transfer-encoding") > 1) return refuse(400, "Transfer-Encoding is given twice");
   if (head.minor_version == 0) return refuse(400, "Transfer-Encoding needs HTTP/1.1");
-  if (find_header(head.headers, "content-length")) return refuse(400, "Transfer-Encoding and Content-Length are both given");
+  if (find_header(head.headers, "content-length"))
+    return refuse(400, "Transfer-Encoding and Content-Length are both given");
   if (!iequals(*value, "chunked"))
     return is_token(*value) ? refuse(501, "the only transfer coding is chunked")
                             : refuse(400, "Transfer-Encoding must be exactly chunked");
@@ -134,7 +139,8 @@ std::optional<ApiError> check_content_length(RequestHead& head) {
   const auto value = find_header(head.headers, "content-length");
   if (!value) return std::nullopt;
   if (count_headers(head.headers, "content-length") > 1) return refuse(400, "Content-Length is given twice");
-  if (!is_digits(*value) || (value->size() > 1 && (*value)[0] == '0')) return refuse(400, "Content-Length is not a decimal number");
+  if (!is_digits(*value) || (value->size() > 1 && (*value)[0] == '0'))
+    return refuse(400, "Content-Length is not a decimal number");
   if (value->size() > kMaxLengthDigits) return refuse(413, "the body is too large");
   head.content_length = std::stoull(std::string(*value));
   return std::nullopt;

@@ -1,7 +1,8 @@
-// Decides whether the bytes of a request head have exactly one meaning, before anything else looks at them: no released Boost.Beast up to
-// 1.91 refuses every ambiguous framing (a Transfer-Encoding that does not end in chunked is read as "no body", and the body as the next
-// request). A head that passes has one request line, one length, one host, plain CRLF lines and a path that means one thing.
-// Pure: bytes in, verdict out. After a refusal the connection must be closed.
+// Decides whether the bytes of a request head have exactly one meaning, before anything else looks at them: no released
+// Boost.Beast up to 1.91 refuses every ambiguous framing (a Transfer-Encoding that does not end in chunked is read as
+// "no body", and the body as the next request). A head that passes has one request line, one length, one host, plain
+// CRLF lines and a path that means one thing. Pure: bytes in, verdict out. After a refusal the connection must be
+// closed.
 #pragma once
 
 #include <optional>

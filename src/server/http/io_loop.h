@@ -1,5 +1,5 @@
-// One I/O thread with its event loop. Connections are pinned to a loop: everything that a connection does happens on that one thread, so
-// connections need no locks. Other threads come in through post() alone.
+// One I/O thread with its event loop. Connections are pinned to a loop: everything that a connection does happens on
+// that one thread, so connections need no locks. Other threads come in through post() alone.
 #pragma once
 
 #include <atomic>
@@ -20,9 +20,10 @@ namespace qwen {
 class LoopMember {
  public:
   virtual ~LoopMember() = default;
-  virtual void tick(std::chrono::steady_clock::time_point now) = 0;  // every IoLoop::kTick: the time to look at deadlines
-  virtual void drain() = 0;                                          // finish what runs, begin nothing new
-  virtual void abort() = 0;                                          // close now
+  virtual void tick(
+      std::chrono::steady_clock::time_point now) = 0;  // every IoLoop::kTick: the time to look at deadlines
+  virtual void drain() = 0;                            // finish what runs, begin nothing new
+  virtual void abort() = 0;                            // close now
 };
 
 class IoLoop {

@@ -1,4 +1,5 @@
-// Every bound on what a client may send or hold, in one place. Past a bound the answer is fixed (docs: 431, 414, 413, 408, close).
+// Every bound on what a client may send or hold, in one place. Past a bound the answer is fixed (docs: 431, 414, 413,
+// 408, close).
 #pragma once
 
 #include <chrono>
@@ -7,14 +8,15 @@
 namespace qwen {
 
 struct HttpLimits {
-  size_t max_header_bytes = 16 * 1024;      // request line and fields; 431
-  size_t max_header_fields = 100;           // 431
-  size_t max_target_bytes = 4 * 1024;       // 414
-  size_t max_body_bytes = 4 * 1024 * 1024;  // 413
-  size_t max_unparsed_bytes = 64 * 1024;    // pipelined input or chunk framing held back; close
-  size_t max_stream_buffer = 256 * 1024;    // output that a slow reader leaves unread; its stream is aborted
-  int max_connections = 4096;               // past it 503
-  int max_connections_per_client = 256;     // by address; loopback (a proxy on this host) is exempt
+  size_t max_header_bytes = 16 * 1024;                 // request line and fields; 431
+  size_t max_header_fields = 100;                      // 431
+  size_t max_target_bytes = 4 * 1024;                  // 414
+  size_t max_body_bytes = 4 * 1024 * 1024;             // 413
+  size_t max_buffered_body_bytes = 256 * 1024 * 1024;  // bodies of all requests being read or waiting; 503
+  size_t max_unparsed_bytes = 64 * 1024;               // pipelined input or chunk framing held back; close
+  size_t max_stream_buffer = 256 * 1024;               // output that a slow reader leaves unread; its stream is aborted
+  int max_connections = 4096;                          // past it 503
+  int max_connections_per_client = 256;                // by address; loopback (a proxy on this host) is exempt
 
   std::chrono::milliseconds header_timeout{10'000};       // 408
   std::chrono::milliseconds body_timeout{30'000};         // 408

@@ -26,17 +26,16 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
   if (!error) return {address, static_cast<unsigned short>(port)};
   tcp::resolver resolver(context);
   const auto results = resolver.resolve(host, std::to_string(port), error);
-  if (error || results.empty()) throw Error(ErrorCode::kOs, str("cannot resolve host '", host, "': ", error.message()), "host");
+  if (error || results.empty())
+    throw Error(ErrorCode::kOs, str("cannot resolve host '", host, "': ", error.message()), "host");
   return results.begin()->endpoint();
 }
 
 // The connection is one too many: a best effort to say so, never waiting.
 void turn_away(int socket) {
   const std::string id = request_id_or_new("");
-  const Response response = error_response({.status = 503,
-                                            .code = "server_overloaded",
-                                            .message = "too many connections",
-                                            .retry_after_seconds = 1});
+  const Response response = error_response(
+      {.status = 503, .code = "server_overloaded", .message = "too many connections", .retry_after_seconds = 1});
   const Framing framing{.keep_alive = false, .body_size = response.body.size(), .request_id = id};
   const std::string bytes = serialize_head(response, framing) + response.body;
   [[maybe_unused]] const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -48,7 +47,10 @@ void turn_away(int socket) {
 
 struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   Impl(std::vector<std::shared_ptr<IoLoop>> io_loops, std::shared_ptr<ConnectionContext> shared)
-      : loops(std::move(io_loops)), context(std::move(shared)), acceptor(loops[0]->context()), pause(loops[0]->context()) {}
+      : loops(std::move(io_loops)),
+        context(std::move(shared)),
+        acceptor(loops[0]->context()),
+        pause(loops[0]->context()) {}
 
   void accept() {
     acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error, tcp::socket socket) {
@@ -102,8 +104,8 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   int port = 0;
 };
 
-Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context, const std::string& host,
-                   int port)
+Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context,
+                   const std::string& host, int port)
     : impl_(std::make_shared<Impl>(std::move(loops), std::move(context))) {
   const tcp::endpoint endpoint = resolve(impl_->loops[0]->context(), host, port);
   boost::system::error_code error;

@@ -1,5 +1,5 @@
-// Accepts connections and hands each to one of the I/O loops in turn. Out of descriptors it pauses instead of spinning; over the
-// connection bounds it answers 503 and closes.
+// Accepts connections and hands each to one of the I/O loops in turn. Out of descriptors it pauses instead of spinning;
+// over the connection bounds it answers 503 and closes.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace qwen {
 class Listener {
  public:
   // Binds at once. `host` is an address or a name; port 0 takes a free one. Errors: kOs naming address and port.
-  Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context, const std::string& host,
-           int port);
+  Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context,
+           const std::string& host, int port);
   ~Listener();
 
   void start();  // accepts from here on, on the first loop

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,7 +13,8 @@ namespace qwen {
 
 struct RequestHead {
   std::string method;
-  std::string path;   // percent-decoded once, valid UTF-8, without dot segments; routing and authorization look at this and nothing else
+  std::string path;   // percent-decoded once, valid UTF-8, without dot segments; routing and authorization look at this
+                      // and nothing else
   std::string query;  // as sent, without '?'
   int minor_version = 1;
   Headers headers;
@@ -31,6 +33,7 @@ struct Request {
   std::string request_id;  // the caller's where valid, else ours
   std::string client;      // address
   std::chrono::steady_clock::time_point arrived;
+  std::shared_ptr<void> body_reservation;  // of the body in ByteBudget, given back with the request
 };
 
 }  // namespace qwen

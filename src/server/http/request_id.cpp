@@ -23,7 +23,8 @@ std::string random_hex(int digits) {
 
 std::string request_id_or_new(std::string_view from_client) {
   const auto valid = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
   if (!from_client.empty() && from_client.size() <= 64 && std::all_of(from_client.begin(), from_client.end(), valid))
     return std::string(from_client);

@@ -6,7 +6,8 @@
 
 namespace qwen {
 
-// The caller's where it is 1…64 characters of [A-Za-z0-9._-]; anything else could forge log lines or headers and is replaced by ours.
+// The caller's where it is 1…64 characters of [A-Za-z0-9._-]; anything else could forge log lines or headers and is
+// replaced by ours.
 std::string request_id_or_new(std::string_view from_client);
 
 // `digits` random hexadecimal digits (at most 32); unpredictable enough to be unique, not a secret.

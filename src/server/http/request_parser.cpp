@@ -58,9 +58,11 @@ RequestParser::Step RequestParser::begin_body(size_t max_body_bytes) {
   boost::system::error_code error;
   const size_t used = beast.put(boost::asio::buffer(raw_head_), error);
   if (error == http::error::body_limit)
-    return fail({.status = 413, .code = "request_too_large", .message = str("the body is longer than ", max_body_bytes, " bytes")});
-  const bool agrees = !error && used == raw_head_.size() && beast.is_header_done() && beast.chunked() == head_.chunked &&
-                      beast.is_done() == !head_.has_body();
+    return fail({.status = 413,
+                 .code = "request_too_large",
+                 .message = str("the body is longer than ", max_body_bytes, " bytes")});
+  const bool agrees = !error && used == raw_head_.size() && beast.is_header_done() &&
+                      beast.chunked() == head_.chunked && beast.is_done() == !head_.has_body();
   if (!agrees) return fail({.status = 400, .code = "bad_request", .message = "the header is malformed"});
   beast.eager(true);
   return beast.is_done() ? Step::kComplete : Step::kNeedMore;
@@ -72,7 +74,8 @@ RequestParser::Step RequestParser::parse_body(std::string& buffer) {
   boost::system::error_code error;
   const size_t used = beast.put(boost::asio::buffer(buffer), error);
   buffer.erase(0, used);
-  if (error == http::error::body_limit) return fail({.status = 413, .code = "request_too_large", .message = "the body is too large"});
+  if (error == http::error::body_limit)
+    return fail({.status = 413, .code = "request_too_large", .message = "the body is too large"});
   if (error && error != http::error::need_more)
     return fail({.status = 400, .code = "bad_request", .message = "the chunked body is malformed"});
   if (beast.is_done()) return Step::kComplete;

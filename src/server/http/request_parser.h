@@ -1,6 +1,7 @@
-// Bytes of one connection → requests, one after the other. The head goes through the framing guard, then head and body through
-// Boost.Beast's parser; only a request on which both agree comes out. No sockets: whoever has bytes calls it.
-//   loop: parse_head(buffer) → kHead: look at head(), begin_body(limit) → parse_body(buffer) → kComplete: take_body(), reset()
+// Bytes of one connection → requests, one after the other. The head goes through the framing guard, then head and body
+// through Boost.Beast's parser; only a request on which both agree comes out. No sockets: whoever has bytes calls it.
+//   loop: parse_head(buffer) → kHead: look at head(), begin_body(limit) → parse_body(buffer) → kComplete: take_body(),
+//   reset()
 // Each step removes what it used from the front of `buffer`. After kError the connection must be closed.
 #pragma once
 
@@ -36,8 +37,8 @@ class RequestParser {
   std::string raw_head_;
   RequestHead head_;
   ApiError error_;
-  size_t scanned_ = 0;         // bytes of the buffer already searched for the end of the head
-  bool skipped_blank_ = false; // one empty line before the request line is allowed
+  size_t scanned_ = 0;          // bytes of the buffer already searched for the end of the head
+  bool skipped_blank_ = false;  // one empty line before the request line is allowed
 };
 
 }  // namespace qwen

@@ -1,6 +1,7 @@
-// How a handler answers one request: either send(), or begin_stream() · write()… · finish(). Every call may come from any thread and is
-// carried out, in order, on the I/O thread of the connection; none waits for the client. Calls after the end, or after the client went
-// away, do nothing. A request whose last Responder reference goes away unanswered is answered 500.
+// How a handler answers one request: either send(), or begin_stream() · write()… · finish(). Every call may come from
+// any thread and is carried out, in order, on the I/O thread of the connection; none waits for the client. Calls after
+// the end, or after the client went away, do nothing. A request whose last Responder reference goes away unanswered is
+// answered 500.
 #pragma once
 
 #include <functional>
@@ -25,8 +26,9 @@ class Responder {
   // Runs `task` on the connection's I/O thread; dropped once the server has stopped.
   virtual void post(std::function<void()> task) = 0;
 
-  // `callback` runs once, on the I/O thread, if the client goes away (or is cut off for not reading) before the answer is complete; at
-  // once if it already has. It may own what computes the answer: it is dropped as soon as the answer is complete.
+  // `callback` runs once, on the I/O thread, if the client goes away (or is cut off for not reading) before the answer
+  // is complete; at once if it already has. It may own what computes the answer: it is dropped as soon as the answer is
+  // complete.
   virtual void on_disconnect(std::function<void()> callback) = 0;
   virtual bool client_gone() const = 0;
 };

@@ -12,8 +12,8 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  Headers headers;              // besides the ones that the connection adds
-  std::string code;             // the error's code, for logs; empty on success
+  Headers headers;   // besides the ones that the connection adds
+  std::string code;  // the error's code, for logs; empty on success
 };
 
 std::string_view reason_phrase(int status);

@@ -8,7 +8,8 @@
 namespace qwen {
 namespace {
 
-constexpr size_t kTrifle = 16 * 1024;  // a body that nobody asked for is read up to here, so that the next request is the next request
+constexpr size_t kTrifle =
+    16 * 1024;  // a body that nobody asked for is read up to here, so that the next request is the next request
 
 bool matches(const Route& route, std::string_view path, std::string& tail) {
   const std::string_view pattern = route.path;
@@ -32,9 +33,11 @@ std::optional<ApiError> check_media(const Headers& headers) {
   const auto type = find_header(headers, "content-type");
   if (!type) return std::nullopt;
   const std::string_view media = trim_spaces(type->substr(0, type->find(';')));
-  const std::string_view parameters = type->size() > media.size() ? type->substr(std::min(type->find(';'), type->size())) : "";
+  const std::string_view parameters =
+      type->size() > media.size() ? type->substr(std::min(type->find(';'), type->size())) : "";
   std::string lowered(parameters);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
+                 [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   const size_t charset = lowered.find("charset=");
   const bool utf8 = charset == std::string::npos || lowered.find("utf-8", charset) != std::string::npos ||
                     lowered.find("utf8", charset) != std::string::npos;

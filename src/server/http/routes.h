@@ -1,5 +1,5 @@
-// The one table of the service: path, method, who may call, how large a body, and the handler. Whatever is not in it is a 404 (or a 405
-// that lists what is allowed).
+// The one table of the service: path, method, who may call, how large a body, and the handler. Whatever is not in it is
+// a 404 (or a 405 that lists what is allowed).
 #pragma once
 
 #include <functional>

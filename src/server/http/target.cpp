@@ -20,7 +20,8 @@ const char* decode_path(std::string_view raw, std::string& path) {
       path += raw[i];
       continue;
     }
-    const int high = i + 2 < raw.size() ? hex_digit(raw[i + 1]) : -1, low = i + 2 < raw.size() ? hex_digit(raw[i + 2]) : -1;
+    const int high = i + 2 < raw.size() ? hex_digit(raw[i + 1]) : -1,
+              low = i + 2 < raw.size() ? hex_digit(raw[i + 2]) : -1;
     if (high < 0 || low < 0) return "the path holds a broken percent-escape";
     const char byte = static_cast<char>(high * 16 + low);
     if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) return "the path holds an encoded control character";
@@ -53,7 +54,8 @@ const char* parse_target(std::string_view target, std::string_view method, std::
   }
   if (target.empty() || target[0] != '/') return "the target must begin with '/'";
   const bool printable = std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!printable || target.find_first_of("\\#") != std::string_view::npos) return "the target holds a character that must be encoded";
+  if (!printable || target.find_first_of("\\#") != std::string_view::npos)
+    return "the target holds a character that must be encoded";
   const size_t question = std::min(target.find('?'), target.size());
   query = target.substr(std::min(question + 1, target.size()));
   if (const char* problem = decode_path(target.substr(0, question), path)) return problem;

@@ -1,5 +1,6 @@
-// A request target → the path that routing and authorization look at. Only origin form ("/path?query") and "*" for OPTIONS exist; a path
-// that could mean two things to two readers (dot segments, encoded slashes, backslashes, control characters) is refused.
+// A request target → the path that routing and authorization look at. Only origin form ("/path?query") and "*" for
+// OPTIONS exist; a path that could mean two things to two readers (dot segments, encoded slashes, backslashes, control
+// characters) is refused.
 #pragma once
 
 #include <string>
