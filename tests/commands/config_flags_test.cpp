@@ -1,0 +1,62 @@
+#include "commands/config_flags.h"
+
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+
+#include "support/expect_error.h"
+
+namespace qwen {
+namespace {
+
+class ConfigFlagsTest : public testing::Test {
+ protected:
+  ~ConfigFlagsTest() override {
+    for (const char* name : {"PORT", "MODEL_PATH", "KERNELS", "DEMO"}) ::unsetenv(name);
+  }
+  // Parses `arguments` for a command that declares `flags`.
+  static ServiceConfig resolve(std::vector<std::string> arguments, std::initializer_list<std::string_view> flags = {}) {
+    CLI::App app;
+    ConfigFlags config_flags;
+    config_flags.declare(app, flags);
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(arguments);
+    return config_flags.resolve();
+  }
+};
+
+TEST_F(ConfigFlagsTest, FlagsWinOverTheEnvironment) {
+  ::setenv("PORT", "1234", 1);
+  ::setenv("MODEL_PATH", "/from/environment", 1);
+  EXPECT_EQ(resolve({}).port, 1234);
+  EXPECT_EQ(resolve({"--port", "99"}).port, 99);
+  EXPECT_EQ(resolve({"-m", "/from/flag"}).model_path, "/from/flag");
+  EXPECT_EQ(resolve({"-m", "/from/flag"}).port, 1234);
+}
+
+TEST_F(ConfigFlagsTest, Switches) {
+  EXPECT_FALSE(resolve({}).demo);
+  EXPECT_TRUE(resolve({"--demo"}).demo);
+  ::setenv("DEMO", "true", 1);
+  EXPECT_TRUE(resolve({}).demo);
+}
+
+TEST_F(ConfigFlagsTest, ACommandLooksOnlyAtWhatItDeclares) {
+  ::setenv("PORT", "eighty", 1);
+  ::setenv("MODEL_PATH", "/models/x", 1);
+  const ServiceConfig config = resolve({}, {"model", "kernels"});
+  EXPECT_EQ(config.model_path, "/models/x");
+  EXPECT_EQ(config.port, ServiceConfig().port);
+  EXPECT_THROW(resolve({"--port", "80"}, {"model"}), CLI::ExtrasError);
+  EXPECT_TRUE(fails_with([] { resolve({}); }, ErrorCode::kConfig, "PORT"));
+}
+
+TEST_F(ConfigFlagsTest, AWrongFlagIsAUsageError) {
+  EXPECT_TRUE(fails_with([] { resolve({"--port", "99999"}); }, ErrorCode::kUsage, "--port"));
+  EXPECT_TRUE(fails_with([] { resolve({"--threads", "many"}, {"threads"}); }, ErrorCode::kUsage, "--threads"));
+}
+
+}  // namespace
+}  // namespace qwen
