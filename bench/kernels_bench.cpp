@@ -154,6 +154,65 @@ BENCHMARK(BM_Attention)
     ->MinTime(0.5)
     ->Unit(benchmark::kMicrosecond);
 
+// A whole transformer layer: `rows` new tokens that end a context of `depth`. Eight layers in turn, each with its own
+// weights.
+void BM_Layer(benchmark::State& state) {
+  constexpr int kLayers = 8;
+  const int rows = static_cast<int>(state.range(0)), depth = static_cast<int>(state.range(1));
+  const int block_size = backend().kv_block_size(), blocks = (depth + block_size - 1) / block_size;
+  const std::vector<Matrix> qkv_proj = random_matrices(kHeads.qkv_size(), kHidden, kLayers);
+  const std::vector<Matrix> o_proj = random_matrices(kHidden, kHeads.q_size(), kLayers);
+  const std::vector<Matrix> gate_up_proj = random_matrices(2 * kFfn, kHidden, kLayers);
+  const std::vector<Matrix> down_proj = random_matrices(kHidden, kFfn, kLayers);
+  std::vector<KvLayer> kv;
+  for (int i = 0; i < kLayers; ++i) kv.push_back(backend().alloc_kv(backend().kv_dtype(), blocks, block_size, kHeads));
+  std::vector<int32_t> table(static_cast<size_t>(blocks)), positions(static_cast<size_t>(rows));
+  std::iota(table.begin(), table.end(), 0);
+  std::iota(positions.begin(), positions.end(), depth - rows);
+  const std::vector<int32_t> query_start = {0, rows}, context_lens = {depth};
+  const AttentionMetadata metadata{query_start, context_lens, table, blocks};
+
+  Tensor residual = random_tensor({rows, kHidden}), x = random_tensor({rows, kHidden});
+  const Tensor norm = random_tensor({kHidden}), head_norm = random_tensor({kHeads.head_dim});
+  const Tensor rotary = random_tensor({depth, kHeads.head_dim / 2});
+  Tensor qkv = backend().alloc(DType::kF32, {rows, kHeads.qkv_size()}),
+         gate_up = backend().alloc(DType::kF32, {rows, 2 * kFfn});
+  MatmulInput h = backend().alloc_matmul_input(rows, kHidden),
+              attended = backend().alloc_matmul_input(rows, kHeads.q_size());
+  MatmulInput activated = backend().alloc_matmul_input(rows, kFfn);
+  const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
+  size_t i = 0;
+  for (auto _ : state) {
+    backend().add_rms_norm(h, residual, x, norm, 1e-6f, rows);
+    backend().matmul(qkv, h, qkv_proj[i], nullptr, rows);
+    backend().qk_norm_rope(qkv, kHeads, head_norm, head_norm, 1e-6f, rotary, rotary, positions);
+    backend().store_kv(kv[i], qkv, positions);
+    backend().paged_attention(attended, qkv, kv[i], metadata);
+    backend().matmul(x, attended, o_proj[i], nullptr, rows);
+    backend().add_rms_norm(h, residual, x, norm, 1e-6f, rows);
+    backend().matmul(gate_up, h, gate_up_proj[i], nullptr, rows);
+    backend().silu_and_mul(activated, gate_up, rows);
+    backend().matmul(x, activated, down_proj[i], nullptr, rows);
+    i = (i + 1) % kLayers;
+  }
+  const double parameters = double{kHidden} * (kHeads.qkv_size() + kHeads.q_size() + 3.0 * kFfn);
+  const double kv_bytes =
+      static_cast<double>(depth) * static_cast<double>(backend().kv_bytes_per_token(backend().kv_dtype(), kHeads));
+  report(state, ceilings, 2 * parameters + kv_bytes,
+         2 * parameters * rows + 4.0 * kHeads.q_size() * rows * (depth - rows / 2.0));
+}
+BENCHMARK(BM_Layer)
+    ->ArgNames({"rows", "depth"})
+    ->Args({1, 128})
+    ->Args({1, 2048})
+    ->Args({8, 128})
+    ->Args({16, 128})
+    ->Args({512, 512})
+    ->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->MinTime(1.0)
+    ->Unit(benchmark::kMicrosecond);
+
 void BM_AddRmsNorm(benchmark::State& state) {
   const int rows = static_cast<int>(state.range(0));
   Tensor residual = random_tensor({rows, kHidden});

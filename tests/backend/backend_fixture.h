@@ -24,6 +24,8 @@ inline std::vector<KernelSet> tested_kernel_sets() {
   return sets;
 }
 
+inline void PrintTo(const KernelSet& set, std::ostream* out) { *out << set.name; }
+
 class KernelTest : public testing::TestWithParam<KernelSet> {
  protected:
   const KernelSet& kernels() const { return GetParam(); }
