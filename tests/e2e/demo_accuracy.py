@@ -68,7 +68,7 @@ def main():
     print(f"{'all':24} {sum(right.values()):5} / {sum(total.values()):5}  {100 * share:6.1f} %   "
           f"{seconds:.0f} s, {tokens / seconds:.0f} tokens/s")
     for problem, content, detail in wrong[: options.failures]:
-        print(f"wrong: {problem['kind']} {json.dumps(problem['prompt'], ensure_ascii=False)} expected {problem['answer']!r}, got {(content or "")[:80]!r} ({detail})")
+        print(f"wrong: {problem['kind']} {json.dumps(problem['prompt'], ensure_ascii=False)} expected {problem['answer']!r}, got {(content or str())[:80]!r} ({detail})")
     low = [kind for kind in total if right[kind] / total[kind] < PER_KIND]
     if share < OVERALL or low:
         print(f"FAIL: below {OVERALL:.0%} of all or {PER_KIND:.0%} of: {', '.join(low) or '-'}")
