@@ -10,11 +10,15 @@
 namespace qwen {
 namespace {
 
-// "Port to listen on; 0 = any free one [PORT]"
+// "Port to listen on; 0 = any free one (8000) [PORT]"
 std::string help_of(const ConfigKey& key) {
+  std::string help(key.help);
+  const std::string value = default_value(key.name);
+  if (!value.empty() && !key.is_switch) help += " (" + value + ")";
+  if (key.environment.empty()) return help;
   std::string variables(key.environment);
   for (size_t at = 0; (at = variables.find(' ', at)) != std::string::npos; at += 2) variables.replace(at, 1, ", ");
-  return std::string(key.help) + (variables.empty() ? "" : " [" + variables + "]");
+  return help + " [" + variables + "]";
 }
 
 std::string flag_of(const ConfigKey& key) { return (key.flag == "model" ? "-m,--" : "--") + std::string(key.flag); }
@@ -28,7 +32,7 @@ void ConfigFlags::declare(CLI::App& command, std::initializer_list<std::string_v
     if (key.is_switch)
       slot.option = command.add_flag(flag_of(key))->description(help_of(key));
     else
-      slot.option = command.add_option(flag_of(key), slot.value, help_of(key));
+      slot.option = command.add_option(flag_of(key), slot.value, help_of(key))->type_name("");
   }
 }
 

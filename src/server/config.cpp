@@ -42,6 +42,33 @@ void set_seconds(ServiceConfig& config, const std::string& text) {
   config.*Member = std::chrono::seconds(parse_number<int>(text, Low, High));
 }
 
+// How a value is shown.
+std::string to_text(const std::string& value) { return value; }
+std::string to_text(bool value) { return value ? "true" : "false"; }
+std::string to_text(std::chrono::seconds value) { return std::to_string(value.count()); }
+std::string to_text(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "DEBUG";
+    case LogLevel::kInfo:
+      return "INFO";
+    case LogLevel::kWarning:
+      return "WARNING";
+    case LogLevel::kError:
+      break;
+  }
+  return "ERROR";
+}
+template <typename Number>
+std::string to_text(Number value) {
+  return str(value);
+}
+
+template <auto Member>
+std::string show(const ServiceConfig& config) {
+  return to_text(config.*Member);
+}
+
 bool parse_bool(const std::string& text) {
   if (text == "1" || text == "true" || text == "yes" || text == "on") return true;
   if (text == "0" || text == "false" || text == "no" || text == "off") return false;
@@ -86,6 +113,7 @@ LogLevel parse_log_level(const std::string& text) {
 struct Row {
   ConfigKey key;
   void (*set)(ServiceConfig&, const std::string&);
+  std::string (*show)(const ServiceConfig&);  // spelled so that set() takes it; empty: nothing is set
 };
 
 using C = ServiceConfig;
@@ -93,72 +121,101 @@ constexpr int kMillion = 1'000'000;
 
 constexpr auto kRows = std::to_array<Row>({
     {{"model.path", "model", "MODEL_PATH", "Model folder: config.json, tokenizer.json, weights"},
-     set_text<&C::model_path>},
+     set_text<&C::model_path>,
+     show<&C::model_path>},
     {{"model.name", "model-name", "MODEL_NAME", "Name that clients see; default: the folder's"},
-     set_text<&C::model_name>},
+     set_text<&C::model_name>,
+     show<&C::model_name>},
     {{"model.quantization.format", "quantization", "QUANTIZATION_FORMAT", "none, int8, int4 or gptq"},
      [](C& c, const std::string& text) {
        c.quantization_format = one_of(text, {"none", "int8", "int4", "gptq"});
-     }},
+     },
+     show<&C::quantization_format>},
     {{"model.chat_template", "chat-template", "CHAT_TEMPLATE",
       "thinking-2507, hybrid or instruct; default: recognised"},
      [](C& c, const std::string& text) {
        c.chat_template = one_of(text, {"thinking-2507", "hybrid", "instruct"});
-     }},
+     },
+     show<&C::chat_template>},
     {{"model.demo", "demo", "DEMO", "Serve the demonstration model where the folder holds none", true},
-     [](C& c, const std::string& text) { c.demo = parse_bool(text); }},
-    {{"model.device", "device", "DEVICE", "cpu, or cuda:N where built with CUDA"}, set_text<&C::device>},
+     [](C& c, const std::string& text) { c.demo = parse_bool(text); },
+     show<&C::demo>},
+    {{"model.device", "device", "DEVICE", "cpu, or cuda:N where built with CUDA"},
+     set_text<&C::device>,
+     show<&C::device>},
     {{"model.kernels", "kernels", "KERNELS", "auto, or one of those that the version command lists"},
-     set_text<&C::kernels>},
+     set_text<&C::kernels>,
+     show<&C::kernels>},
     {{"model.threads", "threads", "THREADS", "Compute threads; 0 = the physical cores this process may use"},
-     set_int<&C::threads, 0, 1024>},
-    {{"server.host", "host", "HOST", "Address to listen on"}, set_text<&C::host>},
-    {{"server.port", "port", "PORT", "Port to listen on; 0 = any free one"}, set_int<&C::port, 0, 65535>},
+     set_int<&C::threads, 0, 1024>,
+     show<&C::threads>},
+    {{"server.host", "host", "HOST", "Address to listen on"}, set_text<&C::host>, show<&C::host>},
+    {{"server.port", "port", "PORT", "Port to listen on; 0 = any free one"},
+     set_int<&C::port, 0, 65535>,
+     show<&C::port>},
     {{"server.io_threads", "io-threads", "IO_THREADS", "Threads for connections; 0 = chosen"},
-     set_int<&C::io_threads, 0, 64>},
+     set_int<&C::io_threads, 0, 64>,
+     show<&C::io_threads>},
     {{"server.text_threads", "text-threads", "TEXT_THREADS", "Threads that parse and tokenize; 0 = chosen"},
-     set_int<&C::text_threads, 0, 64>},
+     set_int<&C::text_threads, 0, 64>,
+     show<&C::text_threads>},
     {{"server.timeout", "timeout", "REQUEST_TIMEOUT", "Seconds after which a request is ended"},
-     set_seconds<&C::request_timeout, 1, 86400>},
+     set_seconds<&C::request_timeout, 1, 86400>,
+     show<&C::request_timeout>},
     {{"server.drain_timeout", "drain-timeout", "DRAIN_TIMEOUT", "Seconds that running requests get after SIGTERM"},
-     set_seconds<&C::drain_timeout, 0, 86400>},
+     set_seconds<&C::drain_timeout, 0, 86400>,
+     show<&C::drain_timeout>},
     {{"server.max_connections", "max-connections", "MAX_CONNECTIONS", "Open connections at most"},
-     [](C& c, const std::string& text) { c.http.max_connections = parse_number<int>(text, 1, kMillion); }},
+     [](C& c, const std::string& text) { c.http.max_connections = parse_number<int>(text, 1, kMillion); },
+     [](const C& c) { return to_text(c.http.max_connections); }},
     {{"server.max_connections_per_client", "max-connections-per-client", "MAX_CONNECTIONS_PER_CLIENT",
       "The same by client address"},
-     [](C& c, const std::string& text) { c.http.max_connections_per_client = parse_number<int>(text, 1, kMillion); }},
+     [](C& c, const std::string& text) { c.http.max_connections_per_client = parse_number<int>(text, 1, kMillion); },
+     [](const C& c) { return to_text(c.http.max_connections_per_client); }},
     {{"server.max_body", "max-body", "MAX_BODY", "Largest request body"},
      [](C& c, const std::string& text) {
        const size_t bytes = parse_bytes(text);
        if (bytes < 1024 || bytes > size_t{1} << 30) throw Disallowed{"a size from 1KiB to 1GiB"};
        c.http.max_body_bytes = bytes;
-     }},
+     },
+     [](const C& c) { return to_text(c.http.max_body_bytes); }},
     {{"engine.max_model_len", "max-model-len", "MAX_MODEL_LEN",
       "Most tokens of a sequence; 0 = what model and memory allow"},
-     set_int<&C::max_model_len, 0, 100 * kMillion>},
+     set_int<&C::max_model_len, 0, 100 * kMillion>,
+     show<&C::max_model_len>},
     {{"engine.max_num_seqs", "max-num-seqs", "MAX_NUM_SEQS BATCH_SIZE", "Sequences computed together"},
-     set_int<&C::max_num_seqs, 1, 4096>},
+     set_int<&C::max_num_seqs, 1, 4096>,
+     show<&C::max_num_seqs>},
     {{"engine.max_num_batched_tokens", "max-num-batched-tokens", "MAX_NUM_BATCHED_TOKENS", "Tokens of one step"},
-     set_int<&C::max_num_batched_tokens, 1, kMillion>},
+     set_int<&C::max_num_batched_tokens, 1, kMillion>,
+     show<&C::max_num_batched_tokens>},
     {{"engine.max_waiting", "max-waiting", "MAX_WAITING", "Requests that may wait; past it 503"},
-     set_int<&C::max_waiting, 0, kMillion>},
+     set_int<&C::max_waiting, 0, kMillion>,
+     show<&C::max_waiting>},
     {{"engine.kv_cache", "kv-cache", "KV_CACHE", "Memory for keys and values, e.g. 8GiB; 0 = derived from free memory"},
-     [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); }},
+     [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); },
+     show<&C::kv_cache_bytes>},
     {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH",
       "New tokens where a /generate request does not say"},
-     set_int<&C::default_max_length, 1, 100 * kMillion>},
+     set_int<&C::default_max_length, 1, 100 * kMillion>,
+     show<&C::default_max_length>},
     {{"inference.temperature", "default-temperature", "DEFAULT_TEMPERATURE TEMPERATURE",
       "Temperature of /generate by default"},
-     [](C& c, const std::string& text) { c.default_temperature = parse_number<float>(text, 0, 2); }},
+     [](C& c, const std::string& text) { c.default_temperature = parse_number<float>(text, 0, 2); },
+     show<&C::default_temperature>},
     {{"inference.top_p", "default-top-p", "DEFAULT_TOP_P TOP_P", "top_p of /generate by default"},
-     [](C& c, const std::string& text) { c.default_top_p = parse_number<float>(text, 1e-6f, 1); }},
+     [](C& c, const std::string& text) { c.default_top_p = parse_number<float>(text, 1e-6f, 1); },
+     show<&C::default_top_p>},
     {{"inference.max_length", "max-length", "MAX_LENGTH",
       "Most new tokens of a request on the native routes; 0 = what fits"},
-     set_int<&C::max_length, 0, 100 * kMillion>},
+     set_int<&C::max_length, 0, 100 * kMillion>,
+     show<&C::max_length>},
     {{"inference.max_completion_tokens", "max-completion-tokens", "MAX_COMPLETION_TOKENS", "The same on /v1"},
-     set_int<&C::max_completion_tokens, 0, 100 * kMillion>},
+     set_int<&C::max_completion_tokens, 0, 100 * kMillion>,
+     show<&C::max_completion_tokens>},
     {{"logging.level", "log-level", "LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR"},
-     [](C& c, const std::string& text) { c.log_level = parse_log_level(text); }},
+     [](C& c, const std::string& text) { c.log_level = parse_log_level(text); },
+     show<&C::log_level>},
 });
 
 constexpr auto kKeys = [] {
@@ -188,6 +245,13 @@ void reject_unknown_keys(const ConfigLayer& layer) {
 
 std::span<const ConfigKey> config_keys() { return kKeys; }
 
+std::string default_value(std::string_view name) {
+  const auto row =
+      std::find_if(kRows.begin(), kRows.end(), [&](const Row& candidate) { return candidate.key.name == name; });
+  QWEN_CHECK(row != kRows.end());
+  return row->show(ServiceConfig());
+}
+
 ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup) {
   ConfigLayer layer;
   for (const ConfigKey& key : kKeys) {
@@ -209,7 +273,7 @@ EffectiveConfig resolve_config(std::span<const ConfigLayer> layers) {
   for (const ConfigLayer& layer : layers) reject_unknown_keys(layer);
   EffectiveConfig effective;
   for (const Row& row : kRows) {
-    EffectiveValue value{row.key.name, "", "default"};
+    EffectiveValue value{row.key.name, row.show(effective.config), "default"};
     for (const ConfigLayer& layer : layers) {
       const auto found = layer.entries.find(row.key.name);
       if (found == layer.entries.end()) continue;

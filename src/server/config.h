@@ -25,6 +25,9 @@ struct ConfigKey {
 };
 std::span<const ConfigKey> config_keys();
 
+// Of the key of that name, as one would write it; empty where there is none.
+std::string default_value(std::string_view name);
+
 // What one source says, before it is looked at.
 struct ConfigLayer {
   struct Entry {

@@ -93,5 +93,14 @@ TEST(Config, NamesFlagsAndVariablesAreUnique) {
   }
 }
 
+TEST(Config, EveryDefaultIsAValueThatItsKeyTakes) {
+  for (const ConfigKey& key : config_keys()) {
+    const std::string value = default_value(key.name);
+    if (value.empty()) continue;
+    const EffectiveConfig effective = resolve_config(std::vector{flag(key.name, value, "--test")});
+    for (const EffectiveValue& shown : effective.values) EXPECT_EQ(shown.value, default_value(shown.name)) << key.name;
+  }
+}
+
 }  // namespace
 }  // namespace qwen
