@@ -109,10 +109,10 @@ class Answer:
 class Service:
     """`qwen-thinking serve` on a free port of the loopback interface. Waits until it is ready unless told not to."""
 
-    def __init__(self, model, *flags, wait_ready=True, env=None):
+    def __init__(self, model, *flags, wait_ready=True, env=None, cwd=None):
         self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", "0", *map(str, flags)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-                                        env=env or environment())
+                                        env=env or environment(), cwd=cwd)
         self.output, self.errors = [], []
         self._listening = threading.Event()
         self.port = None

@@ -36,7 +36,7 @@ class Usage(CommandLine):
     def test_wrong_flags_are_2_and_name_the_flag(self):
         self.fails(2, names=["subcommand"])
         self.fails(2, "no-such-command", names=["no-such-command"])
-        self.fails(2, "inspect", names=["--model", "inspect --help"])
+        self.fails(2, "render", "--jsonl", "--json", names=["--json", "render --help"])
         self.fails(2, "inspect", "--model", ".", "--colour", names=["--colour"])
         self.fails(2, "logits", "--model", ".", "--ids", "1,x", names=["--ids"])
         self.fails(2, "logits", "--model", ".", "--threads", "many", "--ids", "1", names=["--threads"])
@@ -87,7 +87,7 @@ class BadModels(CommandLine):
         self.assertEqual(len(json.loads(result.stdout)["logits"]), 32)
 
     def test_missing_files_are_66(self):
-        self.fails(66, "inspect", "--model", self.folder / "nowhere", names=["nowhere"])
+        self.fails(66, "inspect", "--model", self.folder / "nowhere", names=["nowhere", "--model"])
         self.fails(66, "tokenize", "--model", self.folder, "text", names=["tokenizer.json"])
         (self.folder / "model.safetensors").unlink()
         self.fails(66, *self.logits(), names=["model.safetensors"])

@@ -140,7 +140,7 @@ class NotStarting(unittest.TestCase):
 class Demo(unittest.TestCase):
     def test_demo_stands_in_for_a_model_that_is_not_there(self):
         harness.needs_demo()
-        with harness.Service("/nonexistent/model", "--demo", env={**harness.environment(), "PWD": str(harness.SOURCE)}) as service:
+        with harness.Service("/nonexistent/model", "--demo", cwd=harness.SOURCE) as service:
             self.assertTrue(service.get("/model_info").json()["demo"])
             self.assertIn("demonstration", "".join(service.output + service.errors))
 
