@@ -1,5 +1,6 @@
-// The one exception type of the project. Loading, parsing and device calls throw it; it is caught in three places: main, the HTTP
-// exception hook and the engine step. Expected outcomes (no free block, cache miss) are bool or optional, never an Error.
+// The one exception type of the project. Loading, parsing and device calls throw it; it is caught in three places:
+// main, the HTTP exception hook and the engine step. Expected outcomes (no free block, cache miss) are bool or
+// optional, never an Error.
 #pragma once
 
 #include <sstream>
@@ -9,20 +10,21 @@
 
 namespace qwen {
 
-// Values are the process exit status of a one-shot command (sysexits.h); codes ≥ 200 only ever reach an HTTP client (server/api/errors).
+// Values are the process exit status of a one-shot command (sysexits.h); codes ≥ 200 only ever reach an HTTP client
+// (server/api/errors).
 enum class ErrorCode {
-  kFailed = 1,             // a one-shot command failed
-  kUsage = 2,              // wrong flags
-  kBadData = 65,           // model or tokenizer data corrupt or unsupported
-  kMissingFile = 66,       // model or input file missing
-  kDeviceUnavailable = 69, // device absent or too small
+  kFailed = 1,              // a one-shot command failed
+  kUsage = 2,               // wrong flags
+  kBadData = 65,            // model or tokenizer data corrupt or unsupported
+  kMissingFile = 66,        // model or input file missing
+  kDeviceUnavailable = 69,  // device absent or too small
   kInternal = 70,
-  kOs = 71,                // bind, memory, threads
-  kCannotCreate = 73,      // log, state or output files
-  kTemporary = 75,         // transient fatal error: restart me
+  kOs = 71,            // bind, memory, threads
+  kCannotCreate = 73,  // log, state or output files
+  kTemporary = 75,     // transient fatal error: restart me
   kPermission = 77,
-  kConfig = 78,            // wrong configuration value
-  kInvalidValue = 200,     // a request field has a bad value
+  kConfig = 78,         // wrong configuration value
+  kInvalidValue = 200,  // a request field has a bad value
   kUnknownField,
   kContextLengthExceeded,
   kNotFound,

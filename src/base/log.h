@@ -1,4 +1,5 @@
-// Logging: one process-wide logger to stderr (files and rotation are configured above). No prompt text and no key is ever logged.
+// Logging: one process-wide logger to stderr (files and rotation are configured above). No prompt text and no key is
+// ever logged.
 //   log_info("loaded ", n, " tensors");
 #pragma once
 

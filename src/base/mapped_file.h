@@ -1,4 +1,5 @@
-// A read-only file mapping. Missing or unreadable files throw Error (kMissingFile, kPermission) with the path in the message.
+// A read-only file mapping. Missing or unreadable files throw Error (kMissingFile, kPermission) with the path in the
+// message.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +19,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Lets the kernel drop the pages of this range from the process (the page cache keeps them), so that streaming through a large
-  // checkpoint does not make it resident. `part` must lie in bytes().
+  // Lets the kernel drop the pages of this range from the process (the page cache keeps them), so that streaming
+  // through a large checkpoint does not make it resident. `part` must lie in bytes().
   void release(std::span<const std::byte> part) const;
 
  private:

@@ -34,7 +34,8 @@ void ProgressBar::update(uint64_t done, uint64_t total) {
   constexpr int kWidth = 30;
   const int filled = static_cast<int>(fraction * kWidth);
   std::fprintf(stderr, "\r%s [%.*s%.*s] %3.0f %%  %.2f GB/s  %.0f s left \033[K", label_.c_str(), filled,
-               "##############################", kWidth - filled, "..............................", fraction * 100, rate / 1e9, left);
+               "##############################", kWidth - filled, "..............................", fraction * 100,
+               rate / 1e9, left);
   std::fflush(stderr);
 }
 

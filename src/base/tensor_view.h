@@ -1,4 +1,5 @@
-// Host memory seen as a tensor: dtype, shape and bytes that somebody else owns. Backend memory is `Tensor` (backend/tensor.h).
+// Host memory seen as a tensor: dtype, shape and bytes that somebody else owns. Backend memory is `Tensor`
+// (backend/tensor.h).
 #pragma once
 
 #include <array>
@@ -11,7 +12,8 @@
 
 namespace qwen {
 
-// Up to 8 dimensions, row-major. Dimensions are ≥ 0; whoever builds a Shape from foreign bytes has checked that the product fits.
+// Up to 8 dimensions, row-major. Dimensions are ≥ 0; whoever builds a Shape from foreign bytes has checked that the
+// product fits.
 class Shape {
  public:
   static constexpr int kMaxRank = 8;

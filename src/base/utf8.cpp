@@ -6,8 +6,8 @@ namespace qwen {
 namespace {
 
 struct Lead {
-  int length;              // whole sequence, 0 = not a lead byte
-  unsigned char low, high; // allowed range of the second byte (excludes overlong forms, surrogates and > U+10FFFF)
+  int length;               // whole sequence, 0 = not a lead byte
+  unsigned char low, high;  // allowed range of the second byte (excludes overlong forms, surrogates and > U+10FFFF)
 };
 
 constexpr Lead classify(unsigned char byte) {
@@ -45,7 +45,8 @@ Utf8Char utf8_decode(std::string_view text) {
   const int n = valid_part(text, lead);
   if (n < lead.length) return {0xfffd, n, false};
   char32_t code_point = first & (0xffu >> (lead.length + 1));
-  for (int i = 1; i < n; ++i) code_point = code_point << 6 | (static_cast<unsigned char>(text[static_cast<size_t>(i)]) & 0x3fu);
+  for (int i = 1; i < n; ++i)
+    code_point = code_point << 6 | (static_cast<unsigned char>(text[static_cast<size_t>(i)]) & 0x3fu);
   return {code_point, n, true};
 }
 
@@ -95,7 +96,8 @@ size_t utf8_complete_prefix(std::string_view text) {
   for (size_t back = 1; back <= std::min<size_t>(3, text.size()); ++back) {
     const std::string_view tail = text.substr(text.size() - back);
     const Lead lead = classify(static_cast<unsigned char>(tail[0]));
-    if (lead.length > static_cast<int>(back) && valid_part(tail, lead) == static_cast<int>(back)) return text.size() - back;
+    if (lead.length > static_cast<int>(back) && valid_part(tail, lead) == static_cast<int>(back))
+      return text.size() - back;
   }
   return text.size();
 }

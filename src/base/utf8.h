@@ -1,4 +1,5 @@
-// UTF-8: decoding with the WHATWG rule for invalid bytes (one U+FFFD per maximal invalid part, as Rust's from_utf8_lossy).
+// UTF-8: decoding with the WHATWG rule for invalid bytes (one U+FFFD per maximal invalid part, as Rust's
+// from_utf8_lossy).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// How the numbers of a matrix are spelled, independent of files and devices. A format is data: backends read the descriptor and choose
-// a kernel; those that have none dequantize.
+// How the numbers of a matrix are spelled, independent of files and devices. A format is data: backends read the
+// descriptor and choose a kernel; those that have none dequantize.
 #pragma once
 
 #include <cstdint>

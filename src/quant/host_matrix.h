@@ -1,5 +1,6 @@
 // A linear layer's weight as it lies in host memory: [rows = output features, cols = input features], y = x·Wᵀ.
-// Joins what a file says (bytes) and what a format says (meaning); made by model/weight_loader, consumed by Backend::prepare.
+// Joins what a file says (bytes) and what a format says (meaning); made by model/weight_loader, consumed by
+// Backend::prepare.
 #pragma once
 
 #include <cstdint>

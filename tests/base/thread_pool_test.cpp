@@ -39,7 +39,8 @@ TEST(ThreadPoolTest, WhatTasksWroteIsSeenByTheCaller) {
   }
 }
 
-// Jobs of changing size one right after the other: a worker that comes late must never take a task of a job it knows nothing of.
+// Jobs of changing size one right after the other: a worker that comes late must never take a task of a job it knows
+// nothing of.
 TEST(ThreadPoolTest, ManySmallJobsInARow) {
   ThreadPool pool(6);
   int64_t expected = 0;

@@ -1,9 +1,9 @@
-// Attention over one partition: for each tile of kAttentionTile keys at absolute positions, scores, running maximum and length (online
-// softmax), weighted values. Every row goes through the same steps in the same order whichever rows share the task: rows that a tile
-// lies wholly beyond are left out of it, keys beyond a row get the weight 0.
+// Attention over one partition: for each tile of kAttentionTile keys at absolute positions, scores, running maximum and
+// length (online softmax), weighted values. Every row goes through the same steps in the same order whichever rows
+// share the task: rows that a tile lies wholly beyond are left out of it, keys beyond a row get the weight 0.
 
 constexpr int kGroupsPerTile = kAttentionTile / kKvGroup;
-constexpr int kGroupVectors = kKvGroup / kLanes;      // vectors of one group of keys
+constexpr int kGroupVectors = kKvGroup / kLanes;  // vectors of one group of keys
 constexpr int kScoreVectors = kAttentionTile / kLanes;
 
 struct AttentionScratch {
@@ -32,16 +32,19 @@ static void convert_queries(const AttentionTask& t, const AttentionScratch& s) {
     const float* const q = t.q + i / t.group * t.q_stride + i % t.group * t.head_dim;
     for (int d = 0; d < padded; d += kLanes) {
       const int n = t.head_dim - d;
-      store_operands(s.q + i * s.q_stride + d, mul(n >= kLanes ? load(q + d) : n > 0 ? load_first(q + d, n) : zero(), scale));
+      store_operands(s.q + i * s.q_stride + d, mul(n >= kLanes ? load(q + d)
+                                                   : n > 0     ? load_first(q + d, n)
+                                                               : zero(),
+                                                   scale));
     }
   }
 }
 
-// Scores of rows [begin, end) for V vectors of keys. With kPrefetch, for rows that fit one register tile, `ahead` is fetched meanwhile:
-// decoding reads every key and value once, from memory.
+// Scores of rows [begin, end) for V vectors of keys. With kPrefetch, for rows that fit one register tile, `ahead` is
+// fetched meanwhile: decoding reads every key and value once, from memory.
 template <int V, bool kPrefetch>
-static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys, const uint16_t* const* ahead,
-                          int first, int pairs) {
+static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys,
+                          const uint16_t* const* ahead, int first, int pairs) {
   for_row_tiles<V>(begin, end, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
     tile.clear();
@@ -51,8 +54,8 @@ static void score_vectors(const AttentionScratch& s, int begin, int end, const u
 }
 
 template <int V>
-static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys, const uint16_t* const* ahead,
-                          int first, int pairs) {
+static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys,
+                          const uint16_t* const* ahead, int first, int pairs) {
   if (end - begin <= max_tile_rows(V)) {
     score_vectors<V, true>(s, begin, end, keys, ahead, first, pairs);
   } else {
@@ -62,8 +65,9 @@ static void score_vectors(const AttentionScratch& s, int begin, int end, const u
 
 // Weighted values of V vectors of the head dimension from `dim` on, added to the states of rows [begin, end).
 template <int V, bool kPrefetch>
-static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups, const uint16_t* const* ahead, int dim,
-                       int padded, int pairs, float* state, int64_t state_stride) {
+static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups,
+                       const uint16_t* const* ahead, int dim, int padded, int pairs, float* state,
+                       int64_t state_stride) {
   for_row_tiles<V>(begin, end, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
     float* const out = state + row * state_stride + dim;
@@ -75,15 +79,17 @@ static void add_values(const AttentionScratch& s, int begin, int end, const uint
         next[v] = ahead[group] + (dim + v * kLanes) * 2;
       }
       const int n = pairs - pair < kKvGroup / 2 ? pairs - pair : kKvGroup / 2;
-      tile.template add<kPrefetch>(s.weights + row * kWeightStride + 2 * pair, kWeightStride, vectors, 2 * padded, n, next);
+      tile.template add<kPrefetch>(s.weights + row * kWeightStride + 2 * pair, kWeightStride, vectors, 2 * padded, n,
+                                   next);
     }
     tile.store(out, state_stride);
   });
 }
 
 template <int V>
-static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups, const uint16_t* const* ahead, int dim,
-                       int padded, int pairs, float* state, int64_t state_stride) {
+static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups,
+                       const uint16_t* const* ahead, int dim, int padded, int pairs, float* state,
+                       int64_t state_stride) {
   if (end - begin <= max_tile_rows(V)) {
     add_values<V, true>(s, begin, end, groups, ahead, dim, padded, pairs, state, state_stride);
   } else {
@@ -144,10 +150,14 @@ static TileGroups groups_of(const AttentionTask& t, int tile) {
 static void score_tile(const AttentionScratch& s, int begin, int end, const TileGroups& groups, int pairs) {
   if constexpr (kGroupVectors == 1) {
     switch (groups.count) {
-      case 4: return score_vectors<4>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      case 3: return score_vectors<3>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      case 2: return score_vectors<2>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      default: return score_vectors<1>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      case 4:
+        return score_vectors<4>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      case 3:
+        return score_vectors<3>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      case 2:
+        return score_vectors<2>(s, begin, end, groups.keys, groups.values, 0, pairs);
+      default:
+        return score_vectors<1>(s, begin, end, groups.keys, groups.values, 0, pairs);
     }
   }
   for (int g = 0; g < groups.count; ++g) {
@@ -174,13 +184,14 @@ static void attention(const AttentionTask& t) {
   TileGroups groups = groups_of(t, t.begin);
   for (int tile = t.begin; tile < t.end; tile += kAttentionTile) {
     const int keys = t.end - tile < kAttentionTile ? t.end - tile : kAttentionTile;
-    const int unseeing = tile > t.first_position ? tile - t.first_position : 0;  // query rows before the tile's first key
+    const int unseeing =
+        tile > t.first_position ? tile - t.first_position : 0;  // query rows before the tile's first key
     const int begin = unseeing * t.group;
     score_tile(s, begin, all_rows, groups, padded / 2);
     for (int i = begin; i < all_rows; ++i) {
       const int seen = t.first_position + i / t.group + 1 - tile;
-      softmax_step(s.scores + i * kAttentionTile, groups.count * kKvGroup, seen < keys ? seen : keys, s.weights + i * kWeightStride,
-                   t.state + i * state_stride, padded);
+      softmax_step(s.scores + i * kAttentionTile, groups.count * kKvGroup, seen < keys ? seen : keys,
+                   s.weights + i * kWeightStride, t.state + i * state_stride, padded);
     }
     const TileGroups next = groups_of(t, tile + kAttentionTile < t.end ? tile + kAttentionTile : tile);
     constexpr int kVectors = kMaxValueVectors;
@@ -190,7 +201,8 @@ static void attention(const AttentionTask& t) {
       add_values<kVectors>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state, state_stride);
     }
     for (; dim < padded; dim += kHeadDimUnit) {
-      add_values<kHeadDimUnit / kLanes>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state, state_stride);
+      add_values<kHeadDimUnit / kLanes>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state,
+                                        state_stride);
     }
     groups = next;
   }

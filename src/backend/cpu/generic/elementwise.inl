@@ -1,5 +1,5 @@
-// RMSNorm, rotary embedding and SiLU, one row or head at a time. Sums run over kSums vectors of partial sums in an order that the row's
-// length alone decides.
+// RMSNorm, rotary embedding and SiLU, one row or head at a time. Sums run over kSums vectors of partial sums in an
+// order that the row's length alone decides.
 
 constexpr int kSums = 4;
 
@@ -7,7 +7,9 @@ static inline float rms_scale(float sum_of_squares, int n, float eps) {
   return 1.0f / __builtin_sqrtf(sum_of_squares / static_cast<float>(n) + eps);
 }
 
-static inline float total(const F32 (&sums)[kSums]) { return sum_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3]))); }
+static inline float total(const F32 (&sums)[kSums]) {
+  return sum_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
 
 static void rms_norm(const RmsNormTask& t) {
   F32 sums[kSums] = {zero(), zero(), zero(), zero()};
@@ -35,7 +37,8 @@ static void rms_norm(const RmsNormTask& t) {
     if (t.residual == nullptr) return value(j, n);
     return n < kLanes ? load_first(t.residual + j, n) : load(t.residual + j);
   };
-  for (int j = 0; j < whole; j += kLanes) store_operands(out + j, mul(mul(again(j, kLanes), scale), load(t.weight + j)));
+  for (int j = 0; j < whole; j += kLanes)
+    store_operands(out + j, mul(mul(again(j, kLanes), scale), load(t.weight + j)));
   if (rest > 0) {
     store_operands_first(out + whole, mul(mul(again(whole, rest), scale), load_first(t.weight + whole, rest)), rest);
   }
@@ -73,5 +76,6 @@ static void silu_and_mul(const SiluMulTask& t) {
   const auto value = [](F32 gate, F32 up) { return mul(div(gate, add(broadcast(1.0f), exp(sub(zero(), gate)))), up); };
   int i = 0;
   for (; i + kLanes <= t.n; i += kLanes) store_operands(out + i, value(load(t.gate + i), load(t.up + i)));
-  if (const int n = t.n - i; n > 0) store_operands_first(out + i, value(load_first(t.gate + i, n), load_first(t.up + i, n)), n);
+  if (const int n = t.n - i; n > 0)
+    store_operands_first(out + i, value(load_first(t.gate + i, n), load_first(t.up + i, n)), n);
 }

@@ -1,5 +1,5 @@
-// e^x in f32, within 1 unit in the last place or so: reduction by ln 2 in two parts, then a polynomial of degree 6 (coefficients of
-// Cephes expf). Below -87 the result is about 1e-38 rather than 0, above 88 about 2e38; NaN stays NaN.
+// e^x in f32, within 1 unit in the last place or so: reduction by ln 2 in two parts, then a polynomial of degree 6
+// (coefficients of Cephes expf). Below -87 the result is about 1e-38 rather than 0, above 88 about 2e38; NaN stays NaN.
 
 static inline F32 exp(F32 x) {
   x = min(broadcast(88.0f), max(broadcast(-87.0f), x));

@@ -1,13 +1,14 @@
-// Matrix product over packed panels. A block of kBlockPairs of a panel stays in the L2 cache while all rows of the task pass over it;
-// accumulators rest in the output between blocks, which does not change a bit. The first pass over a block comes from memory.
+// Matrix product over packed panels. A block of kBlockPairs of a panel stays in the L2 cache while all rows of the task
+// pass over it; accumulators rest in the output between blocks, which does not change a bit. The first pass over a
+// block comes from memory.
 
-constexpr int kBlockPairs = 1024;                // 128 KiB of a panel
+constexpr int kBlockPairs = 1024;  // 128 KiB of a panel
 constexpr int kPanelVectors = kPanelRows / kLanes;
 constexpr int kTileVectors = 2;
 
 template <int M, int V>
-__attribute__((noinline)) static void matmul_tile(const Operand* x, int64_t x_stride, const uint16_t* w, int pairs, float* out,
-                                                  int64_t out_stride, bool resume) {
+__attribute__((noinline)) static void matmul_tile(const Operand* x, int64_t x_stride, const uint16_t* w, int pairs,
+                                                  float* out, int64_t out_stride, bool resume) {
   DotTile<M, V> tile;
   const uint16_t* vectors[V];
   for (int v = 0; v < V; ++v) vectors[v] = w + v * kLanes * 2;

@@ -1,5 +1,5 @@
-// Attention over one partition, the textbook way: all scores, their maximum, the exponentials, the weighted values. Fast kernels do the
-// same in one pass over tiles with a running maximum.
+// Attention over one partition, the textbook way: all scores, their maximum, the exponentials, the weighted values.
+// Fast kernels do the same in one pass over tiles with a running maximum.
 
 template <typename T>
 void attention_of(const AttentionTask& t) {

@@ -1,5 +1,5 @@
-// Matrix product over packed panels in plain f32: sums of kBlock pairs, then the sum of those, which keeps the rounding error of long
-// rows near that of a pairwise sum.
+// Matrix product over packed panels in plain f32: sums of kBlock pairs, then the sum of those, which keeps the rounding
+// error of long rows near that of a pairwise sum.
 
 template <typename X, typename W>
 void matmul_of(const MatmulTask& t) {
