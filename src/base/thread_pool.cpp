@@ -23,6 +23,10 @@ void pause_core() {
 #endif
 }
 
+// Longer than the serial parts between two jobs of a step, and than the last task of a job; a sleeper needs about as
+// long to wake.
+constexpr std::chrono::microseconds kSpin(64);
+
 // Waits until ready() by spinning, then by yielding the core; false once `limit` has passed.
 template <typename Ready>
 bool spin_until(const Ready& ready, std::chrono::microseconds limit) {
@@ -95,8 +99,11 @@ void ThreadPool::run(int num_tasks, Task task) {
   job_.notify_all();
 
   work(job, 0);
-  const auto done = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
-  while (!spin_until(done, std::chrono::milliseconds(1000))) {
+  if (spin_until([this] { return unfinished_.load(std::memory_order_acquire) == 0; }, kSpin)) return;
+  // A worker has lost its core: leave it ours.
+  for (int left = unfinished_.load(std::memory_order_acquire); left != 0;
+       left = unfinished_.load(std::memory_order_acquire)) {
+    unfinished_.wait(left, std::memory_order_acquire);
   }
 }
 
@@ -117,7 +124,7 @@ void ThreadPool::work(uint32_t job, int worker) {
       claim = next.load(std::memory_order_acquire);
     }
   }
-  if (finished > 0) unfinished_.fetch_sub(finished, std::memory_order_release);
+  if (finished > 0 && unfinished_.fetch_sub(finished, std::memory_order_release) == finished) unfinished_.notify_one();
 }
 
 void ThreadPool::worker_loop(int worker) {
