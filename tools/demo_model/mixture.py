@@ -13,20 +13,20 @@ from tools_data import weather_dialogue, weather_tool
 
 KIND_WEIGHTS = {
     "add": 1.0,
-    "sub": 1.2,
-    "mul": 1.4,
-    "div": 1.0,
-    "compare": 0.9,
-    "count": 0.9,
-    "reverse": 0.8,
-    "caesar": 1.2,
-    "sort": 1.1,
+    "sub": 1.1,
+    "mul": 1.0,
+    "div": 0.9,
+    "compare": 1.2,
+    "count": 1.3,
+    "reverse": 1.4,
+    "caesar": 1.7,
+    "sort": 1.4,
     "modpow": 1.5,
 }
-QUESTION_SHARE = 0.16
+QUESTION_SHARE = 0.15
 WEATHER_SHARE = 0.02
 DIRECT_QUESTION_SHARE = 0.55
-DIRECT_PROBLEM_SHARE = 0.03
+DIRECT_PROBLEM_SHARE = 0.02
 CUT_SHARE = 0.04
 SYSTEM_SHARE = 0.05
 HISTORY_SHARE = 0.05

@@ -1,7 +1,7 @@
-"""Trains the demo model for a given time; the schedule follows active time, so it always ends cooled down.
+"""Trains the demo model on a given number of tokens; the schedule follows the tokens, so it always ends cooled down.
 
-    python train.py --minutes 90            # prints the speed first, writes runs/checkpoint.pt every 5 minutes
-    python train.py --minutes 90 --resume   # goes on after a stop; with more minutes, trains further
+    python train.py --million-tokens 36            # prints the speed first, saves runs/checkpoint.pt every 5 minutes
+    python train.py --million-tokens 36 --resume   # goes on after a stop; with more tokens, trains further
 """
 
 from __future__ import annotations
@@ -135,16 +135,16 @@ class Trainer:
         )
 
     def run(self) -> None:
-        end = 60.0 * self.arguments.minutes
+        end = 1e6 * self.arguments.million_tokens
         source = batches(self.tokenizer, self.seed, BATCH_TOKENS, self.tokenizer.token_to_id(END_OF_TEXT))
         saved = self.seconds
         shown = (self.step, self.seconds, self.tokens)
         losses = 0.0
-        while self.seconds < end:
+        while self.tokens < end:
             started = time.monotonic()
             group = [next(source) for _ in range(MICRO_BATCHES)]
             gradients, loss = self._gradients(group)
-            scale = rate_scale(self.seconds / end)
+            scale = rate_scale(self.tokens / end)
             with torch.no_grad():
                 self.muon.step(self.master, gradients, scale)
                 self.adam.step(self.master, gradients, scale)
@@ -165,7 +165,7 @@ class Trainer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=90.0)
+    parser.add_argument("--million-tokens", type=float, default=36.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--resume", action="store_true")
