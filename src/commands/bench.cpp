@@ -76,23 +76,23 @@ void add_bench(CLI::App& app, CommandRun& run) {
   options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   BenchOptions& bench = options->bench;
   command->add_option("--prompt-tokens", bench.prompt_tokens, "Tokens of the prefill test")
-      ->check(CLI::Range(1, kMaxTokens))
+      ->check(CLI::Range(1, kMaxTokens).description(""))
       ->capture_default_str();
   command->add_option("--decode-tokens", bench.decode_tokens, "Steps of a decode test")
-      ->check(CLI::Range(1, kMaxTokens))
+      ->check(CLI::Range(1, kMaxTokens).description(""))
       ->capture_default_str();
   command->add_option("--depth", bench.depth, "Tokens in the cache before each test")
-      ->check(CLI::Range(0, kMaxTokens))
+      ->check(CLI::Range(0, kMaxTokens).description(""))
       ->capture_default_str();
   command->add_option("--batch", bench.batch, "Sequences decoding together, one test each")
       ->delimiter(',')
-      ->check(CLI::Range(1, 256))
+      ->check(CLI::Range(1, 256).description(""))
       ->capture_default_str();
   command->add_option("--repeat", bench.repeat, "Runs of each test; medians are shown")
-      ->check(CLI::Range(1, 100))
+      ->check(CLI::Range(1, 100).description(""))
       ->capture_default_str();
   command->add_option("--max-num-batched-tokens", options->max_num_batched_tokens, "Most tokens of one prefill step")
-      ->check(CLI::Range(1, 8192))
+      ->check(CLI::Range(1, 8192).description(""))
       ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object");
   command->callback([options, &run] { run = [options] { return run_bench(*options); }; });

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -42,6 +43,9 @@ std::string bench_table(const BenchReport& report) {
          "layers and\n"
          "attention. The probes, read bandwidth and dot products of the same instructions, run before and after each "
          "run.\n";
+  const auto cached = [](const BenchResult& result) { return !is_prefill(result) && result.fraction() > 1.05; };
+  if (std::any_of(report.results.begin(), report.results.end(), cached))
+    out << "Above 100 %: what a step reads fits the processor's caches.\n";
   return out.str();
 }
 

@@ -85,6 +85,9 @@ void add_generate(CLI::App& app, CommandRun& run) {
   options->sampling.declare(*command, "default: those of /generate: 512 tokens, 0.7, 0.9, the model's top_k");
   options->flags.declare(*command, {"model", "chat-template", "demo", "device", "kernels", "threads", "max-model-len",
                                     "kv-cache", "default-max-length", "default-temperature", "default-top-p"});
+  // Their variables count here too; the flags would only double those of sampling.
+  for (const char* name : {"--default-max-length", "--default-temperature", "--default-top-p"})
+    command->get_option(name)->group("");
   command->callback([options, &run] { run = [options] { return run_generate(*options); }; });
 }
 

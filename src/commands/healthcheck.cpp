@@ -24,7 +24,7 @@ void add_healthcheck(CLI::App& app, CommandRun& run) {
       ->capture_default_str();
   command->add_option("--timeout", options->timeout_seconds, "Seconds to wait")
       ->capture_default_str()
-      ->check(CLI::Range(1, 600));
+      ->check(CLI::Range(1, 600).description(""));
   command->callback([options, &run] {
     run = [options] {
       const std::string url = options->url.empty() ? "http://127.0.0.1:" + options->port + "/readyz" : options->url;

@@ -98,7 +98,7 @@ void add_logits(CLI::App& app, CommandRun& run) {
   command->add_flag("--all", options->all, "A list of logits for every position");
   command->add_flag("--jsonl", options->jsonl, "One {\"ids\":[…]} a line on standard input, one answer a line");
   command->add_option("--chunk", options->chunk, "Feed at most so many tokens a step; never changes the result")
-      ->check(CLI::Range(1, kMaxBatchedTokens))
+      ->check(CLI::Range(1, kMaxBatchedTokens).description(""))
       ->capture_default_str();
   command->callback([options, &run] { run = [options] { return run_logits(*options); }; });
 }

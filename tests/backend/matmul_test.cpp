@@ -141,6 +141,14 @@ TEST_P(MatmulTest, EmbeddingRowsComeOutOfThePackedMatrix) {
   }
 }
 
+TEST_P(MatmulTest, TokensOutsideTheVocabularyAreErrors) {
+  CpuBackend backend(kernels(), 1);
+  const StoredMatrix table(DType::kBF16, 5, 4, random(20));
+  const Matrix packed = backend.prepare({&table.host, 1});
+  Tensor out = backend.alloc(DType::kF32, {1, 4});
+  for (const int32_t id : {-1, 5, 1 << 30}) EXPECT_THROW(backend.embed(out, packed, std::vector<int32_t>{id}), Error);
+}
+
 TEST_P(MatmulTest, WeightsThatDoNotFitAreErrors) {
   CpuBackend backend(kernels(), 1);
   const StoredMatrix a(DType::kBF16, 4, 8, random(32)), b(DType::kBF16, 4, 6, random(24));

@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kMaxState = size_t{kMaxQueryRows} * (kMaxHeadDim + kHeadDimUnit);  // floats
 constexpr size_t kSplitBytes = size_t{64} << 20;  // 1 row, 32 heads, head_dim 128, 1 Mi tokens need 19 MiB
 
-constexpr int kTileRows =
-    48;  // query rows × heads: divides by the micro-kernels' 6 rows and leaves the L1 cache to the keys
+// Query rows × heads: divisible by the micro-kernels' 6 rows, and leaves the L1 cache to the keys.
+constexpr int kTileRows = 48;
 
 int num_partitions(int context) { return (context + kPartition - 1) / kPartition; }
 
@@ -36,8 +36,8 @@ void CpuAttention::cut_into_tiles(const Call& call) {
   const int tile_rows = std::max(1, kTileRows / call.group);
   const AttentionMetadata& m = call.metadata;
   for (int sequence = 0; sequence < m.num_seqs(); ++sequence) {
-    const int begin = m.query_start[static_cast<size_t>(sequence)],
-              end = m.query_start[static_cast<size_t>(sequence) + 1];
+    const int begin = m.query_start[static_cast<size_t>(sequence)];
+    const int end = m.query_start[static_cast<size_t>(sequence) + 1];
     const int first_position = m.context_lens[static_cast<size_t>(sequence)] - (end - begin);
     for (int row = begin; row < end; row += tile_rows) {
       tiles_.push_back({sequence, row, std::min(tile_rows, end - row), first_position + row - begin});

@@ -136,7 +136,11 @@ void CpuBackend::for_each_row(int rows, int64_t elements_per_row, FunctionRef<vo
 void CpuBackend::embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) {
   const int rows = static_cast<int>(token_ids.size());
   QWEN_CHECK(rows <= out.shape[0] && out.shape[1] == table.cols);
-  for (const int32_t id : token_ids) QWEN_CHECK(id >= 0 && id < table.rows);
+  for (const int32_t id : token_ids) {  // a tokenizer may know more tokens than the weights
+    if (id < 0 || id >= table.rows) {
+      throw Error(ErrorCode::kInvalidValue, str("token id ", id, " is outside the model's vocabulary of ", table.rows));
+    }
+  }
   // A packed row is spread over as many cache lines as it has pairs: worth more than its elements.
   for_each_row(rows, 8 * int64_t{table.cols},
                [&](int row) { unpack_row(table, token_ids[static_cast<size_t>(row)], qwen::row_of(out, row)); });
