@@ -105,6 +105,16 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def has_pseudo_terminals():
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
+@unittest.skipUnless(has_pseudo_terminals(), "this machine gives no pseudo-terminals (is /dev/pts mounted?)")
 class ChatOnATerminal(unittest.TestCase):
     def start(self, model, *flags):
         terminal = Terminal("chat", "--model", model, "--seed", 1, *flags)
