@@ -20,6 +20,15 @@ std::string_view service_state_name(ServiceState state) {
   return "unhealthy";
 }
 
+// SplitMix64's finalizer: seeds that are neighbours give draws that have nothing in common.
+uint64_t sample_seed(uint64_t seed, int i) {
+  if (i == 0) return seed;
+  uint64_t z = seed + static_cast<uint64_t>(i) * 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
 void GenerationService::set_progress(uint64_t done, uint64_t total) noexcept {
   progress_ = total == 0 ? 0.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
 }
@@ -73,7 +82,8 @@ std::shared_ptr<const LoadedModel> GenerationService::ready_model() const {
   return loaded;
 }
 
-GenerationService::Prompt GenerationService::encode(const LoadedModel& model, const TextRequest& request) {
+GenerationService::Prompt GenerationService::encode(const LoadedModel& model, TextRequest& request) {
+  if (!request.prompt_ids.empty()) return {std::move(request.prompt_ids), false};
   if (request.raw_prompt) return {model.tokenizer->encode(*request.raw_prompt), starts_in_thought(*request.raw_prompt)};
   const std::vector<TextSegment> segments =
       model.chat_template->render_segments(request.messages, request.template_options);
@@ -83,6 +93,11 @@ GenerationService::Prompt GenerationService::encode(const LoadedModel& model, co
 }
 
 std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::function<void()> on_events) const {
+  return std::move(start_samples(std::move(request), 1, on_events).front());
+}
+
+std::vector<std::unique_ptr<TextStream>> GenerationService::start_samples(
+    TextRequest request, int count, const std::function<void()>& on_events) const {
   const std::shared_ptr<const LoadedModel> loaded = ready_model();
   Prompt prompt = encode(*loaded, request);
   if (prompt.ids.empty()) throw Error(ErrorCode::kInvalidValue, "the prompt has no tokens", "prompt");
@@ -93,24 +108,29 @@ std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::f
   const long long asked = std::min<long long>(request.max_tokens.value_or(1), cap);
   if (room < asked) throw PromptTooLongError(prompt_tokens, asked, context);
   const long long by_default = request.default_max_tokens > 0 ? request.default_max_tokens : room;
-
-  GenerationRequest generation;
-  generation.prompt = std::move(prompt.ids);
-  generation.sampling = std::move(request.sampling);
-  generation.sampling.max_tokens = static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap}));
-  generation.sampling.stop_token_ids = loaded->default_sampling.stop_token_ids;
-  generation.deadline = request.deadline;
-  generation.on_events = std::move(on_events);
+  request.sampling.max_tokens = static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap}));
+  request.sampling.stop_token_ids = loaded->default_sampling.stop_token_ids;
 
   const Tokenizer& tokenizer = *loaded->tokenizer;
-  TextStream::Setup setup{
+  const TextStream::Setup setup{
       .tokenizer = std::shared_ptr<const Tokenizer>(loaded, &tokenizer),
       .reasoning_tokens = {tokenizer.token_id("<think>"), tokenizer.token_id("</think>")},
       .starts_in_thought = prompt.starts_in_thought,
+      .separate_thought = request.separate_thought,
       .stop = std::move(request.stop),
       .started = request.started,
   };
-  return std::make_unique<TextStream>(std::move(setup), loaded->engine->submit(std::move(generation)));
+  std::vector<std::unique_ptr<TextStream>> streams;
+  for (int i = 0; i < count; ++i) {
+    GenerationRequest generation;
+    generation.prompt = prompt.ids;
+    generation.sampling = request.sampling;
+    generation.sampling.seed = sample_seed(request.sampling.seed, i);
+    generation.deadline = request.deadline;
+    generation.on_events = on_events;
+    streams.push_back(std::make_unique<TextStream>(setup, loaded->engine->submit(std::move(generation))));
+  }
+  return streams;
 }
 
 }  // namespace qwen

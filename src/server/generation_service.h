@@ -45,7 +45,9 @@ struct LoadedModel {
 struct TextRequest {
   std::vector<Message> messages;          // a conversation,
   TemplateOptions template_options;       //
-  std::optional<std::string> raw_prompt;  // or a prompt as it stands, control tokens included
+  std::optional<std::string> raw_prompt;  // or a prompt as it stands, control tokens included,
+  std::vector<TokenId> prompt_ids;        // or its tokens, where not empty
+  bool separate_thought = true;           // false: thought, tags and answer are one text
 
   SamplingParams sampling;        // complete but for max_tokens and stop_token_ids, which the service fills in
   std::optional<int> max_tokens;  // asked for: refused where it does not fit
@@ -55,6 +57,9 @@ struct TextRequest {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
+
+// The seed of the i-th of several answers to one prompt: the first is what the prompt gets alone.
+uint64_t sample_seed(uint64_t seed, int i);
 
 class GenerationService {
  public:
@@ -80,6 +85,11 @@ class GenerationService {
   // PromptTooLongError.
   std::unique_ptr<TextStream> start(TextRequest request, std::function<void()> on_events = {}) const;
 
+  // The same with `count` streams for one prompt, which is encoded once. Stream i draws with sample_seed(seed, i).
+  // Where one is refused, all are.
+  std::vector<std::unique_ptr<TextStream>> start_samples(TextRequest request, int count,
+                                                         const std::function<void()>& on_events = {}) const;
+
   // The model, or the error that says why there is none to use.
   std::shared_ptr<const LoadedModel> ready_model() const;
 
@@ -88,7 +98,7 @@ class GenerationService {
     std::vector<TokenId> ids;
     bool starts_in_thought = false;
   };
-  static Prompt encode(const LoadedModel& model, const TextRequest& request);
+  static Prompt encode(const LoadedModel& model, TextRequest& request);
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> draining_{false};

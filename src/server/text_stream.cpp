@@ -40,12 +40,17 @@ std::optional<TextDelta> TextStream::next(std::chrono::milliseconds timeout) {
 void TextStream::take(const TokenEvent& event, TextDelta& delta) {
   if (event.id >= 0) {
     ++completion_.usage.completion_tokens;
-    add(parser_.push(event.id, detokenizer_.push(event.id)), delta);
+    add(parse(event.id, detokenizer_.push(event.id)), delta);
     if (stops_.matched()) return finish(FinishReason::kStop, delta);
   }
   if (event.finish_reason == FinishReason::kNone) return;
   completion_.error = event.error;
   finish(event.finish_reason, delta);
+}
+
+ReasoningDelta TextStream::parse(std::optional<TokenId> id, std::string text) {
+  if (!setup_.separate_thought) return {.reasoning = {}, .content = std::move(text)};
+  return id ? parser_.push(*id, text) : parser_.push_text(text);
 }
 
 void TextStream::add(const ReasoningDelta& parsed, TextDelta& delta) {
@@ -61,7 +66,7 @@ void TextStream::add_content(std::string content, TextDelta& delta) {
 
 void TextStream::finish(FinishReason reason, TextDelta& delta) {
   if (!stops_.matched()) {
-    add(parser_.push_text(detokenizer_.flush()), delta);
+    add(parse(std::nullopt, detokenizer_.flush()), delta);
     add_content(stops_.flush(), delta);
   }
   if (stops_.matched()) {
@@ -69,7 +74,7 @@ void TextStream::finish(FinishReason reason, TextDelta& delta) {
     completion_.stop_string = stops_.matched_text();
   }
   completion_.finish_reason = reason;
-  completion_.answered = parser_.answered();
+  completion_.answered = !setup_.separate_thought || parser_.answered();
   completion_.usage.reasoning_tokens = parser_.reasoning_tokens();
   completion_.usage.cached_tokens = tokens_->cached_tokens();
   completion_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - setup_.started).count();

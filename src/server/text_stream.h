@@ -44,6 +44,7 @@ class TextStream {
     std::shared_ptr<const Tokenizer> tokenizer;
     ReasoningTokens reasoning_tokens;
     bool starts_in_thought = false;
+    bool separate_thought = true;   // false: everything is content, the tags included
     std::vector<std::string> stop;  // apply to the answer, not to the thought
     std::chrono::steady_clock::time_point started;
   };
@@ -59,6 +60,7 @@ class TextStream {
 
  private:
   void take(const TokenEvent& event, TextDelta& delta);
+  ReasoningDelta parse(std::optional<TokenId> id, std::string text);  // no id: text that no token of its own ends
   void add(const ReasoningDelta& parsed, TextDelta& delta);
   void add_content(std::string content, TextDelta& delta);
   void finish(FinishReason reason, TextDelta& delta);

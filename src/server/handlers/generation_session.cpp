@@ -97,7 +97,8 @@ void GenerationSession::drain() {
     TextStream& stream = *streams_[i];
     if (const auto delta = stream.poll(); delta && stream_) format_->delta(out, i, *delta);
     if (!stream.finished()) continue;
-    if (const auto error = failure(stream.completion(), request_id_)) return fail(*error, std::move(out));
+    const auto error = failure(stream.completion(), request_id_);
+    if (error && !format_->keeps_failure(i, *error)) return fail(*error, std::move(out));
     finished_[i] = true;
     ++num_finished_;
     if (stream_) format_->finished(out, i, stream.completion());

@@ -31,6 +31,10 @@ class AnswerFormat {
   virtual void finished(std::string& /*out*/, size_t /*index*/, const Completion& /*completion*/) {
   }                                                                      // one of the streams
   virtual void close(std::string& out, const TextStreams& streams) = 0;  // all of them
+
+  // A stream ended without an answer. True: the format keeps the error, to tell it in that stream's place, and the
+  // others go on. False: the whole request fails.
+  virtual bool keeps_failure(size_t /*index*/, const ApiError& /*error*/) { return false; }
 };
 
 class GenerationSession : public std::enable_shared_from_this<GenerationSession> {
