@@ -23,9 +23,10 @@ void pause_core() {
 #endif
 }
 
-// Longer than the serial parts between two jobs of a step, and than the last task of a job; a sleeper needs about as
-// long to wake.
-constexpr std::chrono::microseconds kSpin(64);
+// How long to spin before sleeping, which takes tens of microseconds to end. For the last tasks of a job,
+constexpr std::chrono::microseconds kFinishSpin(64);
+// and for the next job: longer than the serial parts of a step, shorter than anyone would notice.
+constexpr std::chrono::microseconds kIdleSpin(200);
 
 // Waits until ready() by spinning, then by yielding the core; false once `limit` has passed.
 template <typename Ready>
@@ -99,7 +100,7 @@ void ThreadPool::run(int num_tasks, Task task) {
   job_.notify_all();
 
   work(job, 0);
-  if (spin_until([this] { return unfinished_.load(std::memory_order_acquire) == 0; }, kSpin)) return;
+  if (spin_until([this] { return unfinished_.load(std::memory_order_acquire) == 0; }, kFinishSpin)) return;
   // A worker has lost its core: leave it ours.
   for (int left = unfinished_.load(std::memory_order_acquire); left != 0;
        left = unfinished_.load(std::memory_order_acquire)) {
@@ -128,12 +129,10 @@ void ThreadPool::work(uint32_t job, int worker) {
 }
 
 void ThreadPool::worker_loop(int worker) {
-  constexpr std::chrono::microseconds kSpin(
-      200);  // longer than the serial parts of a step, shorter than anyone would notice
   uint32_t seen = 0;
   while (true) {
     const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen; };
-    if (!spin_until(changed, kSpin)) job_.wait(seen, std::memory_order_acquire);
+    if (!spin_until(changed, kIdleSpin)) job_.wait(seen, std::memory_order_acquire);
     const uint32_t job = job_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_acquire)) return;
     if (job == seen) continue;

@@ -20,6 +20,7 @@ double median(std::vector<double> values) {
 template <typename Fn>
 double median_of(const std::vector<BenchRun>& runs, Fn fn) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const BenchRun& run : runs) values.push_back(fn(run));
   return median(std::move(values));
 }
@@ -77,6 +78,7 @@ BenchResult Bench::decode(int batch) {
   for (int sequence = 0; sequence < batch; ++sequence) fill(sequence);
   const std::vector<TokenId> ids = random_ids(batch);
   std::vector<DirectRunner::Chunk> chunks;
+  chunks.reserve(static_cast<size_t>(batch));
   for (int i = 0; i < batch; ++i) chunks.push_back({i, {&ids[static_cast<size_t>(i)], 1}, DirectRunner::Logits::kLast});
   const auto steps = [&](int count) {
     for (int i = 0; i < batch; ++i) runner_.truncate(i, options_.depth);
