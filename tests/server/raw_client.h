@@ -115,7 +115,7 @@ class RawClient {
     answer.head = read_until("\r\n\r\n");
     if (answer.head.size() < 12) return answer;
     answer.status = std::stoi(answer.head.substr(9, 3));
-    if (to_head || answer.status == 204) return answer;
+    if (to_head || answer.status == 204 || answer.status == 304) return answer;
     if (const std::string length = answer.header("Content-Length"); !length.empty()) {
       answer.body = read_exactly(std::stoul(length));
     } else if (answer.header("Transfer-Encoding") == "chunked") {

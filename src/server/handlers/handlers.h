@@ -14,6 +14,9 @@ Handler model_info_handler(const HandlerContext& context);        // GET /model_
 Handler health_handler(const HandlerContext& context);            // GET /health: ready, in the guide's words
 Handler live_handler(const HandlerContext& context);              // GET /livez: the process makes progress
 Handler ready_handler(const HandlerContext& context);             // GET /readyz: send traffic
+Handler page_handler();                                           // GET /: the page for people
+Handler page_asset_handler();                                     // GET /assets/*
+Handler page_icon_handler();                                      // GET /favicon.ico
 
 // The whole API. `context` must outlive the table.
 RouteTable make_routes(const HandlerContext& context);

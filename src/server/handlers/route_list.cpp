@@ -13,6 +13,9 @@ RouteTable make_routes(const HandlerContext& context) {
   routes.add({"GET", "/health", Access::kOpen, health_handler(context)});
   routes.add({"GET", "/livez", Access::kOpen, live_handler(context)});
   routes.add({"GET", "/readyz", Access::kOpen, ready_handler(context)});
+  routes.add({"GET", "/", Access::kOpen, page_handler()});
+  routes.add({"GET", "/assets/*", Access::kOpen, page_asset_handler()});
+  routes.add({"GET", "/favicon.ico", Access::kOpen, page_icon_handler()});
   return routes;
 }
 

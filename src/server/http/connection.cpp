@@ -294,7 +294,7 @@ void Connection::answer(uint64_t exchange, Response response) {
   Framing how = framing();
   how.body_size = response.body.size();
   std::string bytes = serialize_head(response, how);
-  if (!head_only_ && response.status != 204) bytes += response.body;
+  if (!head_only_ && response.status != 204 && response.status != 304) bytes += response.body;
   queue(std::move(bytes));
   answer_complete();
 }

@@ -24,6 +24,8 @@ std::string_view reason_phrase(int status) {
       return "OK";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -81,10 +83,11 @@ std::string serialize_head(const Response& response, const Framing& framing) {
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + ' ';
   out.append(reason_phrase(response.status)).append("\r\n");
   add(out, "Date", http_date());
-  if (!response.content_type.empty() && response.status != 204) add(out, "Content-Type", response.content_type);
+  const bool bodiless = response.status == 204 || response.status == 304;
+  if (!response.content_type.empty() && !bodiless) add(out, "Content-Type", response.content_type);
   if (framing.chunked)
     add(out, "Transfer-Encoding", "chunked");
-  else if (!framing.until_close && response.status != 204)
+  else if (!framing.until_close && !bodiless)
     add(out, "Content-Length", std::to_string(framing.body_size));
   if (!framing.keep_alive)
     add(out, "Connection", "close");
