@@ -49,6 +49,9 @@ void apply_logit_processors(std::span<float> logits, const Sequence& sequence, c
       if (float* logit = entry(logits, id)) *logit = kBarred;
     }
   }
+  for (const TokenId id : mask.barred) {
+    if (float* logit = entry(logits, id)) *logit = kBarred;
+  }
   if (!mask.allowed.empty()) apply_mask(logits, mask.allowed);
 }
 

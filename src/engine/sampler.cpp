@@ -16,7 +16,11 @@ namespace {
 bool leaves_logits_alone(const Sequence& sequence, const TokenMask& mask) {
   const SamplingParams& sampling = sequence.sampling();
   return sampling.logit_bias.empty() && sequence.token_counts().empty() &&
-         sequence.num_output_tokens() >= sampling.min_tokens && mask.allowed.empty();
+         sequence.num_output_tokens() >= sampling.min_tokens && mask.allowed.empty() && mask.barred.empty();
+}
+
+bool is_stop(const SamplingParams& sampling, TokenId id) {
+  return std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), id) != sampling.stop_token_ids.end();
 }
 
 TokenId first_with(std::span<const float> logits, float value) {
@@ -54,6 +58,7 @@ SampledToken Sampler::sample(std::span<const float> logits, const Sequence& sequ
       adjusted = adjusted_;
     }
     id = choose(adjusted, sequence.sampling(), sequence.num_tokens());
+    if (mask.stop_becomes >= 0 && is_stop(sequence.sampling(), id)) id = mask.stop_becomes;
   }
   if (id < 0 || id >= num_valid_tokens_) return {-1, 0, "no token is allowed at this position"};
   return {id, logits[static_cast<size_t>(id)] - log_sum_exp(logits, stats.max), {}};

@@ -9,11 +9,13 @@
 
 namespace qwen {
 
-// Which ids may be sampled: either all, one forced id, or a bitmap over the vocabulary (bit id % 64 of word id / 64; 1
-// = allowed).
+// Which ids may be sampled: one forced id, or what a bitmap over the vocabulary allows (bit id % 64 of word id / 64; 1
+// = allowed) and a short list does not bar.
 struct TokenMask {
   TokenId forced = -1;                     // ≥ 0: this id and no other
   std::span<const uint64_t> allowed = {};  // empty = all; valid until the next advance()
+  std::span<const TokenId> barred = {};    // valid as long
+  TokenId stop_becomes = -1;               // ≥ 0: where one of the request's stop tokens is drawn, this id is chosen
 };
 
 class TokenConstraint {
