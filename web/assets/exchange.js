@@ -1,0 +1,42 @@
+// One question and what came back: plain data, as it is kept over a reload and as it becomes messages for the service.
+//
+// state: "waiting" → "thinking" → "answering" → "done" | "stopped" | "failed"
+
+export function newExchange(question) {
+  return {
+    question,
+    state: "waiting",
+    thought: "",
+    answer: "",
+    finish: null, // "stop" | "length"
+    usage: null, // the service's count of tokens
+    budget: null, // the thought's, where one was asked for
+    error: null, // {code, message}
+    retry: null, // while waiting to be sent again: {code, percent} or {code, seconds}
+    times: { first: null, thought: null, total: 0 }, // seconds since it was sent; the thought's end
+  };
+}
+
+export const running = (exchange) => ["waiting", "thinking", "answering"].includes(exchange.state);
+
+export function thoughtSeconds({ times, state }) {
+  const end = times.thought ?? times.total;
+  return state === "waiting" || times.first === null ? 0 : Math.max(end - times.first, 0);
+}
+
+// What the model is told: each question with its answer, as far as there is one. Thoughts stay out, as Qwen3 wants it.
+export function messagesOf(exchanges, system) {
+  const messages = system.trim() ? [{ role: "system", content: system }] : [];
+  for (const { question, answer } of exchanges) {
+    messages.push({ role: "user", content: question });
+    if (answer) messages.push({ role: "assistant", content: answer });
+  }
+  return messages;
+}
+
+// From storage, which anyone may have written: what does not look like an exchange is left out.
+export function restored(list) {
+  if (!Array.isArray(list)) return [];
+  return list.filter((item) => typeof item?.question === "string" && typeof item.answer === "string")
+    .map((item) => ({ ...newExchange(item.question), ...item, state: running(item) ? "stopped" : item.state, retry: null }));
+}
