@@ -128,6 +128,7 @@ int run_serve(const ConfigFlags& flags) {
   HttpServer server(config, service);
   server.start();
   say("listening on " + address(config.host, server.port()));
+  if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
   Loading loading(config, service);
 
   if (signals.wait() == kLoadFailed) {

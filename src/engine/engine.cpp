@@ -114,6 +114,10 @@ TokenStream Engine::submit(GenerationRequest request) {
   return TokenStream(std::move(channel));
 }
 
+void Engine::set_on_step(std::function<void(const StepReport&)> on_step) {
+  impl_->loop.set_on_step(std::move(on_step));
+}
+
 int Engine::max_model_len() const { return impl_->sizing.max_model_len; }
 
 EngineStats Engine::stats() const { return impl_->loop.stats(); }

@@ -43,8 +43,17 @@ struct EngineStats {
   int waiting = 0;  // accepted, not running: new or preempted
   int total_blocks = 0, free_blocks = 0, block_size = 0;
   uint64_t prompt_tokens = 0, generated_tokens = 0, preemptions = 0, steps = 0;
+  uint64_t failed_steps = 0;
   bool healthy = true;
   std::chrono::steady_clock::time_point heartbeat;  // of the step loop
+};
+
+// One step that was executed.
+struct StepReport {
+  double seconds = 0;  // to plan it, run the model and sample
+  int num_sequences = 0;
+  int num_tokens = 0;  // computed, prompts included
+  int num_generated = 0;
 };
 
 class Engine {
@@ -60,6 +69,10 @@ class Engine {
   // unhealthy (three steps in a row failed; it does not recover), kContextLengthExceeded when the prompt leaves no room
   // for one token, kInvalidValue for an id outside the vocabulary or a sampling parameter out of range.
   TokenStream submit(GenerationRequest request);
+
+  // Called on the engine thread after every step, before anybody sees its tokens; must not block or throw. To be set
+  // before the first submit().
+  void set_on_step(std::function<void(const StepReport&)> on_step);
 
   int max_model_len() const;
   EngineStats stats() const;  // thread-safe

@@ -90,6 +90,7 @@ void StepLoop::end_expired() {
 
 void StepLoop::step() {
   in_step_.clear();
+  const auto begin = std::chrono::steady_clock::now();
   const SchedulerOutput plan = scheduler_.schedule();
   if (plan.empty()) return inbox_.wait(kIdle);
   int prompt_tokens = 0;
@@ -103,18 +104,23 @@ void StepLoop::step() {
   }
   runner_.launch(plan);
   const std::vector<SampledToken> sampled = runner_.collect();
-  publish(scheduler_.update(plan, sampled), prompt_tokens);
+  StepReport report{.num_sequences = static_cast<int>(plan.sequences.size()), .num_tokens = plan.num_tokens};
+  std::vector<SequenceEvent> events = scheduler_.update(plan, sampled);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  publish(std::move(events), prompt_tokens, report);
   failures_in_a_row_ = 0;
 }
 
-void StepLoop::publish(std::vector<SequenceEvent> events, int prompt_tokens) {
+void StepLoop::publish(std::vector<SequenceEvent> events, int prompt_tokens, StepReport report) {
+  for (const SequenceEvent& event : events) report.num_generated += event.event.id >= 0 ? 1 : 0;
   {
     const std::lock_guard lock(stats_mutex_);
     ++stats_.steps;
     stats_.prompt_tokens += static_cast<uint64_t>(prompt_tokens);
-    for (const SequenceEvent& event : events) stats_.generated_tokens += event.event.id >= 0 ? 1 : 0;
+    stats_.generated_tokens += static_cast<uint64_t>(report.num_generated);
   }
   note_state();
+  if (on_step_) on_step_(report);
   for (SequenceEvent& event : events) {
     const auto request = requests_.find(event.id);
     const std::shared_ptr<TokenChannel> channel = request->second.channel;
@@ -130,6 +136,10 @@ void StepLoop::publish(std::vector<SequenceEvent> events, int prompt_tokens) {
 // Whatever threw, the sequences it concerned give up their blocks: nothing half computed is ever read.
 void StepLoop::fail_step(const std::string& what) {
   ++failures_in_a_row_;
+  {
+    const std::lock_guard lock(stats_mutex_);
+    ++stats_.failed_steps;
+  }
   log_error("a step failed: ", what);
   const std::vector<RequestId> concerned = in_step_.empty() ? scheduler_.running_ids() : in_step_;
   for (const RequestId id : concerned) end_request(id, FinishReason::kError, "the engine failed on this request");

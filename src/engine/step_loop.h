@@ -20,6 +20,8 @@ class StepLoop {
  public:
   StepLoop(CausalLm& model, KvCache& cache, Inbox& inbox, const SchedulerOptions& options, int num_valid_tokens);
 
+  void set_on_step(std::function<void(const StepReport&)> on_step) { on_step_ = std::move(on_step); }
+
   // Returns after the inbox was closed or after kMaxFailures steps in a row failed; all requests have ended then.
   void run();
   EngineStats stats() const;  // thread-safe
@@ -37,7 +39,7 @@ class StepLoop {
   void end_expired();
   void step();
   void fail_step(const std::string& what);
-  void publish(std::vector<SequenceEvent> events, int prompt_tokens);
+  void publish(std::vector<SequenceEvent> events, int prompt_tokens, StepReport report);
   void end_request(RequestId id, FinishReason reason,
                    const std::string& error = {});  // of what has not finished by itself
   void end_all(FinishReason reason, const std::string& error = {});
@@ -48,6 +50,9 @@ class StepLoop {
   BlockManager blocks_;
   Scheduler scheduler_;
   ModelRunner runner_;
+  // Read only in a step with work, so after a submission has come through the inbox, whose lock orders it after the
+  // set.
+  std::function<void(const StepReport&)> on_step_;
   std::unordered_map<RequestId, Request> requests_;
   std::vector<RequestId> in_step_;  // what the step in progress computes
   int failures_in_a_row_ = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "metrics/metrics.h"
+#include "metrics/rate_window.h"
 #include "server/request_error.h"
 
 namespace qwen {
@@ -33,7 +35,17 @@ void GenerationService::set_progress(uint64_t done, uint64_t total) noexcept {
   progress_ = total == 0 ? 0.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
 }
 
+GenerationService::GenerationService()
+    : metrics_(std::make_shared<const Metrics>()), token_rate_(std::make_shared<RateWindow>()) {}
+GenerationService::~GenerationService() = default;
+
 void GenerationService::set_ready(LoadedModel model) {
+  model.engine->set_on_step([metrics = metrics_, rate = token_rate_](const StepReport& step) {
+    metrics->step_duration.observe(step.seconds);
+    metrics->step_tokens.observe(step.num_tokens);
+    metrics->batch_size.observe(step.num_sequences);
+    rate->add(static_cast<uint64_t>(step.num_generated));
+  });
   auto shared = std::make_shared<const LoadedModel>(std::move(model));
   const std::lock_guard lock(mutex_);
   model_ = std::move(shared);
@@ -71,6 +83,8 @@ EngineStats GenerationService::stats() const {
   return loaded ? loaded->engine->stats() : EngineStats{};
 }
 
+double GenerationService::tokens_per_second() const { return token_rate_->per_second(); }
+
 double GenerationService::uptime_seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
 }
@@ -96,8 +110,8 @@ std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::f
   return std::move(start_samples(std::move(request), 1, on_events).front());
 }
 
-std::vector<std::unique_ptr<TextStream>> GenerationService::start_samples(
-    TextRequest request, int count, const std::function<void()>& on_events) const {
+TextStreams GenerationService::start_samples(TextRequest request, int count,
+                                             const std::function<void()>& on_events) const {
   const std::shared_ptr<const LoadedModel> loaded = ready_model();
   Prompt prompt = encode(*loaded, request);
   if (prompt.ids.empty()) throw Error(ErrorCode::kInvalidValue, "the prompt has no tokens", "prompt");
@@ -105,22 +119,39 @@ std::vector<std::unique_ptr<TextStream>> GenerationService::start_samples(
   const long long context = loaded->engine->max_model_len();
   const long long prompt_tokens = static_cast<long long>(prompt.ids.size()), room = context - prompt_tokens;
   const long long cap = request.max_tokens_cap > 0 ? request.max_tokens_cap : context;
-  const long long asked = std::min<long long>(request.max_tokens.value_or(1), cap);
-  if (room < asked) throw PromptTooLongError(prompt_tokens, asked, context);
-  const long long by_default = request.default_max_tokens > 0 ? request.default_max_tokens : room;
-  request.sampling.max_tokens = static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap}));
   request.sampling.stop_token_ids = loaded->default_sampling.stop_token_ids;
-
   const Tokenizer& tokenizer = *loaded->tokenizer;
-  const TextStream::Setup setup{
+  std::optional<ThinkingVocabulary> vocabulary;
+  if (request.thinking) vocabulary = thinking_vocabulary(tokenizer, request.sampling.stop_token_ids);
+  OutputPlan plan;
+  if (request.thinking && request.thinking->answer) {
+    const int closing = vocabulary ? static_cast<int>(vocabulary->closing.size()) : 0;
+    const std::optional<OutputPlan> fitting = plan_output(*request.thinking, closing, room, cap);
+    if (!fitting) {
+      const auto& answer = *request.thinking->answer;
+      throw PromptTooLongError(prompt_tokens, static_cast<long long>(answer.asked_for ? answer.tokens : 1) + closing, context);
+    }
+    plan = *fitting;
+  } else {
+    const long long asked = std::min<long long>(request.max_tokens.value_or(1), cap);
+    if (room < asked) throw PromptTooLongError(prompt_tokens, asked, context);
+    const long long by_default = request.default_max_tokens > 0 ? request.default_max_tokens : room;
+    plan = plan_shared_output(static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap})));
+  }
+  request.sampling.max_tokens = plan.max_tokens;
+
+  TextStream::Setup setup{
       .tokenizer = std::shared_ptr<const Tokenizer>(loaded, &tokenizer),
       .reasoning_tokens = {tokenizer.token_id("<think>"), tokenizer.token_id("</think>")},
       .starts_in_thought = prompt.starts_in_thought,
       .separate_thought = request.separate_thought,
       .stop = std::move(request.stop),
       .started = request.started,
+      .metrics = metrics_,
+      .thinking_budget = request.thinking ? request.thinking->budget : -1,
+      .max_answer_tokens = plan.max_answer_tokens,
   };
-  std::vector<std::unique_ptr<TextStream>> streams;
+  TextStreams streams;
   for (int i = 0; i < count; ++i) {
     GenerationRequest generation;
     generation.prompt = prompt.ids;
@@ -128,6 +159,13 @@ std::vector<std::unique_ptr<TextStream>> GenerationService::start_samples(
     generation.sampling.seed = sample_seed(request.sampling.seed, i);
     generation.deadline = request.deadline;
     generation.on_events = on_events;
+    if (vocabulary) {
+      // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.
+      auto end = std::make_shared<std::atomic<ThinkingEnd>>(ThinkingEnd::kNone);
+      setup.thinking_end = end;
+      generation.constraint = make_thinking_constraint(*vocabulary, *request.thinking, plan, request.deadline,
+                                                       prompt.starts_in_thought, std::move(end));
+    }
     streams.push_back(std::make_unique<TextStream>(setup, loaded->engine->submit(std::move(generation))));
   }
   return streams;

@@ -15,6 +15,7 @@
 
 #include "engine/engine.h"
 #include "server/text_stream.h"
+#include "server/thinking_plan.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -54,6 +55,7 @@ struct TextRequest {
   int default_max_tokens = 0;     // where not asked for: cut to what fits; 0 = as many as fit
   int max_tokens_cap = 0;         // most that any request gets; 0 = no cap
   std::vector<std::string> stop;
+  std::optional<ThinkingRequest> thinking;  // limits of the thought; its answer limit goes before max_tokens
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
@@ -61,9 +63,13 @@ struct TextRequest {
 // The seed of the i-th of several answers to one prompt: the first is what the prompt gets alone.
 uint64_t sample_seed(uint64_t seed, int i);
 
+class RateWindow;
+struct Metrics;
+
 class GenerationService {
  public:
-  GenerationService() = default;
+  GenerationService();
+  ~GenerationService();
   GenerationService(const GenerationService&) = delete;
   GenerationService& operator=(const GenerationService&) = delete;
 
@@ -77,6 +83,8 @@ class GenerationService {
   double progress() const;                           // of loading, 0…1
   std::shared_ptr<const LoadedModel> model() const;  // null until ready
   EngineStats stats() const;                         // zeros until ready
+  const Metrics& metrics() const { return *metrics_; }
+  double tokens_per_second() const;  // generated, over the last minute
   double uptime_seconds() const;
   std::chrono::system_clock::time_point ready_since() const;  // when the model was loaded
 
@@ -87,8 +95,7 @@ class GenerationService {
 
   // The same with `count` streams for one prompt, which is encoded once. Stream i draws with sample_seed(seed, i).
   // Where one is refused, all are.
-  std::vector<std::unique_ptr<TextStream>> start_samples(TextRequest request, int count,
-                                                         const std::function<void()>& on_events = {}) const;
+  TextStreams start_samples(TextRequest request, int count, const std::function<void()>& on_events = {}) const;
 
   // The model, or the error that says why there is none to use.
   std::shared_ptr<const LoadedModel> ready_model() const;
@@ -101,6 +108,8 @@ class GenerationService {
   static Prompt encode(const LoadedModel& model, TextRequest& request);
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const std::shared_ptr<const Metrics> metrics_;  // shared with what may outlive the service: streams, the engine
+  const std::shared_ptr<RateWindow> token_rate_;
   std::atomic<bool> draining_{false};
   std::atomic<double> progress_{0};
   mutable std::mutex mutex_;  // guards the two below

@@ -1,14 +1,23 @@
-// The machine's memory, or the container's where a cgroup limits it to less.
+// The machine's memory, or the container's where a cgroup (version 2 or 1) limits it to less. File pages that nobody
+// uses at the moment count as available, as in /proc/meminfo and in Kubernetes' working set: a large model read once
+// through the page cache must not look like a machine that is full.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace qwen {
 
 struct MemoryUsage {
   uint64_t total_bytes = 0, available_bytes = 0;  // zeros where the kernel does not tell
+  double used_percent() const {                   // 0…100
+    return total_bytes == 0
+               ? 0
+               : 100.0 * static_cast<double>(total_bytes - available_bytes) / static_cast<double>(total_bytes);
+  }
 };
 
-MemoryUsage read_memory_usage();
+// `root` stands before /proc and /sys; for tests.
+MemoryUsage read_memory_usage(const std::string& root = {});
 
 }  // namespace qwen

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
+#include "server/service_monitor.h"
 
 namespace qwen {
 namespace {
@@ -39,15 +40,28 @@ struct HttpServer::Impl {
       : config(settings),
         service(text_service),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
-        handler_context{config, service, workers},
-        context(std::make_shared<ConnectionContext>()) {
-    context->limits = config.http;
-    context->routes = make_routes(handler_context);
-    context->on_request = log_access;
+        monitor(text_service),
+        handler_context{config, service, workers, &monitor},
+        context(new_context(make_routes(handler_context))) {
+    monitor.watch(context);
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.push_back(std::make_shared<IoLoop>());
     listener = std::make_unique<Listener>(loops, context, config.host, config.port);
+    if (config.metrics_port == 0 || !config.enable_metrics) return;
+    const auto monitoring = new_context(make_monitoring_routes(handler_context));
+    metrics_listener = std::make_unique<Listener>(loops, monitoring, config.host, config.metrics_port);
+  }
+
+  std::shared_ptr<ConnectionContext> new_context(RouteTable routes) {
+    auto made = std::make_shared<ConnectionContext>();
+    made->limits = config.http;
+    made->routes = std::move(routes);
+    made->on_request = [this](const AccessRecord& record) {
+      monitor.on_request(record);
+      log_access(record);
+    };
+    return made;
   }
 
   bool wait_until_idle(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const {
@@ -62,10 +76,11 @@ struct HttpServer::Impl {
   const ServiceConfig config;
   GenerationService& service;
   WorkerPool workers;
+  ServiceMonitor monitor;
   const HandlerContext handler_context;
   std::shared_ptr<ConnectionContext> context;
   std::vector<std::shared_ptr<IoLoop>> loops;
-  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Listener> listener, metrics_listener;
   bool started = false;
   bool stopped = false;
 };
@@ -79,10 +94,12 @@ void HttpServer::start() {
   raise_descriptor_limit();
   for (const auto& loop : impl_->loops) loop->start();
   impl_->listener->start();
+  if (impl_->metrics_listener) impl_->metrics_listener->start();
   impl_->started = true;
 }
 
 int HttpServer::port() const { return impl_->listener->port(); }
+int HttpServer::metrics_port() const { return impl_->metrics_listener ? impl_->metrics_listener->port() : 0; }
 int HttpServer::open_connections() const { return impl_->context->count.open(); }
 
 void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry) {
@@ -98,6 +115,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
       impl_->wait_until_idle(kLastWords, hurry);
     }
   }
+  if (impl_->metrics_listener) impl_->metrics_listener->stop();
   impl_->workers.stop();
   for (const auto& loop : impl_->loops) loop->stop();
 }

@@ -1,4 +1,4 @@
-// The HTTP server: port, I/O threads, routes. Answers health questions from start() on, whether or not the model is
+// The HTTP server: ports, I/O threads, routes. Answers health questions from start() on, whether or not the model is
 // loaded.
 #pragma once
 
@@ -13,19 +13,21 @@ namespace qwen {
 
 class HttpServer {
  public:
-  // Binds the port. `service` must outlive the server. Errors: kOs naming address and port.
+  // Binds the port and, where the configuration has one, the metrics port. `service` must outlive the server. Errors:
+  // kOs naming address and port.
   HttpServer(const ServiceConfig& config, GenerationService& service);
   ~HttpServer();  // stop(0)
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   void start();
-  int port() const;  // the real one where the configuration says 0
+  int port() const;          // the real one where the configuration says 0
+  int metrics_port() const;  // 0 where there is none
   int open_connections() const;
 
-  // Closes the port, lets running requests finish for at most `drain`, ends the rest with an error each
-  // (GenerationService::shutdown), and joins the threads. `hurry`, where given, is looked at while waiting: true ends
-  // the wait.
+  // Closes the port (the metrics port stays to the end), lets running requests finish for at most `drain`, ends the
+  // rest with an error each (GenerationService::shutdown), and joins the threads. `hurry`, where given, is looked at
+  // while waiting: true ends the wait.
   void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
 
  private:

@@ -27,6 +27,7 @@ struct ServiceConfig {
   int io_threads = 0;    // 0 = 2, or 1 on a single core
   int text_threads = 0;  // parse and tokenize; 0 = 2
   HttpLimits http;
+  int max_batch_prompts = 64;                 // of one /batch_generate or /v1/completions request
   std::chrono::seconds request_timeout{300};  // a request's default deadline
   std::chrono::seconds drain_timeout{60};     // running requests may finish this long after SIGTERM
 
@@ -44,6 +45,11 @@ struct ServiceConfig {
   float default_top_p = 0.9f;
   int max_length = 0;             // most new tokens of a request on the native routes; 0 = what fits
   int max_completion_tokens = 0;  // the same on /v1
+  int tokens_per_depth = 256;     // thinking budget of /thinking for each step of thinking_depth
+
+  // Watching it.
+  bool enable_metrics = true;  // GET /metrics
+  int metrics_port = 0;        // a second port with /metrics and the probes alone; 0 = none
 
   LogLevel log_level = LogLevel::kInfo;
 };

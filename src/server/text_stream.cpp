@@ -1,16 +1,30 @@
 #include "server/text_stream.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "text/tokenizer.h"
 
 namespace qwen {
+
+double Completion::answer_probability() const {
+  return answer_tokens == 0 ? 0.0 : std::min(1.0, std::exp(answer_logprob / answer_tokens));
+}
 
 TextStream::TextStream(Setup setup, TokenStream tokens)
     : setup_(std::move(setup)),
       tokens_(std::move(tokens)),
       detokenizer_(*setup_.tokenizer),
       parser_(setup_.reasoning_tokens, setup_.starts_in_thought),
-      stops_(setup_.stop) {
+      stops_(setup_.stop),
+      meter_(setup_.metrics, setup_.started) {
   completion_.usage.prompt_tokens = tokens_->prompt_tokens();
+}
+
+TextStream::~TextStream() {
+  if (finished()) return;
+  completion_.usage.reasoning_tokens = parser_.reasoning_tokens();
+  meter_.finished(FinishReason::kCancelled, completion_.usage);
 }
 
 std::optional<TextDelta> TextStream::poll() {
@@ -21,6 +35,7 @@ std::optional<TextDelta> TextStream::poll() {
     take(*event, delta);
   }
   if (delta.empty()) return std::nullopt;
+  meter_.text(delta);
   return delta;
 }
 
@@ -34,18 +49,45 @@ std::optional<TextDelta> TextStream::next(std::chrono::milliseconds timeout) {
     take(*event, delta);
   }
   if (delta.empty()) return std::nullopt;
+  meter_.text(delta);
   return delta;
 }
 
 void TextStream::take(const TokenEvent& event, TextDelta& delta) {
   if (event.id >= 0) {
     ++completion_.usage.completion_tokens;
+    meter_.token();
     add(parse(event.id, detokenizer_.push(event.id)), delta);
+    count_answer(event);
     if (stops_.matched()) return finish(FinishReason::kStop, delta);
+    if (setup_.max_answer_tokens > 0 && completion_.answer_tokens >= setup_.max_answer_tokens)
+      return finish(FinishReason::kLength, delta);
   }
   if (event.finish_reason == FinishReason::kNone) return;
   completion_.error = event.error;
   finish(event.finish_reason, delta);
+}
+
+void TextStream::count_answer(const TokenEvent& event) {
+  if (parser_.in_thought() || !parser_.answer_began() || event.finish_reason == FinishReason::kStop) return;
+  ++completion_.answer_tokens;
+  completion_.answer_logprob += static_cast<double>(event.logprob);
+}
+
+ThinkingEnd TextStream::thinking_end(FinishReason reason) const {
+  const ThinkingEnd forced = setup_.thinking_end ? setup_.thinking_end->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  if (forced != ThinkingEnd::kNone) return forced;
+  if (!parser_.in_thought()) return setup_.thinking_budget == 0 ? ThinkingEnd::kBudget : ThinkingEnd::kNatural;
+  switch (reason) {
+    case FinishReason::kLength:
+      return ThinkingEnd::kLength;
+    case FinishReason::kDeadline:
+      return ThinkingEnd::kDeadline;
+    case FinishReason::kCancelled:
+      return ThinkingEnd::kClient;
+    default:
+      return ThinkingEnd::kNatural;
+  }
 }
 
 ReasoningDelta TextStream::parse(std::optional<TokenId> id, std::string text) {
@@ -77,7 +119,10 @@ void TextStream::finish(FinishReason reason, TextDelta& delta) {
   completion_.answered = !setup_.separate_thought || parser_.answered();
   completion_.usage.reasoning_tokens = parser_.reasoning_tokens();
   completion_.usage.cached_tokens = tokens_->cached_tokens();
+  completion_.thinking_end = thinking_end(reason);
+  completion_.thinking_budget = setup_.thinking_budget;
   completion_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - setup_.started).count();
+  meter_.finished(reason, completion_.usage);
   tokens_.reset();
 }
 

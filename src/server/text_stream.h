@@ -2,6 +2,7 @@
 // request. Used by one thread at a time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -9,9 +10,11 @@
 #include <vector>
 
 #include "engine/token_stream.h"
+#include "server/generation_meter.h"
 #include "text/detokenizer.h"
 #include "text/stop_matcher.h"
 #include "thinking/reasoning_parser.h"
+#include "thinking/thinking_budget.h"
 
 namespace qwen {
 
@@ -36,6 +39,13 @@ struct Completion {
   std::string stop_string;  // that ended the answer
   Usage usage;
   double seconds = 0;  // from the request's start
+  ThinkingEnd thinking_end = ThinkingEnd::kNone;  // what ended the thought; kNatural where there was none
+  int thinking_budget = -1;                       // as asked for; -1 = none
+  // The answer's tokens from its first visible one to its last, the stop token not counted.
+  int answer_tokens = 0;
+  double answer_logprob = 0;  // their sum, under the model's distribution at temperature 1
+
+  double answer_probability() const;  // geometric mean over answer_tokens, 0…1; 0 where there are none
 };
 
 class TextStream {
@@ -47,8 +57,15 @@ class TextStream {
     bool separate_thought = true;   // false: everything is content, the tags included
     std::vector<std::string> stop;  // apply to the answer, not to the thought
     std::chrono::steady_clock::time_point started;
+    std::shared_ptr<const Metrics> metrics = nullptr;  // may be null
+    int thinking_budget = -1;                          // for Completion
+    int max_answer_tokens = 0;                         // ends the answer with kLength; 0 = no limit of its own
+    std::shared_ptr<const std::atomic<ThinkingEnd>> thinking_end = nullptr;  // of the constraint, where there is one
   };
   TextStream(Setup setup, TokenStream tokens);
+  ~TextStream();
+  TextStream(const TextStream&) = delete;
+  TextStream& operator=(const TextStream&) = delete;
 
   // Everything that has come and was not given out yet; nullopt where there is nothing. Never waits.
   std::optional<TextDelta> poll();
@@ -63,6 +80,8 @@ class TextStream {
   ReasoningDelta parse(std::optional<TokenId> id, std::string text);  // no id: text that no token of its own ends
   void add(const ReasoningDelta& parsed, TextDelta& delta);
   void add_content(std::string content, TextDelta& delta);
+  void count_answer(const TokenEvent& event);
+  ThinkingEnd thinking_end(FinishReason reason) const;
   void finish(FinishReason reason, TextDelta& delta);
 
   const Setup setup_;
@@ -71,6 +90,9 @@ class TextStream {
   ReasoningParser parser_;
   StopMatcher stops_;
   Completion completion_;
+  GenerationMeter meter_;
 };
+
+using TextStreams = std::vector<std::unique_ptr<TextStream>>;
 
 }  // namespace qwen

@@ -10,6 +10,10 @@
 namespace qwen {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPace{5};  // between wake-ups of one session, at least
+
 // An end that is no answer.
 std::optional<ApiError> failure(const Completion& completion, const std::string& request_id) {
   switch (completion.finish_reason) {
@@ -35,8 +39,9 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
 struct GenerationSession::Waker {
   explicit Waker(ResponderPtr to) : responder(std::move(to)) {}
   const ResponderPtr responder;
-  std::atomic<bool> pending{false};          // a wake-up is on its way already
-  std::weak_ptr<GenerationSession> session;  // I/O thread only
+  std::atomic<bool> pending{false};               // a wake-up is on its way already
+  std::atomic<Clock::time_point> drained_at{{}};  // the last one's time
+  std::weak_ptr<GenerationSession> session;       // I/O thread only
 };
 
 GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream,
@@ -57,10 +62,14 @@ std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr respon
 std::function<void()> GenerationSession::on_events() const {
   return [waker = waker_] {
     if (waker->pending.exchange(true)) return;
-    waker->responder->post([waker] {
+    const auto drain = [waker] {
+      waker->drained_at.store(Clock::now(), std::memory_order_relaxed);
       waker->pending = false;  // before looking: what comes later wakes again
       if (const auto session = waker->session.lock()) session->drain();
-    });
+    };
+    // A token leaves at once, but a model that speaks faster than anyone reads must not spend itself on packets.
+    const bool at_once = Clock::now() - waker->drained_at.load(std::memory_order_relaxed) >= kPace;
+    at_once ? waker->responder->post(drain) : waker->responder->post_soon(drain);
   };
 }
 
@@ -91,6 +100,14 @@ void GenerationSession::begin(TextStreams streams) {
 void GenerationSession::drain() {
   if (ended_) return;
   const auto self = shared_from_this();  // a write that cuts the client off drops what else holds this
+  try {
+    drain_streams();
+  } catch (...) {
+    fail(to_api_error(std::current_exception(), request_id_), {});
+  }
+}
+
+void GenerationSession::drain_streams() {
   std::string out;
   for (size_t i = 0; i < streams_.size(); ++i) {
     if (finished_[i]) continue;
@@ -123,7 +140,7 @@ void GenerationSession::fail(const ApiError& error, std::string out) {
   append_sse_event(out, error_json(error));
   out += kSseDone;
   responder_->write(std::move(out));
-  responder_->finish();
+  responder_->finish(error.code);
 }
 
 }  // namespace qwen

@@ -17,8 +17,6 @@ namespace qwen {
 
 struct ApiError;
 
-using TextStreams = std::vector<std::unique_ptr<TextStream>>;
-
 // How a route words its answer. Called on the I/O thread.
 class AnswerFormat {
  public:
@@ -51,6 +49,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
 
   void begin(TextStreams streams);
   void drain();
+  void drain_streams();
   void fail(const ApiError& error, std::string out);
   void complete(std::string out);
 

@@ -10,10 +10,13 @@
 
 namespace qwen {
 
+class ServiceMonitor;
+
 struct HandlerContext {  // outlives the server's threads
   const ServiceConfig& config;
   GenerationService& service;
   WorkerPool& workers;
+  ServiceMonitor* monitor = nullptr;  // null: no /metrics and no /stats
 };
 
 // Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then.

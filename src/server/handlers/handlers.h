@@ -7,6 +7,12 @@
 namespace qwen {
 
 Handler generate_handler(const HandlerContext& context);          // POST /generate
+Handler thinking_handler(const HandlerContext& context);          // POST /thinking
+Handler batch_generate_handler(const HandlerContext& context);    // POST /batch_generate
+Handler tokenize_handler(const HandlerContext& context);          // POST /tokenize
+Handler detokenize_handler(const HandlerContext& context);        // POST /detokenize
+Handler apply_template_handler(const HandlerContext& context);    // POST /apply-template
+Handler completions_handler(const HandlerContext& context);       // POST /v1/completions
 Handler chat_completions_handler(const HandlerContext& context);  // POST /v1/chat/completions
 Handler list_models_handler(const HandlerContext& context);       // GET /v1/models
 Handler get_model_handler(const HandlerContext& context);         // GET /v1/models/{id}
@@ -17,8 +23,12 @@ Handler ready_handler(const HandlerContext& context);             // GET /readyz
 Handler page_handler();                                           // GET /: the page for people
 Handler page_asset_handler();                                     // GET /assets/*
 Handler page_icon_handler();                                      // GET /favicon.ico
+Handler stats_handler(ServiceMonitor& monitor);                   // GET /stats, in the guide's words
+Handler metrics_handler(ServiceMonitor& monitor);                 // GET /metrics, for Prometheus
 
 // The whole API. `context` must outlive the table.
 RouteTable make_routes(const HandlerContext& context);
+// What the metrics port serves: /metrics and the probes. `context` has a monitor.
+RouteTable make_monitoring_routes(const HandlerContext& context);
 
 }  // namespace qwen

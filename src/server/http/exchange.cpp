@@ -6,13 +6,22 @@ namespace qwen {
 
 template <typename Call>
 void Exchange::on_sink(Call call) {
-  loop_->dispatch([sink = sink_, call = std::move(call)]() mutable {
+  auto task = [sink = sink_, call = std::move(call)]() mutable {
     if (const auto alive = sink.lock()) call(*alive);
-  });
+  };
+  loop_->on_thread() ? task() : static_cast<void>(loop_->post(std::move(task)));
 }
 
+// Where even this fails the connection notices that nobody is left to answer.
 Exchange::~Exchange() {
   if (answered_ || gone_) return;
+  try {
+    answer_for_the_handler();
+  } catch (const std::exception&) {
+  }
+}
+
+void Exchange::answer_for_the_handler() {
   const auto error = std::make_exception_ptr(Error(ErrorCode::kInternal, "a handler ended without an answer"));
   const Response response = error_response(to_api_error(error, request_id_));
   loop_->post([sink = sink_, number = number_, response] {
@@ -39,9 +48,11 @@ void Exchange::write(std::string bytes) {
   });
 }
 
-void Exchange::finish() {
+void Exchange::finish(std::string code) {
   answered_ = true;
-  on_sink([number = number_](AnswerSink& sink) { sink.finish_stream(number); });
+  on_sink([number = number_, code = std::move(code)](AnswerSink& sink) mutable {
+    sink.finish_stream(number, std::move(code));
+  });
 }
 
 void Exchange::on_disconnect(std::function<void()> callback) {

@@ -20,7 +20,7 @@ class AnswerSink {
   virtual void answer(uint64_t exchange, Response response) = 0;
   virtual void begin_stream(uint64_t exchange, Response head, std::string heartbeat) = 0;
   virtual void write_stream(uint64_t exchange, std::string bytes) = 0;
-  virtual void finish_stream(uint64_t exchange) = 0;
+  virtual void finish_stream(uint64_t exchange, std::string code) = 0;
 };
 
 class Exchange final : public Responder, public std::enable_shared_from_this<Exchange> {
@@ -32,8 +32,9 @@ class Exchange final : public Responder, public std::enable_shared_from_this<Exc
   void send(Response response) override;
   void begin_stream(Response head, std::string heartbeat) override;
   void write(std::string bytes) override;
-  void finish() override;
+  void finish(std::string code = {}) override;
   void post(std::function<void()> task) override { loop_->post(std::move(task)); }
+  void post_soon(std::function<void()> task) override { loop_->post_soon(std::move(task)); }
   void on_disconnect(std::function<void()> callback) override;
   bool client_gone() const override { return gone_.load(std::memory_order_relaxed); }
 
@@ -44,6 +45,7 @@ class Exchange final : public Responder, public std::enable_shared_from_this<Exc
  private:
   template <typename Call>
   void on_sink(Call call);
+  void answer_for_the_handler();
 
   const std::shared_ptr<IoLoop> loop_;
   const std::weak_ptr<AnswerSink> sink_;

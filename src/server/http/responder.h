@@ -21,10 +21,14 @@ class Responder {
   // `head` has no body; `heartbeat` is sent whenever the stream was silent for HttpLimits::heartbeat.
   virtual void begin_stream(Response head, std::string heartbeat) = 0;
   virtual void write(std::string bytes) = 0;
-  virtual void finish() = 0;
+  // `code`: of the error that the stream ended with, for logs and figures; empty where it ended well.
+  virtual void finish(std::string code = {}) = 0;
 
   // Runs `task` on the connection's I/O thread; dropped once the server has stopped.
   virtual void post(std::function<void()> task) = 0;
+  // The same within a few milliseconds, with whatever else comes until then: for what may come thousands of times a
+  // second.
+  virtual void post_soon(std::function<void()> task) = 0;
 
   // `callback` runs once, on the I/O thread, if the client goes away (or is cut off for not reading) before the answer
   // is complete; at once if it already has. It may own what computes the answer: it is dropped as soon as the answer is

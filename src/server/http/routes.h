@@ -18,12 +18,17 @@ using Handler = std::function<void(Request, ResponderPtr)>;
 
 enum class Access { kOpen, kUser, kAdmin };  // who may call it where keys are configured
 
+// Whose requests they are, for whoever counts them: programs' and people's work; the page and figures about the
+// service; probes and scrapes, which come by themselves, also while nothing is ready.
+enum class Traffic { kApi, kPage, kProbe };
+
 struct Route {
   std::string method;  // GET also answers HEAD
   std::string path;    // a trailing "/*" matches one or more further characters, slashes included
   Access access = Access::kUser;
   Handler handler;
   size_t max_body_bytes = 0;  // 0 = no body is read beyond a trifle
+  Traffic traffic = Traffic::kApi;
 };
 
 class RouteTable {

@@ -1,0 +1,62 @@
+#include "server/generation_meter.h"
+
+#include "metrics/metrics.h"
+#include "server/text_stream.h"
+
+namespace qwen {
+namespace {
+
+double seconds(GenerationMeter::Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+}  // namespace
+
+std::string_view finish_reason_label(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kDeadline:
+      return "timeout";
+    case FinishReason::kError:
+      return "error";
+    case FinishReason::kNone:
+    case FinishReason::kCancelled:
+      break;
+  }
+  return "abort";
+}
+
+GenerationMeter::GenerationMeter(std::shared_ptr<const Metrics> metrics, Clock::time_point started)
+    : metrics_(std::move(metrics)), started_(started) {}
+
+void GenerationMeter::token(Clock::time_point now) {
+  if (!metrics_) return;
+  if (tokens_++ == 0) {
+    first_token_ = now;
+    metrics_->time_to_first_token.observe(seconds(now - started_));
+  }
+  last_token_ = now;
+}
+
+void GenerationMeter::text(const TextDelta& delta, Clock::time_point now) {
+  if (!metrics_ || delta.empty()) return;
+  if (last_text_) metrics_->inter_token_latency.observe(seconds(now - *last_text_));
+  last_text_ = now;
+  if (answer_began_ || delta.content.empty()) return;
+  answer_began_ = true;
+  metrics_->time_to_first_answer_token.observe(seconds(now - started_));
+}
+
+void GenerationMeter::finished(FinishReason reason, const Usage& usage, Clock::time_point now) {
+  if (!metrics_) return;
+  metrics_->finished.with({finish_reason_label(reason)}).add();
+  metrics_->thinking_tokens.add(usage.reasoning_tokens);
+  if (reason == FinishReason::kNone || reason == FinishReason::kCancelled) return;
+  metrics_->request_duration.observe(seconds(now - started_));
+  metrics_->prompt_tokens.observe(usage.prompt_tokens);
+  metrics_->generation_tokens.observe(usage.completion_tokens);
+  if (tokens_ > 1) metrics_->time_per_output_token.observe(seconds(last_token_ - first_token_) / (tokens_ - 1));
+}
+
+}  // namespace qwen
