@@ -1,5 +1,9 @@
 #include "server/worker_pool.h"
 
+#include <pthread.h>
+
+#include "base/log.h"
+
 namespace qwen {
 
 WorkerPool::WorkerPool(int threads, size_t max_queued) : max_queued_(max_queued) {
@@ -31,6 +35,7 @@ void WorkerPool::stop() {
 }
 
 void WorkerPool::run() {
+  ::pthread_setname_np(::pthread_self(), "text");
   for (;;) {
     std::function<void()> task;
     {
@@ -40,7 +45,11 @@ void WorkerPool::run() {
       task = std::move(queue_.front());
       queue_.pop_front();
     }
-    task();
+    try {
+      task();
+    } catch (const std::exception& e) {  // only memory can have run out: tasks answer their own errors
+      log_error("text thread: ", e.what());
+    }
   }
 }
 

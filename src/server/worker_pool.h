@@ -16,7 +16,7 @@ class WorkerPool {
   WorkerPool(int threads, size_t max_queued);
   ~WorkerPool();  // stop()
 
-  bool submit(std::function<void()> task);  // false: the queue is full or the pool stopped. Tasks must not throw.
+  bool submit(std::function<void()> task);  // false: the queue is full or the pool stopped. What they throw is logged.
   void stop();                              // drops what is queued, waits for what runs
 
  private:

@@ -377,22 +377,72 @@ TEST_F(HttpConnection, OneConnectionTooManyIsTold) {
   EXPECT_EQ(ask(port(), get("/hello")).status, 200);
 }
 
-TEST_F(HttpConnection, BodiesHaveACommonBudget) {
+TEST_F(HttpConnection, LargeBodiesHaveACommonBudget) {
+  limits().small_body_bytes = 100;
   limits().max_buffered_body_bytes = 1500;
   start();
   const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", body(1000, '1');
+  const auto used = [&](size_t bytes) { return eventually([&] { return context_->bodies.used() == bytes; }); };
   RawClient first(port());
-  first.send(head);
-  ASSERT_TRUE(eventually([&] { return context_->bodies.used() == 1000; }));
+  first.send(head + body.substr(0, 90));  // announced is not held, and little counts for nothing
+  first.send(body.substr(90, 5));
+  EXPECT_EQ(ask(port(), head + body).body, body);
+  ASSERT_TRUE(used(0));
+  first.send(body.substr(95, 900));
+  ASSERT_TRUE(used(995));
   expect_error(ask(port(), head + body), 503, "server_overloaded");
-  first.send(body);
+  EXPECT_EQ(ask(port(), post("/echo", "[]")).body, "[]");
+  first.send(body.substr(995));
   EXPECT_EQ(first.read_answer().body, body);
   EXPECT_EQ(ask(port(), head + body).body, body);
   RawClient gone(port());
-  gone.send(head);
-  ASSERT_TRUE(eventually([&] { return context_->bodies.used() == 1000; }));
+  gone.send(head + body.substr(1));
+  ASSERT_TRUE(used(999));
   gone.close();
-  EXPECT_TRUE(eventually([&] { return context_->bodies.used() == 0; }));
+  EXPECT_TRUE(used(0));
+  ASSERT_TRUE(eventually([&] { return records().size() == 6; }));
+  EXPECT_EQ(records().back().status, 499);
+}
+
+// An attacker who takes every place with connections that ask for nothing keeps nobody out for long.
+TEST_F(HttpConnection, TheOneIdleLongestGivesWay) {
+  limits().max_connections = 8;
+  limits().eviction_age = milliseconds(50);
+  start();
+  RawClient busy(port());
+  busy.send(get("/stream"));
+  const ResponderPtr stream = held(0);
+  std::vector<RawClient> idle;
+  for (int i = 0; i < 7; ++i) {
+    idle.emplace_back(port());
+    if (i % 2 == 0) idle.back().send("GET /he");  // a head that never ends
+    ASSERT_TRUE(eventually([&] { return open() == i + 2; }));
+  }
+  std::this_thread::sleep_for(milliseconds(150));
+  std::vector<RawClient> later;
+  for (int i = 0; i < 4; ++i) {
+    later.emplace_back(port());
+    later.back().send(get("/hello"));
+    EXPECT_EQ(later.back().read_answer().status, 200);
+    EXPECT_LE(open(), 8);
+  }
+  stream->write("data: 1\n\n");
+  stream->finish();
+  EXPECT_EQ(busy.read_answer().body, "data: 1\n\n");
+}
+
+TEST_F(HttpConnection, AStreamThatNobodyFinishesEnds) {
+  start();
+  RawClient client(port());
+  client.send(get("/stream"));
+  held(0)->write("data: 1\n\n");
+  {
+    const std::lock_guard lock(mutex_);
+    held_.clear();
+  }
+  client.read_until("data: 1\n\n\r\n");
+  EXPECT_TRUE(client.closed_by_server());
+  EXPECT_TRUE(eventually([&] { return open() == 0 && context_->streams_open == 0; }));
 }
 
 TEST_F(HttpConnection, EveryRequestLeavesOneRecord) {

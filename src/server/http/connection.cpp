@@ -1,20 +1,19 @@
 #include "server/http/connection.h"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <optional>
 
+#include "base/log.h"
 #include "server/api/errors.h"
 #include "server/http/exchange.h"
+#include "server/http/output_queue.h"
 #include "server/http/request_id.h"
 #include "server/http/request_parser.h"
+#include "server/http/socket_options.h"
 
 namespace qwen {
 namespace {
@@ -25,23 +24,25 @@ using Clock = std::chrono::steady_clock;
 using ErrorCodeT = boost::system::error_code;
 
 constexpr size_t kReadBytes = 8 * 1024;
+constexpr int kClientWentAway = 499;
 
 class Connection final : public LoopMember, public AnswerSink, public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
              std::shared_ptr<ConnectionContext> context);
-  ~Connection() override { context_->count.release(client_); }
+  ~Connection() override { leave(); }
 
   void start();
 
   void tick(Clock::time_point now) override;
   void drain() override;
   void abort() override { close(); }
+  std::optional<Clock::time_point> waiting_since() const override;
 
   void answer(uint64_t exchange, Response response) override;
   void begin_stream(uint64_t exchange, Response head, std::string heartbeat) override;
   void write_stream(uint64_t exchange, std::string bytes) override;
-  void finish_stream(uint64_t exchange) override;
+  void finish_stream(uint64_t exchange, std::string code) override;
 
  private:
   enum class State { kIdle, kHead, kBody, kHandling, kLingering, kClosed };
@@ -49,16 +50,22 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void read();
   void on_read(const ErrorCodeT& error, size_t size);
   void on_end_of_input();
-  void parse();
+  void parse() {
+    while (parse_one()) {
+    }
+  }
   bool parse_one();  // false: more bytes are needed, or an answer is under way
+  void parse_body();
   void admit_request();
-  bool reserve_body(const RequestHead& head);
+  bool reserve_body();
   void dispatch();
   void refuse(const ApiError& error);
   void answer_unread(Response response);
 
-  Framing framing() const;
-  void queue(std::string bytes);
+  Framing framing() const {
+    return {.minor_version = minor_version_, .keep_alive = keep_alive_, .request_id = record_.request_id};
+  }
+  void queue(std::string_view bytes);
   void queue_chunk(std::string_view bytes);
   void flush();
   void on_written(const ErrorCodeT& error, size_t size);
@@ -66,7 +73,13 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void after_answer();
   void linger();
   void close();
-  void log(int status, const std::string& code);
+  void stream_closed() { context_->streams_open -= std::exchange(streaming_, false) ? 1 : 0; }
+  void leave() {
+    if (std::exchange(counted_, false)) context_->count.release(client_);
+  }
+  void log();
+  template <typename Work>
+  void guarded(Work&& work);
 
   bool current(uint64_t exchange) const {
     return state_ == State::kHandling && exchange == number_ && !answer_complete_;
@@ -79,7 +92,9 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   tcp::socket socket_;
 
   State state_ = State::kIdle;
-  Clock::time_point deadline_;  // of kIdle, kHead, kBody and kLingering
+  Clock::time_point deadline_;       // of kIdle, kHead, kBody and kLingering
+  Clock::time_point waiting_since_;  // in kIdle and kHead
+  bool counted_ = true;              // in ConnectionContext::count
   bool input_ended_ = false;
   bool keep_alive_ = true;
   size_t discarded_ = 0;  // while lingering
@@ -88,24 +103,21 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   std::string in_;  // read and not yet parsed
   RequestParser parser_;
   Admission admission_;
-  std::shared_ptr<void> body_reservation_;
+  std::shared_ptr<ByteBudget::Share> body_share_;
 
-  uint64_t number_ = 0;  // of the current exchange
+  // The current exchange.
+  uint64_t number_ = 0;
   std::weak_ptr<Exchange> exchange_;
-  std::string request_id_;
+  bool orphaned_ = false;  // at the last tick nobody was left to answer
+  AccessRecord record_;    // request_id is empty as long as there is nothing to log
   Clock::time_point arrived_;
-  std::string method_ = "-", path_ = "-";
   int minor_version_ = 1;
   bool head_only_ = false;
-  int status_ = 0;
-  std::string code_;
-
   bool streaming_ = false;
   bool answer_complete_ = false;  // everything of the answer is queued
   std::string heartbeat_;
-  std::string out_, in_flight_;  // queued, and being written
-  size_t written_ = 0;           // of in_flight_
-  size_t bytes_out_ = 0;
+
+  OutputQueue out_;
   bool writing_ = false;
   Clock::time_point last_write_;  // progress of the socket, or the last event of a stream
 };
@@ -119,24 +131,31 @@ Connection::Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std:
       parser_(context_->limits) {}
 
 void Connection::start() {
-  ErrorCodeT ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-  const unsigned milliseconds =
-      60'000;  // unacknowledged data: a peer that vanished without a FIN is noticed after this
-  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
-  deadline_ = Clock::now() + limits().header_timeout;
+  set_client_options(socket_.native_handle());
+  waiting_since_ = Clock::now();
+  deadline_ = waiting_since_ + limits().header_timeout;
   loop_->add(shared_from_this());
   read();
 }
 
-// --- reading
-// ---------------------------------------------------------------------------------------------------------------------
+// Memory may run out anywhere: this connection ends then, and no other.
+template <typename Work>
+void Connection::guarded(Work&& work) {
+  try {
+    work();
+  } catch (const std::exception& e) {
+    close();
+    log_error("a connection was closed: ", e.what());
+  }
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 void Connection::read() {
-  socket_.async_read_some(
-      asio::buffer(read_buffer_),
-      [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_read(error, size); });
+  socket_.async_read_some(asio::buffer(read_buffer_),
+                          [self = shared_from_this()](const ErrorCodeT& error, size_t size) {
+                            self->guarded([&] { self->on_read(error, size); });
+                          });
 }
 
 void Connection::on_read(const ErrorCodeT& error, size_t size) {
@@ -172,11 +191,6 @@ void Connection::on_end_of_input() {
   }
 }
 
-void Connection::parse() {
-  while (parse_one()) {
-  }
-}
-
 bool Connection::parse_one() {
   if (state_ == State::kIdle || state_ == State::kHead) {
     switch (parser_.parse_head(in_)) {
@@ -189,39 +203,38 @@ bool Connection::parse_one() {
       default:
         if (state_ == State::kIdle && !in_.empty()) {
           state_ = State::kHead;
-          arrived_ = Clock::now();
+          arrived_ = waiting_since_ = Clock::now();
           deadline_ = arrived_ + limits().header_timeout;
         }
         return false;
     }
   }
-  if (state_ != State::kBody) return false;
-  switch (parser_.parse_body(in_)) {
-    case RequestParser::Step::kComplete:
-      dispatch();
-      break;
-    case RequestParser::Step::kError:
-      refuse(parser_.error());
-      break;
-    default:
-      break;
-  }
+  if (state_ == State::kBody) parse_body();
   return false;
+}
+
+void Connection::parse_body() {
+  const RequestParser::Step step = parser_.parse_body(in_);
+  if (step == RequestParser::Step::kError) return refuse(parser_.error());
+  if (!reserve_body()) return;
+  if (step == RequestParser::Step::kComplete) dispatch();
 }
 
 // The head is complete: everything that can be refused without the body is refused here.
 void Connection::admit_request() {
   if (state_ == State::kIdle) arrived_ = Clock::now();
   RequestHead& head = parser_.head();
-  method_ = head.method;
+  record_.method = head.method;
   minor_version_ = head.minor_version;
   head_only_ = head.method == "HEAD";
   keep_alive_ = head.keep_alive && !context_->draining;
-  request_id_ = request_id_or_new(find_header(head.headers, "x-request-id").value_or(""));
+  record_.request_id = request_id_or_new(find_header(head.headers, "x-request-id").value_or(""));
   admission_ = admit(head, context_->routes);
-  if (admission_.route) path_ = admission_.route->path;
+  if (admission_.route) {
+    record_.path = admission_.route->path;
+    record_.traffic = admission_.route->traffic;
+  }
   if (admission_.answer) return answer_unread(std::move(*admission_.answer));
-  if (!reserve_body(head)) return;
   const auto step = parser_.begin_body(admission_.max_body_bytes);
   if (step == RequestParser::Step::kError) return refuse(parser_.error());
   if (step == RequestParser::Step::kComplete) return dispatch();
@@ -231,12 +244,12 @@ void Connection::admit_request() {
 }
 
 // Many clients with large bodies could hold more than the machine has: past the budget the next one is told to come
-// again.
-bool Connection::reserve_body(const RequestHead& head) {
-  if (!head.has_body()) return true;
-  body_reservation_ = context_->bodies.reserve(head.content_length.value_or(admission_.max_body_bytes),
-                                               limits().max_buffered_body_bytes);
-  if (body_reservation_) return true;
+// again. Small ones are bounded by the number of connections, so large ones never keep them out.
+bool Connection::reserve_body() {
+  const size_t bytes = parser_.body_bytes();
+  if (bytes <= limits().small_body_bytes) return true;
+  if (!body_share_) body_share_ = std::make_shared<ByteBudget::Share>(context_->bodies);
+  if (body_share_->grow_to(bytes, limits().max_buffered_body_bytes)) return true;
   refuse({.status = 503,
           .code = "server_overloaded",
           .message = "too many large requests are being read; try again later",
@@ -246,27 +259,28 @@ bool Connection::reserve_body(const RequestHead& head) {
 
 void Connection::dispatch() {
   state_ = State::kHandling;
-  const auto exchange = std::make_shared<Exchange>(loop_, weak_from_this(), ++number_, request_id_);
+  const auto exchange = std::make_shared<Exchange>(loop_, weak_from_this(), ++number_, record_.request_id);
   exchange_ = exchange;
+  orphaned_ = false;
   Request request{.head = std::move(parser_.head()),
                   .body = parser_.take_body(),
                   .path_tail = std::move(admission_.path_tail),
-                  .request_id = request_id_,
+                  .request_id = record_.request_id,
                   .client = client_,
                   .arrived = arrived_,
-                  .body_reservation = std::move(body_reservation_)};
+                  .body_reservation = std::move(body_share_)};
   parser_.reset();
   try {
     admission_.route->handler(std::move(request), exchange);
   } catch (...) {
-    exchange->send(error_response(to_api_error(std::current_exception(), request_id_)));
+    exchange->send(error_response(to_api_error(std::current_exception(), record_.request_id)));
   }
 }
 
 void Connection::refuse(const ApiError& error) {
   // A refused head leaves nothing to answer a second request by.
   keep_alive_ = false;
-  if (request_id_.empty()) request_id_ = request_id_or_new("");
+  if (record_.request_id.empty()) record_.request_id = request_id_or_new("");
   if (arrived_ == Clock::time_point{}) arrived_ = Clock::now();
   answer_unread(error_response(error));
 }
@@ -276,63 +290,69 @@ void Connection::answer_unread(Response response) {
   if (parser_.head().has_body()) keep_alive_ = false;
   state_ = State::kHandling;
   parser_.reset();
-  body_reservation_.reset();
+  body_share_.reset();
+  exchange_.reset();
+  orphaned_ = false;
   answer(++number_, std::move(response));
 }
 
-// --- answering
-// -------------------------------------------------------------------------------------------------------------------
-
-Framing Connection::framing() const {
-  return {.minor_version = minor_version_, .keep_alive = keep_alive_, .request_id = request_id_};
-}
+// --- answering -------------------------------------------------------------------------------------------------------
 
 void Connection::answer(uint64_t exchange, Response response) {
   if (!current(exchange) || streaming_) return;
-  status_ = response.status;
-  code_ = response.code;
-  Framing how = framing();
-  how.body_size = response.body.size();
-  std::string bytes = serialize_head(response, how);
-  if (!head_only_ && response.status != 204 && response.status != 304) bytes += response.body;
-  queue(std::move(bytes));
-  answer_complete();
+  guarded([&] {
+    record_.status = response.status;
+    record_.code = response.code;
+    Framing how = framing();
+    how.body_size = response.body.size();
+    std::string bytes = serialize_head(response, how);
+    if (!head_only_ && response.status != 204 && response.status != 304) bytes += response.body;
+    queue(bytes);
+    answer_complete();
+  });
 }
 
 void Connection::begin_stream(uint64_t exchange, Response head, std::string heartbeat) {
   if (!current(exchange) || streaming_) return;
-  streaming_ = true;
-  heartbeat_ = std::move(heartbeat);
-  status_ = head.status;
-  if (minor_version_ == 0) keep_alive_ = false;
-  Framing how = framing();
-  how.chunked = minor_version_ == 1;
-  how.until_close = !how.chunked;
-  queue(serialize_head(head, how));
+  guarded([&] {
+    streaming_ = true;
+    ++context_->streams_open;
+    heartbeat_ = std::move(heartbeat);
+    record_.status = head.status;
+    if (minor_version_ == 0) keep_alive_ = false;
+    Framing how = framing();
+    how.chunked = minor_version_ == 1;
+    how.until_close = !how.chunked;
+    queue(serialize_head(head, how));
+  });
 }
 
 void Connection::write_stream(uint64_t exchange, std::string bytes) {
   if (!current(exchange) || !streaming_ || bytes.empty()) return;
   // What is left from before counts: one event may be larger than the bound.
-  if (out_.size() + in_flight_.size() - written_ > limits().max_stream_buffer) {
-    code_ = "slow_client";
+  if (out_.size() > limits().max_stream_buffer) {
+    record_.code = kSlowClient;
     return close();
   }
-  queue_chunk(bytes);
+  guarded([&] { queue_chunk(bytes); });
 }
 
-void Connection::finish_stream(uint64_t exchange) {
+void Connection::finish_stream(uint64_t exchange, std::string code) {
   if (!current(exchange) || !streaming_) return;
-  if (minor_version_ == 1) queue("0\r\n\r\n");
-  answer_complete();
+  guarded([&] {
+    record_.code = std::move(code);
+    if (minor_version_ == 1) queue("0\r\n\r\n");
+    answer_complete();
+  });
 }
 
 void Connection::queue_chunk(std::string_view bytes) {
-  if (minor_version_ == 0) return queue(std::string(bytes));
+  if (minor_version_ == 0) return queue(bytes);
   char size[20];
-  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  std::string chunk = size;
-  queue(std::move(chunk.append(bytes).append("\r\n")));
+  const int length = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  std::string chunk;
+  chunk.reserve(bytes.size() + static_cast<size_t>(length) + 2);
+  queue(chunk.append(size, static_cast<size_t>(length)).append(bytes).append("\r\n"));
 }
 
 void Connection::answer_complete() {
@@ -342,27 +362,22 @@ void Connection::answer_complete() {
   if (!writing_ && out_.empty()) after_answer();
 }
 
-void Connection::queue(std::string bytes) {
-  bytes_out_ += bytes.size();
-  if (out_.empty())
-    out_ = std::move(bytes);
-  else
-    out_ += bytes;
-  last_write_ = writing_ ? last_write_ : Clock::now();
+void Connection::queue(std::string_view bytes) {
+  record_.bytes_out += bytes.size();
+  out_.append(bytes);
+  if (!writing_) last_write_ = Clock::now();
   flush();
 }
 
 // One write at a time; whatever was queued meanwhile goes out with the next.
 void Connection::flush() {
-  if (writing_ || (out_.empty() && in_flight_.empty()) || state_ == State::kClosed) return;
-  if (in_flight_.empty()) {
-    in_flight_.swap(out_);
-    written_ = 0;
-  }
+  if (writing_ || out_.empty() || state_ == State::kClosed) return;
   writing_ = true;
-  socket_.async_write_some(
-      asio::buffer(in_flight_.data() + written_, in_flight_.size() - written_),
-      [self = shared_from_this()](const ErrorCodeT& error, size_t size) { self->on_written(error, size); });
+  const std::string_view bytes = out_.front();
+  socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()),
+                           [self = shared_from_this()](const ErrorCodeT& error, size_t size) {
+                             self->guarded([&] { self->on_written(error, size); });
+                           });
 }
 
 void Connection::on_written(const ErrorCodeT& error, size_t size) {
@@ -370,29 +385,23 @@ void Connection::on_written(const ErrorCodeT& error, size_t size) {
   if (state_ == State::kClosed) return;
   if (error) return close();
   last_write_ = Clock::now();
-  written_ += size;
-  if (written_ == in_flight_.size()) {
-    in_flight_.clear();
-    written_ = 0;
-  }
+  out_.consume(size);
   flush();
   if (!writing_ && answer_complete_) after_answer();
 }
 
 // The answer has been handed to the kernel.
 void Connection::after_answer() {
-  log(status_, code_);
-  answer_complete_ = streaming_ = false;
-  status_ = 0;
-  bytes_out_ = 0;
-  code_.clear();
-  request_id_.clear();
-  method_ = path_ = "-";
+  log();
+  answer_complete_ = false;
+  stream_closed();
+  record_ = {};
   head_only_ = false;
   arrived_ = {};
   if (!keep_alive_ || input_ended_ || context_->draining) return linger();
   state_ = State::kIdle;
-  deadline_ = Clock::now() + limits().idle_timeout;
+  waiting_since_ = Clock::now();
+  deadline_ = waiting_since_ + limits().idle_timeout;
   parse();
 }
 
@@ -407,30 +416,35 @@ void Connection::linger() {
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
+// A request that got no answer is logged as one whose client went away.
 void Connection::close() {
   if (state_ == State::kClosed) return;
-  if (state_ == State::kHandling && request_id_ != "") log(499, code_);
-  state_ = State::kClosed;
   const auto self = shared_from_this();  // remove() may drop the last other reference
+  state_ = State::kClosed;
+  stream_closed();
   ErrorCodeT ignored;
   socket_.close(ignored);
   if (const auto exchange = exchange_.lock()) exchange->disconnected();
   exchange_.reset();
+  body_share_.reset();
   loop_->remove(this);
+  leave();
+  record_.status = kClientWentAway;
+  if (!record_.request_id.empty()) log();
 }
 
-void Connection::log(int status, const std::string& code) {
+void Connection::log() {
   if (!context_->on_request) return;
-  const double seconds = std::chrono::duration<double>(Clock::now() - arrived_).count();
-  context_->on_request({method_, path_, request_id_, client_, status, code, seconds, bytes_out_});
+  record_.client = client_;
+  record_.seconds = std::chrono::duration<double>(Clock::now() - arrived_).count();
+  context_->on_request(record_);
 }
 
-// --- time
-// ------------------------------------------------------------------------------------------------------------------------
+// --- time ------------------------------------------------------------------------------------------------------------
 
 void Connection::tick(Clock::time_point now) {
   if (writing_ && now - last_write_ > limits().write_stall_timeout) {
-    code_ = "write_stall";
+    record_.code = kWriteStall;
     return close();
   }
   switch (state_) {
@@ -444,12 +458,23 @@ void Connection::tick(Clock::time_point now) {
         refuse({.status = 408, .code = "request_timeout", .message = "the request did not arrive in time"});
       return;
     case State::kHandling:
+      if (!answer_complete_ && exchange_.expired()) {
+        // Whoever was to answer is gone, and what it may have said last has arrived by the next tick.
+        if (orphaned_) return close();
+        orphaned_ = true;
+        return;
+      }
       if (streaming_ && !answer_complete_ && !writing_ && !heartbeat_.empty() && now - last_write_ > limits().heartbeat)
         queue_chunk(heartbeat_);
       return;
     case State::kClosed:
       return;
   }
+}
+
+std::optional<Clock::time_point> Connection::waiting_since() const {
+  if (state_ == State::kIdle || state_ == State::kHead) return waiting_since_;
+  return std::nullopt;
 }
 
 void Connection::drain() {

@@ -24,12 +24,17 @@ namespace qwen {
 
 // One line of the access log; also written for refused and aborted requests.
 struct AccessRecord {
-  std::string method, path, request_id, client;  // method and path are "-" where no request could be read
-  int status = 0;                                // 499: the client went away before the answer was complete
-  std::string code;
+  std::string method = "-", path = "-";  // "-" where no request could be read; path is the route's pattern
+  std::string request_id, client;
+  Traffic traffic = Traffic::kPage;  // kPage where there is no route
+  int status = 0;                    // 499: the client went away before the answer was complete
+  std::string code;                  // of an error, also of one told in mid-stream; kSlowClient, kWriteStall
   double seconds = 0;
   size_t bytes_out = 0;
 };
+
+// Codes of a connection that the server gave up on: unread output passed its bound, no byte was taken for too long.
+inline constexpr std::string_view kSlowClient = "slow_client", kWriteStall = "write_stall";
 
 // What all connections of a server share; outlives them.
 struct ConnectionContext {
@@ -38,6 +43,7 @@ struct ConnectionContext {
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
   ByteBudget bodies;  // of requests that are being read or wait to be parsed
+  std::atomic<int> streams_open{0};
   std::atomic<bool> draining{false};
 };
 

@@ -1,7 +1,9 @@
-// How many connections there are, in total and by client address; both are bounded.
+// How many connections there are, in total and by client address; both are bounded. An IPv6 client is its /64: every
+// host has 2^64 addresses there.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -12,14 +14,18 @@ namespace qwen {
 
 class ConnectionCount {
  public:
-  // False where the address or the total is at its bound; otherwise release() must follow. Loopback addresses (a proxy
-  // on this host) are bounded by the total alone.
-  bool acquire(const std::string& client, const HttpLimits& limits);
+  enum class Place { kFree, kClientFull, kFull };
+  // kFree: release() must follow. kClientFull, kFull: the client, or all together, are at their bound. Loopback
+  // addresses (a proxy on this host) are bounded by the total alone.
+  Place acquire(const std::string& client, const HttpLimits& limits);
   void release(const std::string& client);
+  void refuse() { ++refused_; }
   int open() const { return open_.load(); }
+  uint64_t refused() const { return refused_.load(); }  // connections, so far
 
  private:
   std::atomic<int> open_{0};
+  std::atomic<uint64_t> refused_{0};
   std::mutex mutex_;
   std::unordered_map<std::string, int> by_client_;
 };

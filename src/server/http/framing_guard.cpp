@@ -32,9 +32,9 @@ ApiError refuse(int status, std::string message) {
   return {.status = status, .code = code, .message = std::move(message)};
 }
 
-// Every line ends in CRLF; CR and LF stand nowhere else; no NUL.
-bool clean_line_ends(std::string_view raw) {
-  for (size_t i = 0; i < raw.size(); ++i) {
+// Every line ends in CRLF; CR and LF stand nowhere else; no NUL. From `begin` on, whose predecessor may be a CR.
+bool clean_line_ends(std::string_view raw, size_t begin) {
+  for (size_t i = begin > 0 ? begin - 1 : 0; i < raw.size(); ++i) {
     if (raw[i] == '\0') return false;
     if (raw[i] == '\n' && (i == 0 || raw[i - 1] != '\r')) return false;
     if (raw[i] == '\r' && i + 1 < raw.size() && raw[i + 1] != '\n') return false;
@@ -184,9 +184,10 @@ std::optional<ApiError> check_expect(RequestHead& head) {
 
 }  // namespace
 
-std::optional<ApiError> check_partial_head(std::string_view raw, const HttpLimits& limits) {
+std::optional<ApiError> check_partial_head(std::string_view raw, const HttpLimits& limits, size_t checked) {
   if (!raw.empty() && !is_token_char(raw[0]) && raw[0] != '\r') return refuse(400, "this is not an HTTP request");
-  if (!clean_line_ends(raw)) return refuse(400, "lines must end in CRLF, and CR, LF and NUL may stand nowhere else");
+  if (!clean_line_ends(raw, checked))
+    return refuse(400, "lines must end in CRLF, and CR, LF and NUL may stand nowhere else");
   if (raw.size() <= limits.max_header_bytes) return std::nullopt;
   if (raw.find("\r\n") == std::string_view::npos)
     return refuse(414, str("the target is longer than ", limits.max_target_bytes, " bytes"));

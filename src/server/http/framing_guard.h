@@ -17,7 +17,8 @@ namespace qwen {
 // `raw` is the head with its final empty line. Fills `head` where it returns nothing.
 std::optional<ApiError> check_head(std::string_view raw, const HttpLimits& limits, RequestHead& head);
 
-// What can be said about a head of which only the beginning has come: garbage, a bare LF, more bytes than allowed.
-std::optional<ApiError> check_partial_head(std::string_view raw, const HttpLimits& limits);
+// What can be said about a head of which only the beginning has come: garbage, a bare LF, more bytes than allowed. The
+// first `checked` bytes have passed before.
+std::optional<ApiError> check_partial_head(std::string_view raw, const HttpLimits& limits, size_t checked = 0);
 
 }  // namespace qwen

@@ -1,11 +1,12 @@
 #include "server/http/io_loop.h"
 
+#include <pthread.h>
+
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <optional>
-#include <vector>
 
 #include "base/log.h"
 
@@ -13,9 +14,26 @@ namespace qwen {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// Tasks and members answer their own errors; whatever arrives here must not take the others down.
+template <typename Work>
+void contained(Work&& work) noexcept {
+  try {
+    work();
+  } catch (const std::exception& e) {
+    try {
+      log_error("I/O thread: ", e.what());
+    } catch (const std::exception&) {  // no memory even for that
+    }
+  }
+}
+
+}  // namespace
+
 struct IoLoop::Timer {
-  explicit Timer(asio::io_context& context) : tick(context), work(context.get_executor()) {}
-  asio::steady_timer tick;
+  explicit Timer(asio::io_context& context) : tick(context), pace(context), work(context.get_executor()) {}
+  asio::steady_timer tick, pace;
   asio::executor_work_guard<asio::io_context::executor_type> work;
 };
 
@@ -30,14 +48,13 @@ void IoLoop::start() {
 
 void IoLoop::run() {
   thread_id_ = std::this_thread::get_id();
-  for (;;) {
-    try {
+  ::pthread_setname_np(::pthread_self(), "io");
+  bool stopped = false;
+  while (!stopped) {
+    contained([&] {
       context_->run();
-      return;
-    } catch (const std::exception& e) {
-      // Handlers answer their own errors; whatever arrives here must not take the other connections down.
-      log_error("I/O thread: ", e.what());
-    }
+      stopped = true;
+    });
   }
 }
 
@@ -52,9 +69,11 @@ void IoLoop::stop() {
   }
   std::unique_ptr<asio::io_context> context;
   std::unique_ptr<Timer> timer;  // refers to the context
+  std::vector<std::function<void()>> soon;
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
+    soon = std::move(soon_);
     timer = std::move(timer_);
     context = std::move(context_);
   }
@@ -68,6 +87,30 @@ bool IoLoop::post(std::function<void()> task) {
   return true;
 }
 
+bool IoLoop::post_soon(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  if (soon_.empty()) {
+    asio::post(*context_, [this] {
+      timer_->pace.expires_after(kPace);
+      timer_->pace.async_wait([this](const boost::system::error_code& error) {
+        if (!error) run_soon();
+      });
+    });
+  }
+  soon_.push_back(std::move(task));
+  return true;
+}
+
+void IoLoop::run_soon() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(soon_);
+  }
+  for (const auto& task : tasks) contained(task);
+}
+
 bool IoLoop::dispatch(std::function<void()> task) {
   if (!on_thread()) return post(std::move(task));
   task();
@@ -75,33 +118,61 @@ bool IoLoop::dispatch(std::function<void()> task) {
 }
 
 void IoLoop::add(std::shared_ptr<LoopMember> member) {
-  LoopMember* const key = member.get();
-  members_.emplace(key, std::move(member));
+  member->place_ = members_.size();
+  members_.push_back(std::move(member));
 }
 
-void IoLoop::remove(LoopMember* member) { members_.erase(member); }
+void IoLoop::remove(LoopMember* member) {
+  const size_t place = member->place_;
+  if (place >= members_.size() || members_[place].get() != member) return;
+  const auto removed = std::exchange(members_[place], std::move(members_.back()));  // dropped after the list is whole
+  if (members_[place]) members_[place]->place_ = place;
+  members_.pop_back();
+}
 
 void IoLoop::drain() {
   post([this] { for_each_member([](LoopMember& member) { member.drain(); }); });
 }
 
-// Members remove themselves while they are being called.
+size_t IoLoop::abort_waiting(size_t most, LoopMember::TimePoint before) {
+  std::vector<std::pair<LoopMember::TimePoint, std::shared_ptr<LoopMember>>> waiting;
+  for (const auto& member : members_)
+    if (const auto since = member->waiting_since(); since && *since < before) waiting.emplace_back(*since, member);
+  const size_t count = std::min(most, waiting.size());
+  std::partial_sort(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(count), waiting.end(),
+                    [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (size_t i = 0; i < count; ++i) waiting[i].second->abort();
+  return count;
+}
+
+// Members remove themselves while they are being called, which puts one that had its turn in their place: from the
+// back, none is left out.
 template <typename Call>
 void IoLoop::for_each_member(Call call) {
-  std::vector<std::shared_ptr<LoopMember>> members;
-  members.reserve(members_.size());
-  for (const auto& entry : members_) members.push_back(entry.second);
-  for (const auto& member : members) call(*member);
+  for (size_t i = members_.size(); i-- > 0;) {
+    if (i >= members_.size()) continue;
+    const std::shared_ptr<LoopMember> member = members_[i];
+    contained([&] { call(*member); });
+  }
 }
 
 void IoLoop::schedule_tick() {
   timer_->tick.expires_after(kTick);
   timer_->tick.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    const auto now = std::chrono::steady_clock::now();
-    for_each_member([now](LoopMember& member) { member.tick(now); });
     schedule_tick();
+    tick();
   });
+}
+
+void IoLoop::tick() {
+  const auto now = std::chrono::steady_clock::now();
+  tick_part_ = (tick_part_ + 1) % kTickParts;
+  for (size_t i = members_.size(); i-- > 0;) {
+    if (i % kTickParts != tick_part_ || i >= members_.size()) continue;
+    const std::shared_ptr<LoopMember> member = members_[i];
+    contained([&] { member->tick(now); });
+  }
 }
 
 }  // namespace qwen

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +20,22 @@ using tcp = asio::ip::tcp;
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr size_t kMakeRoomFor = 32;  // connections closed at once when descriptors run out
+
+// An accepted socket that no connection serves yet; closed where none ever does.
+struct Arrival {
+  Arrival(int accepted, bool is_ipv6, std::string address)
+      : descriptor(accepted), ipv6(is_ipv6), client(std::move(address)) {}
+  ~Arrival() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  Arrival(const Arrival&) = delete;
+  Arrival& operator=(const Arrival&) = delete;
+
+  int descriptor;
+  const bool ipv6;
+  const std::string client;
+};
 
 tcp::endpoint resolve(asio::io_context& context, const std::string& host, int port) {
   boost::system::error_code error;
@@ -32,15 +49,23 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
 }
 
 // The connection is one too many: a best effort to say so, never waiting.
-void turn_away(int socket) {
-  const std::string id = request_id_or_new("");
+void turn_away(const Arrival& arrival, ConnectionContext& context) {
+  context.count.refuse();
+  AccessRecord record{.request_id = request_id_or_new(""), .client = arrival.client};
   const Response response = error_response(
       {.status = 503, .code = "server_overloaded", .message = "too many connections", .retry_after_seconds = 1});
-  const Framing framing{.keep_alive = false, .body_size = response.body.size(), .request_id = id};
+  const Framing framing{.keep_alive = false, .body_size = response.body.size(), .request_id = record.request_id};
   const std::string bytes = serialize_head(response, framing) + response.body;
-  [[maybe_unused]] const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  ::shutdown(socket, SHUT_WR);
-  ::close(socket);
+  // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
+  char ignored[4096];
+  [[maybe_unused]] const auto taken = ::recv(arrival.descriptor, ignored, sizeof ignored, MSG_DONTWAIT);
+  [[maybe_unused]] const auto sent =
+      ::send(arrival.descriptor, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ::shutdown(arrival.descriptor, SHUT_WR);
+  record.status = response.status;
+  record.code = response.code;
+  record.bytes_out = bytes.size();
+  if (context.on_request) context.on_request(record);
 }
 
 }  // namespace
@@ -60,19 +85,29 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
 
   void on_accept(const boost::system::error_code& error, tcp::socket socket) {
     if (!acceptor.is_open()) return;
-    if (error) {
-      // Descriptors or memory ran out: whoever waits in the backlog will still be there in a moment.
-      if (!paused) log_warning("accept: ", error.message(), "; pausing");
-      paused = true;
-      pause.expires_after(kAcceptPause);
-      pause.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-        if (!cancelled && self->acceptor.is_open()) self->accept();
-      });
-      return;
+    if (error) return wait_for_descriptors(error.message());
+    try {
+      hand_over(std::move(socket));
+      paused = false;
+    } catch (const std::exception& e) {
+      return wait_for_descriptors(e.what());
     }
-    paused = false;
-    hand_over(std::move(socket));
     accept();
+  }
+
+  // Descriptors or memory ran out. Whoever waits in the backlog will still be there in a moment; connections that ask
+  // for nothing give way meanwhile.
+  void wait_for_descriptors(const std::string& reason) {
+    if (!paused) log_warning("accept: ", reason, "; pausing");
+    paused = true;
+    pause.expires_after(kAcceptPause);
+    pause.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+      if (!cancelled && self->acceptor.is_open()) self->accept();
+    });
+    for (const auto& loop : loops)
+      loop->post([loop, before = std::chrono::steady_clock::now() - context->limits.eviction_age] {
+        loop->abort_waiting(kMakeRoomFor, before);
+      });
   }
 
   void hand_over(tcp::socket socket) {
@@ -80,18 +115,40 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
     const tcp::endpoint peer = socket.remote_endpoint(failed);
     if (failed) return;  // gone already
     socket.non_blocking(true, failed);
-    const bool ipv6 = acceptor_ipv6;
     std::string client = peer.address().to_string();
     const int descriptor = socket.release(failed);
-    if (failed) return;
-    if (!context->count.acquire(client, context->limits)) return turn_away(descriptor);
+    if (!failed) place(std::make_shared<Arrival>(descriptor, acceptor_ipv6, std::move(client)), loops.size());
+  }
+
+  // On any loop's thread. Where all places are taken, the loops are asked one after the other for a connection that has
+  // long been without a request.
+  void place(std::shared_ptr<Arrival> arrival, size_t loops_to_ask) {
     const auto loop = loops[next++ % loops.size()];
-    const bool posted = loop->post([loop, descriptor, ipv6, client, shared = context] {
-      serve_connection(loop, descriptor, ipv6, client, shared);
+    const auto found = context->count.acquire(arrival->client, context->limits);
+    if (found == ConnectionCount::Place::kFree) return serve(loop, std::move(arrival));
+    if (found == ConnectionCount::Place::kClientFull || loops_to_ask == 0) return turn_away(*arrival, *context);
+    loop->post([self = shared_from_this(), loop, arrival = std::move(arrival), loops_to_ask] {
+      const auto before = std::chrono::steady_clock::now() - self->context->limits.eviction_age;
+      const size_t freed = loop->abort_waiting(1, before);
+      self->place(arrival, freed > 0 ? loops_to_ask : loops_to_ask - 1);
     });
-    if (posted) return;
-    ::close(descriptor);
-    context->count.release(client);
+  }
+
+  void serve(const std::shared_ptr<IoLoop>& loop, std::shared_ptr<Arrival> arrival) {
+    // Whatever happens to the task, the place in the count is given back: by the connection, or with the ticket.
+    struct Ticket {
+      std::shared_ptr<ConnectionContext> context;
+      std::shared_ptr<Arrival> arrival;
+      ~Ticket() {
+        if (arrival->descriptor >= 0) context->count.release(arrival->client);
+      }
+    };
+    const auto ticket = std::shared_ptr<Ticket>(new Ticket{context, std::move(arrival)});
+    loop->post([loop, ticket] {
+      Arrival& accepted = *ticket->arrival;
+      const int descriptor = std::exchange(accepted.descriptor, -1);
+      serve_connection(loop, descriptor, accepted.ipv6, accepted.client, ticket->context);
+    });
   }
 
   std::vector<std::shared_ptr<IoLoop>> loops;
@@ -100,7 +157,7 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   asio::steady_timer pause;
   bool acceptor_ipv6 = false;
   bool paused = false;
-  size_t next = 0;
+  std::atomic<size_t> next = 0;
   int port = 0;
 };
 

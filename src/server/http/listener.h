@@ -1,5 +1,6 @@
-// Accepts connections and hands each to one of the I/O loops in turn. Out of descriptors it pauses instead of spinning;
-// over the connection bounds it answers 503 and closes.
+// Accepts connections and hands each to one of the I/O loops in turn. Where all places or descriptors are taken, the
+// connections that have been without a request longest are closed for it; where none has, it answers 503 (places) or
+// pauses (descriptors) instead of spinning.
 #pragma once
 
 #include <memory>

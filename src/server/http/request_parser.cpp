@@ -3,15 +3,47 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 namespace qwen {
 
 namespace http = boost::beast::http;
 
+namespace {
+
+// A string that takes memory for the bytes that came: Beast's own string_body reserves whatever length was announced.
+struct ArrivedBody {
+  using value_type = std::string;
+
+  class reader {
+   public:
+    template <bool is_request, typename Fields>
+    reader(http::header<is_request, Fields>&, value_type& body) : body_(body) {}
+
+    void init(const boost::optional<std::uint64_t>&, boost::system::error_code& error) { error = {}; }
+    template <typename Buffers>
+    size_t put(const Buffers& buffers, boost::system::error_code& error) {
+      error = {};
+      const size_t before = body_.size();
+      for (auto it = boost::asio::buffer_sequence_begin(buffers); it != boost::asio::buffer_sequence_end(buffers);
+           ++it) {
+        const boost::asio::const_buffer piece(*it);
+        body_.append(static_cast<const char*>(piece.data()), piece.size());
+      }
+      return body_.size() - before;
+    }
+    void finish(boost::system::error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
+}  // namespace
+
 struct RequestParser::BodyParser {
-  http::request_parser<http::string_body> beast;
+  http::request_parser<ArrivedBody> beast;
 };
 
 RequestParser::RequestParser(const HttpLimits& limits) : limits_(limits) {}
@@ -33,14 +65,16 @@ RequestParser::Step RequestParser::fail(ApiError error) {
 RequestParser::Step RequestParser::parse_head(std::string& buffer) {
   if (!skipped_blank_ && buffer.size() >= 2 && buffer.compare(0, 2, "\r\n") == 0) {
     buffer.erase(0, 2);
+    scanned_ = 0;
     skipped_blank_ = true;
   }
   if (skipped_blank_ && !buffer.empty() && buffer[0] == '\r')
     return fail({.status = 400, .code = "bad_request", .message = "empty lines before the request line"});
   const size_t end = buffer.find("\r\n\r\n", scanned_ < 3 ? 0 : scanned_ - 3);
   if (end == std::string::npos) {
-    // Only what may still become a head is looked at: a long body of the previous request's never is.
-    if (auto refused = check_partial_head(buffer, limits_)) return fail(std::move(*refused));
+    // Only what may still become a head is looked at (a long body of the previous request's never is), and each byte
+    // once: a client that sends one at a time costs no more than another.
+    if (auto refused = check_partial_head(buffer, limits_, scanned_)) return fail(std::move(*refused));
     scanned_ = buffer.size();
     return Step::kNeedMore;
   }
@@ -85,6 +119,7 @@ RequestParser::Step RequestParser::parse_body(std::string& buffer) {
   return Step::kNeedMore;
 }
 
+size_t RequestParser::body_bytes() const { return body_parser_ ? body_parser_->beast.get().body().size() : 0; }
 std::string RequestParser::take_body() { return std::move(body_parser_->beast.get().body()); }
 
 }  // namespace qwen

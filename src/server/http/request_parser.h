@@ -25,6 +25,7 @@ class RequestParser {
   void reset();
 
   RequestHead& head() { return head_; }
+  size_t body_bytes() const;  // of the body, so far
   std::string take_body();
   const ApiError& error() const { return error_; }
 
