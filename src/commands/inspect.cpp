@@ -58,7 +58,7 @@ nlohmann::ordered_json to_json(const ModelConfig& c) {
                                 {"tie_word_embeddings", c.tie_word_embeddings},
                                 {"attention_bias", c.attention_bias},
                                 {"dtype", dtype_name(c.dtype)},
-                                {"quantization", c.quantization_method.empty() ? "none" : c.quantization_method},
+                                {"quantization", c.quantization.method.empty() ? "none" : c.quantization.method},
                                 {"demo", c.demo}};
   if (c.rope_scaling.type == RopeScaling::Type::kYarn)
     out["rope_scaling"] = {{"type", "yarn"},
@@ -107,7 +107,7 @@ std::string pad_left(const std::string& text, size_t width) {
 void print_config(const std::string& model, const ModelConfig& c) {
   print_line("Model", model + (c.demo ? "  (a demonstration model)" : ""));
   print_line("Architecture",
-             c.architecture + (c.quantization_method.empty() ? "" : ", quantized: " + c.quantization_method));
+             c.architecture + (c.quantization.method.empty() ? "" : ", quantized: " + c.quantization.method));
   print_line("Parameters", grouped(parameter_count(c)));
   print_line("Layers", str(c.num_hidden_layers, ", hidden ", c.hidden_size, ", feed-forward ", c.intermediate_size));
   print_line("Attention", str(c.num_attention_heads, " heads, ", c.num_key_value_heads,
@@ -162,7 +162,7 @@ void add_inspect(CLI::App& app, CommandRun& run) {
       const std::string model = options->flags.resolve().model_path;
       const ModelConfig config = ModelConfig::load(model);
       const std::optional<Checkpoint> weights = open_weights(model);
-      if (weights && config.quantization_method.empty()) check_tensors(*weights, config);
+      if (weights) check_tensors(*weights, config);
       if (options->json) {
         print_json(model, config, weights ? &*weights : nullptr);
         return 0;

@@ -51,10 +51,12 @@ EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& token
 }  // namespace
 
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress) {
-  if (config.quantization_format != "none")
-    throw Error(ErrorCode::kConfig, str("--quantization (QUANTIZATION_FORMAT) ", config.quantization_format,
-                                        " cannot be served yet; use none"));
   const ModelConfig model_config = ModelConfig::load(config.model_path);
+  const std::string& stored = model_config.quantization.method;  // empty: plain floats
+  if (config.quantization_format != "none" && config.quantization_format != stored)
+    throw Error(ErrorCode::kConfig, str("--quantization (QUANTIZATION_FORMAT) is ", config.quantization_format, " but ",
+                                        config.model_path, " holds ", stored.empty() ? "plain weights" : stored,
+                                        ": use none, which serves a folder as it is"));
   const GenerationConfig generation = GenerationConfig::load(config.model_path, model_config);
   LoadedModel loaded;
   loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::load(config.model_path));
@@ -74,6 +76,7 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   ModelInfo& info = loaded.info;
   info.name = config.model_name.empty() ? folder_name(config.model_path) : config.model_name;
   info.architecture = model_config.architecture;
+  if (!stored.empty()) info.quantization = stored;
   info.dtype = dtype_name(model_config.dtype);
   info.device = backend.name();
   info.kernels = backend.kernels();

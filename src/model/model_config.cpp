@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/quote.h"
+#include "quant/fp8_block.h"
 #include "weights/model_directory.h"
 
 namespace qwen {
@@ -215,6 +216,63 @@ DType read_dtype(const Fields& fields) {
   fields.fail(key, "\"float32\", \"float16\" or \"bfloat16\"");
 }
 
+constexpr const char* kMethods = "\"gptq\", \"awq\" or \"fp8\"; other formats: take the unquantized model";
+
+// Packed for one GPU kernel, or other bits in other layers: not what the tensors say they are.
+void refuse_variants(const Fields& fields) {
+  const auto refuse = [&](const char* key, bool bad, const char* allowed) {
+    if (bad) fields.fail(key, allowed);
+  };
+  refuse("is_marlin_format", fields.boolean_or("is_marlin_format", false), "false");
+  const Json* dynamic = fields.find("dynamic");
+  refuse("dynamic", dynamic != nullptr && !dynamic->empty(), "none: one format for all layers");
+}
+
+QuantFormat read_gptq(const Fields& fields) {
+  refuse_variants(fields);
+  const char* const key = fields.find("checkpoint_format") == nullptr ? "format" : "checkpoint_format";
+  const std::string layout = fields.text_or(key, "gptq");
+  if (layout != "gptq" && layout != "gptq_v2") fields.fail(key, "\"gptq\" or \"gptq_v2\"");
+  const int64_t bits = fields.integer("bits", 1, 32);
+  if (bits != 4 && bits != 8) fields.fail("bits", "4 or 8");
+  return {.kind = QuantFormat::Kind::kGptq, .bits = static_cast<int>(bits), .zero_offset = layout == "gptq" ? 1 : 0};
+}
+
+QuantFormat read_awq(const Fields& fields) {
+  const char* const bits = fields.find("w_bit") == nullptr ? "bits" : "w_bit";
+  if (fields.integer(bits, 1, 32) != 4) fields.fail(bits, "4");
+  const std::string version = fields.text_or("version", "gemm");
+  if (version != "gemm" && version != "GEMM") fields.fail("version", "\"gemm\"");
+  return {.kind = QuantFormat::Kind::kAwq, .bits = 4};
+}
+
+QuantFormat read_fp8(const Fields& fields) {
+  if (fields.text_or("fmt", "e4m3") != "e4m3") fields.fail("fmt", "\"e4m3\"");
+  if (const Json* block = fields.find("weight_block_size"); block != nullptr && *block != Json({kFp8Block, kFp8Block}))
+    fields.fail("weight_block_size", str("[", kFp8Block, ", ", kFp8Block, "]"));
+  return {.kind = QuantFormat::Kind::kFp8Block, .bits = 8};
+}
+
+QuantizationConfig read_quantization(const Fields& fields) {
+  QuantizationConfig config;
+  config.method = fields.text_or("quant_method", "gptq");  // quantize_config.json has no other
+  if (config.method == "fp8") {
+    config.format = read_fp8(fields);
+    return config;
+  }
+  if (config.method == "gptq")
+    config.format = read_gptq(fields);
+  else if (config.method == "awq")
+    config.format = read_awq(fields);
+  else
+    fields.fail("quant_method", kMethods);
+  const char* const key = fields.find("q_group_size") == nullptr ? "group_size" : "q_group_size";
+  const int64_t group = fields.integer(key, -1, kMaxIntermediate);
+  if (group == 0) fields.fail(key, "-1 (all input features) or the features of a group");
+  config.format.group_size = static_cast<int>(group == -1 ? kMaxIntermediate : group);
+  return config;
+}
+
 }  // namespace
 
 ModelConfig ModelConfig::parse(const std::string& json_text, const std::string& source) {
@@ -233,8 +291,8 @@ ModelConfig ModelConfig::parse(const std::string& json_text, const std::string& 
   config.eos_token_ids = fields.token_ids("eos_token_id", config.vocab_size);
   if (fields.find("quantization_config") != nullptr) {
     const Fields quantization = fields.object("quantization_config");
-    config.quantization_method = quantization.text_or("quant_method", "");
-    if (config.quantization_method.empty()) quantization.fail("quant_method", "the method's name, such as \"gptq\"");
+    if (quantization.find("quant_method") == nullptr) quantization.fail("quant_method", kMethods);
+    config.quantization = read_quantization(quantization);
   }
   config.demo = fields.boolean_or("qwen_thinking_demo", false);
   return config;
@@ -245,7 +303,13 @@ ModelConfig ModelConfig::load(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";
   if (!has_entry(model_dir, "config.json"))
     throw Error(ErrorCode::kMissingFile, str(path.string(), ": no such file; point --model at a Hugging Face folder"));
-  return parse(read_text_file(path, kMaxJsonBytes), path.string());
+  ModelConfig config = parse(read_text_file(path, kMaxJsonBytes), path.string());
+  if (config.quantization.method.empty() && has_entry(model_dir, "quantize_config.json")) {  // older exporters
+    const std::filesystem::path beside = model_dir / "quantize_config.json";
+    const Json json = parse_object(read_text_file(beside, kMaxJsonBytes), beside.string());
+    config.quantization = read_quantization(Fields(json, beside.string()));
+  }
+  return config;
 }
 
 int64_t ModelConfig::context_length() const {

@@ -12,6 +12,7 @@
 
 #include "base/dtype.h"
 #include "base/token_id.h"
+#include "quant/format.h"
 
 namespace qwen {
 
@@ -25,6 +26,13 @@ struct RopeScaling {
   double beta_slow = 1.0;
   bool truncate = true;           // the correction range is rounded outwards to whole dimensions
   double attention_factor = 1.0;  // multiplies cos and sin; 0.1·ln(factor) + 1 where the file gives none
+};
+
+// `quantization_config`, or quantize_config.json beside it: how the linear layers' weights are spelled. Which layers
+// are, each tells by its tensors.
+struct QuantizationConfig {
+  std::string method;  // quant_method: "gptq", "awq", "fp8"; "" = plain floats
+  QuantFormat format;
 };
 
 struct ModelConfig {
@@ -46,8 +54,8 @@ struct ModelConfig {
   DType dtype = DType::kBF16;   // as declared; each tensor's own dtype decides
   std::optional<TokenId> bos_token_id, pad_token_id;
   std::vector<TokenId> eos_token_ids;
-  std::string quantization_method;  // quantization_config.quant_method ("gptq", "awq", "fp8", …), "" = plain floats
-  bool demo = false;                // "qwen_thinking_demo": the model that comes with the service
+  QuantizationConfig quantization;
+  bool demo = false;  // "qwen_thinking_demo": the model that comes with the service
 
   static ModelConfig load(const std::filesystem::path& model_dir);
   // `source` is named in errors.

@@ -50,7 +50,8 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
   uint64_t total = 0;
   for (const ExpectedTensor& expected : expected_tensors(config)) {
     if (expected.optional) continue;
-    if (const TensorInfo* info = checkpoint.find(expected.name)) total += info->size_bytes;
+    for (const std::string& name : stored_tensors(checkpoint, config, expected))
+      if (const TensorInfo* info = checkpoint.find(name)) total += info->size_bytes;
   }
   return total;
 }
@@ -71,18 +72,13 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
     throw Error(ErrorCode::kBadData, str("config.json: architectures names ", quote(config.architecture), " but only ",
                                          kArchitectures[0].name, " is supported"));
   }
-  if (!config.quantization_method.empty()) {
-    throw Error(ErrorCode::kBadData,
-                str("config.json: quantization_config.quant_method is ", quote(config.quantization_method),
-                    ", which cannot be read; use the unquantized model"));
-  }
   QWEN_CHECK(asked.max_batched_tokens > 0 && asked.max_logit_rows > 0 && asked.max_positions > 0);
   ModelOptions options = asked;
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
   check_memory(model_memory(config, options), backend->free_memory());
   Backend& device = *backend;
-  WeightLoader loader(checkpoint, device, bytes_to_read(checkpoint, config), std::move(progress));
+  WeightLoader loader(checkpoint, config.quantization, device, bytes_to_read(checkpoint, config), std::move(progress));
   return architecture->create(loader, config, std::move(backend), options);
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "model/linear_weight.h"
 
 namespace qwen {
 namespace {
@@ -20,7 +21,7 @@ void add_layer(std::vector<ExpectedTensor>& tensors, const ModelConfig& config, 
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   const auto add = [&](std::string_view name, Shape shape) { tensors.push_back({prefix + std::string(name), shape}); };
   const auto add_linear = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
-    add(name + ".weight", {out, in});
+    tensors.push_back({.name = prefix + name + ".weight", .shape = {out, in}, .linear = true});
     if (bias) add(name + ".bias", {out});
   };
   const int64_t hidden = config.hidden_size, intermediate = config.intermediate_size;
@@ -37,6 +38,10 @@ void add_layer(std::vector<ExpectedTensor>& tensors, const ModelConfig& config, 
   add_linear("mlp.down_proj", hidden, intermediate, false);
 }
 
+std::string module_of(const ExpectedTensor& tensor) {
+  return tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
+}
+
 std::string join_first(const std::vector<std::string>& items, const char* separator) {
   std::string text;
   for (size_t i = 0; i < std::min(items.size(), kMaxListed); ++i) text += (i ? separator : "") + items[i];
@@ -51,7 +56,10 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   tensors.push_back({"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}});
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) add_layer(tensors, config, layer);
   tensors.push_back({"model.norm.weight", {config.hidden_size}});
-  tensors.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}, config.tie_word_embeddings});
+  tensors.push_back({.name = "lm_head.weight",
+                     .shape = {config.vocab_size, config.hidden_size},
+                     .optional = config.tie_word_embeddings,
+                     .linear = true});
   return tensors;
 }
 
@@ -62,13 +70,30 @@ int64_t parameter_count(const ModelConfig& config) {
   return count;
 }
 
+std::vector<std::string> stored_tensors(const Checkpoint& checkpoint, const ModelConfig& config,
+                                        const ExpectedTensor& tensor) {
+  if (!tensor.linear) return {tensor.name};
+  const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
+  return weight.quantized() ? weight.tensors() : std::vector{tensor.name};
+}
+
 void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
   const std::string folder = checkpoint.directory().string();
   const std::vector<ExpectedTensor> expected = expected_tensors(config);
   std::vector<std::string> problems;
-  std::unordered_set<std::string_view> known;
+  std::unordered_set<std::string> known;
   for (const ExpectedTensor& tensor : expected) {
-    known.insert(tensor.name);
+    const std::vector<std::string> stored = stored_tensors(checkpoint, config, tensor);
+    known.insert(stored.begin(), stored.end());
+    if (!tensor.optional && tensor.linear) {
+      const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
+      if (const auto shape = weight.shape(); weight.quantized() && shape) {
+        if (*shape != tensor.shape)
+          problems.push_back(str(module_of(tensor), " is ", to_string(*shape), " in ", config.quantization.method,
+                                 " format, config.json makes it ", to_string(tensor.shape)));
+        continue;
+      }
+    }
     const TensorInfo* info = checkpoint.find(tensor.name);
     if (info == nullptr) {
       if (!tensor.optional) problems.push_back(tensor.name + " is missing");

@@ -15,6 +15,7 @@ struct ExpectedTensor {
   std::string name;
   Shape shape;            // linears are [out, in]
   bool optional = false;  // lm_head.weight of a tied model: some exporters write it, nobody reads it
+  bool linear = false;    // a quantized checkpoint may spell it in parts; name is the plain one's
 };
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
@@ -22,8 +23,13 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 // Numbers in the model, a tied head counted once.
 int64_t parameter_count(const ModelConfig& config);
 
+// The names under which the checkpoint holds it: its own, or the parts of a quantized weight.
+std::vector<std::string> stored_tensors(const Checkpoint& checkpoint, const ModelConfig& config,
+                                        const ExpectedTensor& tensor);
+
 // Throws kBadData listing the first five tensors that are missing or have another shape or a dtype other than f32, f16,
-// bf16. Tensors that the model does not use are warned about and ignored.
+// bf16; the parts of quantized weights are checked in full when they are read. Tensors that the model does not use are
+// warned about and ignored.
 void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config);
 
 }  // namespace qwen

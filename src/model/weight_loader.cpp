@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/linear_weight.h"
 
 namespace qwen {
 
@@ -25,22 +26,29 @@ float element_as_f32(const TensorView& view, size_t i) {
 
 }  // namespace
 
-WeightLoader::WeightLoader(const Checkpoint& checkpoint, Backend& backend, uint64_t total_bytes, ProgressFn progress)
-    : checkpoint_(checkpoint), backend_(backend), total_bytes_(total_bytes), progress_(std::move(progress)) {}
+WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, Backend& backend,
+                           uint64_t total_bytes, ProgressFn progress)
+    : checkpoint_(checkpoint),
+      quantization_(quantization),
+      backend_(backend),
+      total_bytes_(total_bytes),
+      progress_(std::move(progress)) {}
 
-Matrix WeightLoader::matrix(std::initializer_list<std::string> names, int64_t cols) {
+Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t cols) {
   std::vector<HostMatrix> stacked;
-  stacked.reserve(names.size());
-  for (const std::string& name : names) {
-    const TensorView view = checkpoint_.view(name);
-    if (view.shape.rank() != 2 || view.shape[1] != cols) {
+  std::vector<std::string> tensors;
+  stacked.reserve(modules.size());
+  for (const std::string& module : modules) {
+    const LinearWeight weight(checkpoint_, quantization_, module);
+    stacked.push_back(weight.matrix());
+    if (stacked.back().cols != cols) {
       throw Error(ErrorCode::kBadData,
-                  str("tensor ", name, " has shape ", to_string(view.shape), " but needs ", cols, " columns"));
+                  str("tensor ", module, ".weight has ", stacked.back().cols, " columns but needs ", cols));
     }
-    stacked.push_back({QuantFormat{}, view.shape[0], cols, view});
+    tensors.insert(tensors.end(), weight.tensors().begin(), weight.tensors().end());
   }
   Matrix matrix = backend_.prepare(stacked);
-  finish(names);
+  finish(tensors);
   return matrix;
 }
 
@@ -61,11 +69,11 @@ Tensor WeightLoader::vector(std::initializer_list<std::string> names, int64_t si
   }
   Tensor tensor = backend_.alloc(DType::kF32, {size});
   backend_.upload(tensor, {DType::kF32, {size}, reinterpret_cast<const std::byte*>(values.data())});
-  finish(names);
+  finish(std::vector<std::string>(names));
   return tensor;
 }
 
-void WeightLoader::finish(std::initializer_list<std::string> names) {
+void WeightLoader::finish(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (const TensorInfo* info = checkpoint_.find(name)) done_bytes_ += info->size_bytes;
     checkpoint_.release(name);

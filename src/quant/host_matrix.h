@@ -1,6 +1,6 @@
 // A linear layer's weight as it lies in host memory: [rows = output features, cols = input features], y = x·Wᵀ.
 // Joins what a file says (bytes) and what a format says (meaning); made by model/weight_loader, consumed by
-// Backend::prepare.
+// Backend::prepare. Views that a format does not use have no data.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,10 @@ struct HostMatrix {
   QuantFormat format;
   int64_t rows = 0;
   int64_t cols = 0;
-  TensorView weight;  // kNone: [rows, cols] of kF32, kF16 or kBF16
+  TensorView weight;  // kNone: [rows, cols] of kF32, kF16 or kBF16; else the format's own packing
+  TensorView scales = {};
+  TensorView zeros = {};  // kGptq, kAwq
+  TensorView g_idx = {};  // kGptq: the group of each input feature; without data: feature / group_size
 };
 
 }  // namespace qwen

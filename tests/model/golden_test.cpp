@@ -1,5 +1,5 @@
-// Every unquantized tiny model against the official implementation: logits and greedy continuations, with every kernel
-// table that this machine can run.
+// Every tiny model, quantized ones included, against the official implementation: logits and greedy continuations, with
+// every kernel table that this machine can run.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -111,8 +111,10 @@ TEST(Qwen3Model, ReportsProgressAfterEveryLayer) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const char* model : {"f32-tied-gqa4", "bf16-untied-gqa2", "bf16-tied-headdim128", "f32-attnbias-untied",
-                            "f32-yarn4", "bf16-tied-sharded", "f32-pytorch-bin", "f16-config5"}) {
+  for (const char* model :
+       {"f32-tied-gqa4", "bf16-untied-gqa2", "bf16-tied-headdim128", "f32-attnbias-untied", "f32-yarn4",
+        "bf16-tied-sharded", "f32-pytorch-bin", "f16-config5", "gptq-int4-g128-sym", "gptq-int4-g128-sym-desc_act",
+        "gptq-int4-g64-asym", "gptq-int8-g128-sym", "awq-int4-g128"}) {
     for (const std::string& kernels : available_kernels()) all.push_back({model, kernels});
   }
   return all;

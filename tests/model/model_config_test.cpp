@@ -61,28 +61,31 @@ TEST(ModelConfig, Published) {
   EXPECT_EQ(c.bos_token_id, 151643);
   EXPECT_EQ(c.pad_token_id, std::nullopt);
   EXPECT_EQ(c.eos_token_ids, std::vector<TokenId>{151645});
-  EXPECT_EQ(c.quantization_method, "");
+  EXPECT_EQ(c.quantization.method, "");
   EXPECT_FALSE(c.demo);
 }
 
 TEST(ModelConfig, VariantsOfNewerTools) {
-  const ModelConfig c = parse(with({{"torch_dtype", "remove"},
-                                    {"dtype", "float16"},
-                                    {"rope_theta", "remove"},
-                                    {"rope_scaling", "remove"},
-                                    {"rope_parameters", {{"rope_theta", 7000000}, {"rope_type", "default"}}},
-                                    {"layer_types", std::vector<std::string>(36, "full_attention")},
-                                    {"eos_token_id", {151645, 151643}},
-                                    {"pad_token_id", 151643},
-                                    {"bos_token_id", nullptr},
-                                    {"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}},
-                                    {"qwen_thinking_demo", true}}));
+  const ModelConfig c =
+      parse(with({{"torch_dtype", "remove"},
+                  {"dtype", "float16"},
+                  {"rope_theta", "remove"},
+                  {"rope_scaling", "remove"},
+                  {"rope_parameters", {{"rope_theta", 7000000}, {"rope_type", "default"}}},
+                  {"layer_types", std::vector<std::string>(36, "full_attention")},
+                  {"eos_token_id", {151645, 151643}},
+                  {"pad_token_id", 151643},
+                  {"bos_token_id", nullptr},
+                  {"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 64}}},
+                  {"qwen_thinking_demo", true}}));
   EXPECT_EQ(c.dtype, DType::kF16);
   EXPECT_EQ(c.rope_theta, 7e6);
   EXPECT_EQ(c.eos_token_ids, (std::vector<TokenId>{151645, 151643}));
   EXPECT_EQ(c.pad_token_id, 151643);
   EXPECT_EQ(c.bos_token_id, std::nullopt);
-  EXPECT_EQ(c.quantization_method, "gptq");
+  EXPECT_EQ(c.quantization.method, "gptq");
+  EXPECT_EQ(c.quantization.format,
+            (QuantFormat{.kind = QuantFormat::Kind::kGptq, .bits = 4, .group_size = 64, .zero_offset = 1}));
   EXPECT_TRUE(c.demo);
 }
 
@@ -177,6 +180,45 @@ TEST(ModelConfig, RefusesValuesOutOfRange) {
   EXPECT_TRUE(refused({{"torch_dtype", "float64"}}, "torch_dtype"));
   EXPECT_TRUE(refused({{"dtype", "int8"}}, "dtype"));
   EXPECT_TRUE(refused({{"quantization_config", {{"bits", 4}}}}, "quantization_config.quant_method is missing"));
+}
+
+TEST(ModelConfig, QuantizedFormats) {
+  using Kind = QuantFormat::Kind;
+  const auto format = [](const Json& quantization) {
+    return parse(with({{"quantization_config", quantization}})).quantization.format;
+  };
+  EXPECT_EQ(format({{"quant_method", "gptq"}, {"bits", 8}, {"group_size", -1}, {"checkpoint_format", "gptq_v2"}}),
+            (QuantFormat{.kind = Kind::kGptq, .bits = 8, .group_size = 1 << 20, .zero_offset = 0}));
+  EXPECT_EQ(format({{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 128}, {"format", "gptq_v2"}}).zero_offset, 0);
+  EXPECT_EQ(format({{"quant_method", "awq"}, {"bits", 4}, {"group_size", 128}, {"version", "gemm"}}),
+            (QuantFormat{.kind = Kind::kAwq, .bits = 4, .group_size = 128}));
+  EXPECT_EQ(format({{"quant_method", "awq"}, {"w_bit", 4}, {"q_group_size", 64}}).group_size, 64);
+  EXPECT_EQ(format({{"quant_method", "fp8"}, {"fmt", "e4m3"}, {"weight_block_size", {128, 128}}}).kind,
+            Kind::kFp8Block);
+}
+
+TEST(ModelConfig, RefusesQuantizedFormatsItCannotRead) {
+  const auto refused = [](Json quantization, const char* words) {
+    return fails_with([&] { parse(with({{"quantization_config", quantization}})); }, ErrorCode::kBadData, words);
+  };
+  const Json gptq = {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 128}};
+  const auto changed = [&](const char* key, const Json& value) {
+    Json copy = gptq;
+    copy[key] = value;
+    return copy;
+  };
+  EXPECT_TRUE(refused(changed("quant_method", "bitsandbytes"), "take the unquantized model"));
+  EXPECT_TRUE(refused(changed("bits", 3), "4 or 8"));
+  EXPECT_TRUE(refused(changed("bits", "4"), "quantization_config.bits"));
+  EXPECT_TRUE(refused(changed("group_size", 0), "quantization_config.group_size"));
+  EXPECT_TRUE(refused(changed("group_size", -2), "quantization_config.group_size"));
+  EXPECT_TRUE(refused(changed("checkpoint_format", "marlin"), "gptq_v2"));
+  EXPECT_TRUE(refused(changed("is_marlin_format", true), "is_marlin_format"));
+  EXPECT_TRUE(refused(changed("dynamic", {{"-:.*mlp.*", Json::object()}}), "one format for all layers"));
+  EXPECT_TRUE(refused({{"quant_method", "awq"}, {"bits", 8}, {"group_size", 128}}, "quantization_config.bits"));
+  EXPECT_TRUE(refused({{"quant_method", "awq"}, {"bits", 4}, {"group_size", 128}, {"version", "marlin"}}, "version"));
+  EXPECT_TRUE(refused({{"quant_method", "fp8"}, {"fmt", "e5m2"}}, "fmt"));
+  EXPECT_TRUE(refused({{"quant_method", "fp8"}, {"weight_block_size", {64, 128}}}, "weight_block_size"));
 }
 
 TEST(ModelConfig, RefusesOtherModelsAndArithmetic) {

@@ -38,9 +38,9 @@ TEST_F(Registry, RefusesAnotherArchitecture) {
   EXPECT_NE(std::string(error.what()).find("LlamaForCausalLM"), std::string::npos);
 }
 
-TEST_F(Registry, RefusesQuantizedCheckpoints) {
-  config_.quantization_method = "gptq";
-  EXPECT_EQ(load_error(config_, 1 << 30).code(), ErrorCode::kBadData);
+TEST_F(Registry, PlainLayersLoadWhateverTheQuantizationSays) {
+  config_.quantization = {"gptq", {.kind = QuantFormat::Kind::kGptq, .bits = 4, .group_size = 128, .zero_offset = 1}};
+  EXPECT_EQ(load_error(config_, 1 << 30).code(), ErrorCode::kFailed);  // as far as the fake backend goes
 }
 
 TEST_F(Registry, RefusesTensorsThatDoNotFitTheConfiguration) {

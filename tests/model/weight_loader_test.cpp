@@ -25,14 +25,15 @@ class WeightLoaderTest : public testing::Test {
   Checkpoint checkpoint_ =
       Checkpoint::open(std::filesystem::path(QWEN_SOURCE_DIR) / "tests/data/tiny-models/bf16-tied-sharded");
   FakeBackend backend_{1 << 30, 1, 16};
-  WeightLoader loader_{checkpoint_, backend_, 1, {}};
+  QuantizationConfig plain_;
+  WeightLoader loader_{checkpoint_, plain_, backend_, 1, {}};
   const std::string norm_ = "model.norm.weight";
-  const std::string gate_ = "model.layers.0.mlp.gate_proj.weight";
-  const std::string up_ = "model.layers.0.mlp.up_proj.weight";
+  const std::string gate_ = "model.layers.0.mlp.gate_proj";
+  const std::string up_ = "model.layers.0.mlp.up_proj";
 };
 
 TEST_F(WeightLoaderTest, StacksAlongTheOutputs) {
-  const Shape shape = checkpoint_.find(gate_)->shape;
+  const Shape shape = checkpoint_.find(gate_ + ".weight")->shape;
   const Matrix matrix = loader_.matrix({gate_, up_}, shape[1]);
   EXPECT_EQ(matrix.rows, 2 * shape[0]);
   EXPECT_EQ(matrix.cols, shape[1]);
@@ -48,10 +49,10 @@ TEST_F(WeightLoaderTest, WidensVectors) {
 TEST_F(WeightLoaderTest, RefusesOtherShapes) {
   const int64_t size = checkpoint_.find(norm_)->shape[0];
   EXPECT_EQ(error_of([&] { loader_.matrix({gate_}, 7); }), ErrorCode::kBadData);
-  EXPECT_EQ(error_of([&] { loader_.matrix({norm_}, size); }), ErrorCode::kBadData);
+  EXPECT_EQ(error_of([&] { loader_.matrix({"model.norm"}, size); }), ErrorCode::kBadData);
   EXPECT_EQ(error_of([&] { loader_.vector({norm_}, size - 1); }), ErrorCode::kBadData);
   EXPECT_EQ(error_of([&] { loader_.vector({norm_}, size + 1); }), ErrorCode::kBadData);
-  EXPECT_EQ(error_of([&] { loader_.matrix({"no.such.tensor"}, 7); }), ErrorCode::kBadData);
+  EXPECT_EQ(error_of([&] { loader_.matrix({"no.such.module"}, 7); }), ErrorCode::kBadData);
 }
 
 }  // namespace

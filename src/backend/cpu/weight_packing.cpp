@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/layouts.h"
 #include "base/error.h"
+#include "quant/dequantize.h"
+#include "quant/stored_floats.h"
 
 namespace qwen {
 namespace {
@@ -19,16 +22,9 @@ void check(std::span<const HostMatrix> stacked) {
   int64_t rows = 0;
   for (const HostMatrix& m : stacked) {
     constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max() / 2;
-    const TensorView& w = m.weight;
-    if (m.format.kind != QuantFormat::Kind::kNone) throw Error(ErrorCode::kBadData, "weights in an unknown format");
-    if (w.dtype != DType::kF32 && w.dtype != DType::kF16 && w.dtype != DType::kBF16) {
-      throw Error(ErrorCode::kBadData,
-                  str("weights of type ", dtype_name(w.dtype), ": float32, float16 or bfloat16 expected"));
-    }
-    if (m.rows < 1 || m.cols < 1 || m.rows > kMaxDim || m.cols > kMaxDim || w.shape != Shape{m.rows, m.cols}) {
-      throw Error(ErrorCode::kBadData,
-                  str("weights of shape ", to_string(w.shape), " where [", m.rows, ", ", m.cols, "] is expected"));
-    }
+    if (m.rows < 1 || m.cols < 1 || m.rows > kMaxDim || m.cols > kMaxDim)
+      throw Error(ErrorCode::kBadData, str("weights of [", m.rows, ", ", m.cols, "]"));
+    check_matrix(m, "weights");
     if (m.cols != stacked[0].cols) {
       throw Error(ErrorCode::kBadData,
                   str("stacked weights with ", stacked[0].cols, " and ", m.cols, " input features"));
@@ -38,27 +34,11 @@ void check(std::span<const HostMatrix> stacked) {
   }
 }
 
-// A view into a file need not be aligned.
-template <typename T>
-T read(const TensorView& w, int64_t index) {
-  T value;
-  std::memcpy(&value, w.data + static_cast<size_t>(index) * sizeof(T), sizeof(T));
-  return value;
-}
-
-float element(const TensorView& w, int64_t index) {
-  switch (w.dtype) {
-    case DType::kBF16:
-      return bf16_to_f32(read<uint16_t>(w, index));
-    case DType::kF16:
-      return f16_to_f32(read<uint16_t>(w, index));
-    default:
-      return read<float>(w, index);
-  }
-}
-
 void put(float* out, float value) { *out = value; }
 void put(uint16_t* out, float value) { *out = f32_to_bf16(value); }
+
+// Whether a row can be taken from the file as it is; the others are dequantized a panel at a time.
+bool is_plain(const HostMatrix& m) { return m.format.kind == QuantFormat::Kind::kNone; }
 
 // `count` elements of one source row from `col` on, into lane `lane` of a panel.
 template <typename T>
@@ -73,21 +53,46 @@ void pack_run(T* panel, int lane, const HostMatrix& m, int64_t row, int col, int
       return;
     }
   }
-  for (int i = 0; i < count; ++i) put(out + i / 2 * 2 * kPanelRows + i % 2, element(m.weight, first + i));
+  for (int i = 0; i < count; ++i) put(out + i / 2 * 2 * kPanelRows + i % 2, read_float(m.weight, first + i));
+}
+
+// Consecutive lanes of a panel that are consecutive rows of one source.
+template <typename T>
+void pack_plain(T* panel, int lane, const HostMatrix& m, int64_t row, int rows) {
+  const int cols = static_cast<int>(m.cols);
+  for (int col = 0; col < cols; col += 2 * kPairsPerBlock) {
+    const int count = std::min(2 * kPairsPerBlock, cols - col);
+    for (int i = 0; i < rows; ++i) pack_run(panel, lane + i, m, row + i, col, count);
+  }
 }
 
 template <typename T>
-void pack_panel(T* panel, int first_row, std::span<const HostMatrix> stacked) {
-  const int cols = static_cast<int>(stacked[0].cols);
-  for (int col = 0; col < cols; col += 2 * kPairsPerBlock) {
-    const int count = std::min(2 * kPairsPerBlock, cols - col);
-    size_t part = 0;
-    int64_t row = first_row;
-    for (int lane = 0; lane < kPanelRows; ++lane, ++row) {
-      while (part < stacked.size() && row >= stacked[part].rows) row -= stacked[part++].rows;
-      if (part == stacked.size()) break;  // padding stays zero
-      pack_run(panel, lane, stacked[part], row, col, count);
+void pack_dequantized(T* panel, int lane, const HostMatrix& m, int64_t row, int rows, float* scratch) {
+  dequantize_rows(m, row, rows, scratch);
+  for (int64_t col = 0; col < m.cols; ++col) {
+    T* const out = panel + col / 2 * 2 * kPanelRows + 2 * lane + col % 2;
+    for (int i = 0; i < rows; ++i) put(out + 2 * i, scratch[i * m.cols + col]);
+  }
+}
+
+// `scratch`: [kPanelRows, cols], for sources that are not plain. Lanes past the last row stay zero.
+template <typename T>
+void pack_panel(T* panel, int first_row, std::span<const HostMatrix> stacked, float* scratch) {
+  int64_t row = first_row;
+  int lane = 0;
+  for (const HostMatrix& m : stacked) {
+    if (row >= m.rows) {
+      row -= m.rows;
+      continue;
     }
+    const int rows = static_cast<int>(std::min<int64_t>(kPanelRows - lane, m.rows - row));
+    if (is_plain(m))
+      pack_plain(panel, lane, m, row, rows);
+    else
+      pack_dequantized(panel, lane, m, row, rows, scratch);
+    lane += rows;
+    row = 0;
+    if (lane == kPanelRows) return;
   }
 }
 
@@ -100,17 +105,21 @@ Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, 
   bool all_bf16 = true;
   for (const HostMatrix& m : stacked) {
     matrix.rows += static_cast<int>(m.rows);
-    all_bf16 &= m.weight.dtype == DType::kBF16;
+    all_bf16 &= is_plain(m) && m.weight.dtype == DType::kBF16;
   }
   matrix.dtype = stored_precision && !all_bf16 ? DType::kF32 : DType::kBF16;
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const int64_t per_panel = panel_elements((matrix.cols + 1) / 2);
   matrix.buffer = allocate_host_memory(static_cast<size_t>(panels * per_panel) * dtype_size(matrix.dtype), "weights");
-  pool.run(panels, [&](int panel, int) {
+  const bool any_quantized = !std::all_of(stacked.begin(), stacked.end(), is_plain);
+  const size_t scratch_size = any_quantized ? static_cast<size_t>(matrix.cols) * kPanelRows : 0;
+  std::vector<float> scratch(scratch_size * static_cast<size_t>(pool.threads()));
+  pool.run(panels, [&](int panel, int worker) {
+    float* const own = scratch.data() + scratch_size * static_cast<size_t>(worker);
     if (matrix.dtype == DType::kBF16) {
-      pack_panel(matrix.buffer.as<uint16_t>() + panel * per_panel, panel * kPanelRows, stacked);
+      pack_panel(matrix.buffer.as<uint16_t>() + panel * per_panel, panel * kPanelRows, stacked, own);
     } else {
-      pack_panel(matrix.buffer.as<float>() + panel * per_panel, panel * kPanelRows, stacked);
+      pack_panel(matrix.buffer.as<float>() + panel * per_panel, panel * kPanelRows, stacked, own);
     }
   });
   return matrix;

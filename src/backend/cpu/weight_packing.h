@@ -10,8 +10,8 @@
 namespace qwen {
 
 // Stacks the matrices along the rows and packs them. The result is bf16, or with `stored_precision` the element type of
-// the sources (f16 becomes f32, exactly). Errors: kBadData for shapes or element types that do not fit together, kOs
-// without memory.
+// the sources (f16 becomes f32, exactly; quantized ones are dequantized to f32). Errors: kBadData for shapes or element
+// types that do not fit together, kOs without memory.
 Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, ThreadPool& pool);
 
 // Row `row` of a packed matrix, as f32.

@@ -9,8 +9,8 @@ Attention Attention::load(WeightLoader& loader, const ModelConfig& config, const
                      static_cast<int>(config.head_dim)};
   attention.eps = static_cast<float>(config.rms_norm_eps);
   attention.qkv_proj.weight =
-      loader.matrix({prefix + "q_proj.weight", prefix + "k_proj.weight", prefix + "v_proj.weight"}, config.hidden_size);
-  attention.o_proj.weight = loader.matrix({prefix + "o_proj.weight"}, config.q_size());
+      loader.matrix({prefix + "q_proj", prefix + "k_proj", prefix + "v_proj"}, config.hidden_size);
+  attention.o_proj.weight = loader.matrix({prefix + "o_proj"}, config.q_size());
   if (config.attention_bias) {
     attention.qkv_proj.bias = loader.vector({prefix + "q_proj.bias", prefix + "k_proj.bias", prefix + "v_proj.bias"},
                                             attention.heads.qkv_size());

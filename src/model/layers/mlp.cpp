@@ -5,8 +5,8 @@ namespace qwen {
 
 Mlp Mlp::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
   Mlp mlp;
-  mlp.gate_up_proj.weight = loader.matrix({prefix + "gate_proj.weight", prefix + "up_proj.weight"}, config.hidden_size);
-  mlp.down_proj.weight = loader.matrix({prefix + "down_proj.weight"}, config.intermediate_size);
+  mlp.gate_up_proj.weight = loader.matrix({prefix + "gate_proj", prefix + "up_proj"}, config.hidden_size);
+  mlp.down_proj.weight = loader.matrix({prefix + "down_proj"}, config.intermediate_size);
   return mlp;
 }
 
