@@ -129,7 +129,8 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
     const std::optional<OutputPlan> fitting = plan_output(*request.thinking, closing, room, cap);
     if (!fitting) {
       const auto& answer = *request.thinking->answer;
-      throw PromptTooLongError(prompt_tokens, static_cast<long long>(answer.asked_for ? answer.tokens : 1) + closing, context);
+      throw PromptTooLongError(prompt_tokens, static_cast<long long>(answer.asked_for ? answer.tokens : 1) + closing,
+                               context);
     }
     plan = *fitting;
   } else {

@@ -75,7 +75,8 @@ void TextStream::count_answer(const TokenEvent& event) {
 }
 
 ThinkingEnd TextStream::thinking_end(FinishReason reason) const {
-  const ThinkingEnd forced = setup_.thinking_end ? setup_.thinking_end->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  const ThinkingEnd forced =
+      setup_.thinking_end ? setup_.thinking_end->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
   if (forced != ThinkingEnd::kNone) return forced;
   if (!parser_.in_thought()) return setup_.thinking_budget == 0 ? ThinkingEnd::kBudget : ThinkingEnd::kNatural;
   switch (reason) {

@@ -38,7 +38,7 @@ struct Completion {
   std::string error;        // for kError
   std::string stop_string;  // that ended the answer
   Usage usage;
-  double seconds = 0;  // from the request's start
+  double seconds = 0;                             // from the request's start
   ThinkingEnd thinking_end = ThinkingEnd::kNone;  // what ended the thought; kNatural where there was none
   int thinking_budget = -1;                       // as asked for; -1 = none
   // The answer's tokens from its first visible one to its last, the stop token not counted.
