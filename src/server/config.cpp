@@ -42,6 +42,16 @@ void set_seconds(ServiceConfig& config, const std::string& text) {
   config.*Member = std::chrono::seconds(parse_number<int>(text, Low, High));
 }
 
+template <auto Member>
+void set_limit(ServiceConfig& config, const std::string& text) {
+  const double seconds = parse_number<double>(text, 0.1, 86400);
+  config.http.*Member = std::chrono::milliseconds(std::llround(seconds * 1000));
+}
+template <auto Member>
+std::string show_limit(const ServiceConfig& config) {
+  return str(std::chrono::duration<double>(config.http.*Member).count());
+}
+
 // How a value is shown.
 std::string to_text(const std::string& value) { return value; }
 std::string to_text(bool value) { return value ? "true" : "false"; }
@@ -182,6 +192,22 @@ constexpr auto kRows = std::to_array<Row>({
     {{"server.max_batch_prompts", "max-batch-prompts", "MAX_BATCH_PROMPTS", "Prompts of one request at most"},
      set_int<&C::max_batch_prompts, 1, 4096>,
      show<&C::max_batch_prompts>},
+    {{"server.header_timeout", "header-timeout", "HEADER_TIMEOUT", "Seconds that a request's header may take"},
+     set_limit<&HttpLimits::header_timeout>,
+     show_limit<&HttpLimits::header_timeout>},
+    {{"server.body_timeout", "body-timeout", "BODY_TIMEOUT", "Seconds that a request's body may take"},
+     set_limit<&HttpLimits::body_timeout>,
+     show_limit<&HttpLimits::body_timeout>},
+    {{"server.idle_timeout", "idle-timeout", "IDLE_TIMEOUT", "Seconds that a connection may wait between requests"},
+     set_limit<&HttpLimits::idle_timeout>,
+     show_limit<&HttpLimits::idle_timeout>},
+    {{"server.write_stall_timeout", "write-stall-timeout", "WRITE_STALL_TIMEOUT",
+      "Seconds after which a client that takes no byte of its answer is cut off"},
+     set_limit<&HttpLimits::write_stall_timeout>,
+     show_limit<&HttpLimits::write_stall_timeout>},
+    {{"server.heartbeat", "heartbeat", "HEARTBEAT", "Seconds of silence on a stream after which a comment is sent"},
+     set_limit<&HttpLimits::heartbeat>,
+     show_limit<&HttpLimits::heartbeat>},
     {{"engine.max_model_len", "max-model-len", "MAX_MODEL_LEN",
       "Most tokens of a sequence; 0 = what model and memory allow"},
      set_int<&C::max_model_len, 0, 100 * kMillion>,
