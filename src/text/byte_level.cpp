@@ -24,6 +24,15 @@ constexpr std::array<short, kSpellings> make_table() {
 }
 constexpr std::array<short, kSpellings> kByteOf = make_table();
 
+constexpr std::array<short, 256> make_spellings() {
+  std::array<short, 256> spellings{};
+  for (int c = 0; c < kSpellings; ++c)
+    if (const short byte = kByteOf[static_cast<size_t>(c)]; byte >= 0)
+      spellings[static_cast<size_t>(byte)] = static_cast<short>(c);
+  return spellings;
+}
+constexpr std::array<short, 256> kSpellingOf = make_spellings();
+
 }  // namespace
 
 bool append_byte_level(std::string_view spelling, std::string& out) {
@@ -34,6 +43,13 @@ bool append_byte_level(std::string_view spelling, std::string& out) {
     spelling.remove_prefix(static_cast<size_t>(c.length));
   }
   return true;
+}
+
+std::string byte_level_spelling(std::string_view bytes) {
+  std::string spelling;
+  for (const char byte : bytes)
+    utf8_append(spelling, static_cast<uint32_t>(kSpellingOf[static_cast<unsigned char>(byte)]));
+  return spelling;
 }
 
 }  // namespace qwen

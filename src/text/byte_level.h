@@ -10,4 +10,6 @@ namespace qwen {
 // no byte.
 bool append_byte_level(std::string_view spelling, std::string& out);
 
+std::string byte_level_spelling(std::string_view bytes);  // the other way
+
 }  // namespace qwen

@@ -221,6 +221,10 @@ std::string_view Tokenizer::token_bytes(TokenId id) const {
   return std::string_view(impl_->bytes).substr(impl_->begins[index], impl_->begins[index + 1] - impl_->begins[index]);
 }
 
+std::string Tokenizer::token_spelling(TokenId id) const {
+  return is_added(id) ? std::string(token_bytes(id)) : byte_level_spelling(token_bytes(id));
+}
+
 bool Tokenizer::is_added(TokenId id) const {
   return id >= 0 && id < vocab_size() && impl_->kinds[static_cast<size_t>(id)] >= kAdded;
 }

@@ -43,6 +43,9 @@ class Tokenizer {
 
   // The raw bytes of a token (an added token's text); empty for an id without a token. Valid as long as the Tokenizer.
   std::string_view token_bytes(TokenId id) const;
+  // The token as the vocabulary spells it: "Ġhello" for " hello", an added token as itself. Unlike text, it never loses
+  // a byte.
+  std::string token_spelling(TokenId id) const;
   bool is_added(TokenId id) const;
   bool is_special(
       TokenId id) const;  // the added tokens that skip_special drops; <think> and <tool_call> are not among them

@@ -3,9 +3,9 @@
 
 #include <limits>
 
+#include "server/api/chat_types.h"
 #include "server/api/errors.h"
 #include "server/api/native_types.h"
-#include "server/api/openai_types.h"
 #include "server/api/request_json.h"
 
 namespace qwen {
@@ -131,7 +131,7 @@ TEST(ChatRequest, UnknownFieldsAndNullAreIgnored) {
 
 TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNeverDropped) {
   for (const char* row :
-       {"\"n\":2|n", "\"n\":1000000|n", "\"n\":2147483648|n", "\"best_of\":4|best_of", "\"logprobs\":true|logprobs",
+       {"\"best_of\":4|best_of", "\"n\":2,\"best_of\":4|best_of", "\"logprobs\":true|logprobs",
         "\"top_logprobs\":3|top_logprobs", "\"response_format\":{\"type\":\"json_object\"}|response_format",
         "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}|response_format",
         "\"functions\":[{}]|functions", "\"tool_choice\":\"required\"|tool_choice",
@@ -141,7 +141,9 @@ TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNeverDropped) {
     const std::string text = row;
     EXPECT_EQ(chat(text.substr(0, text.find('|'))), "unsupported_parameter " + text.substr(text.find('|') + 1)) << row;
   }
-  EXPECT_EQ(chat("\"n\":0"), "invalid_value n");
+  for (const char* count : {"0", "9", "1000000", "2147483648", "1.5", "\"2\""})
+    EXPECT_EQ(chat(str("\"n\":", count)), "invalid_value n") << count;
+  EXPECT_EQ(chat("\"n\":8,\"best_of\":8"), "");
   EXPECT_EQ(chat("\"response_format\":{\"type\":\"text\"},\"tool_choice\":\"auto\",\"modalities\":[\"text\"]"), "");
 }
 

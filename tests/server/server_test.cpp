@@ -3,50 +3,14 @@
 
 #include <thread>
 
-#include "raw_client.h"
 #include "server/handlers/handlers.h"
-#include "service_fixture.h"
+#include "server_fixture.h"
 
 namespace qwen::test {
 namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-
-class Server : public testing::Test {
- protected:
-  void start(EngineOptions options = {}, bool ready = true) {
-    config_.host = "127.0.0.1";
-    config_.port = 0;
-    scripted_ = std::make_unique<ScriptedService>(options, ready);
-    server_ = std::make_unique<HttpServer>(config_, scripted_->service);
-    server_->start();
-  }
-  int port() const { return server_->port(); }
-  HttpAnswer generate(const std::string& fields) {
-    return ask(port(), post("/generate", "{\"prompt\":\"hi\"" + fields + "}"));
-  }
-  HttpAnswer chat(const std::string& fields) {
-    return ask(port(), post("/v1/chat/completions",
-                            R"({"model":"test-model","messages":[{"role":"user","content":"hi"}])" + fields + "}"));
-  }
-  bool becomes_idle(milliseconds limit = kASecond) {
-    return eventually([&] { return scripted_->idle(); }, limit);
-  }
-  // A client in the middle of a long stream.
-  RawClient streaming_client(const char* path = "/generate") {
-    RawClient client(port());
-    const bool native = std::string(path) == "/generate";
-    client.send(post(path, native ? R"({"prompt":"hi","max_length":3000,"stream":true})"
-                                  : R"({"messages":[{"role":"user","content":"hi"}],"stream":true})"));
-    EXPECT_NE(client.read_until("data: "), "");
-    return client;
-  }
-
-  ServiceConfig config_;
-  std::unique_ptr<ScriptedService> scripted_;
-  std::unique_ptr<HttpServer> server_;
-};
 
 TEST_F(Server, GenerateHasTheGuidesFields) {
   start();
@@ -201,7 +165,7 @@ TEST_F(Server, ErrorsHaveOneShape) {
   expect_error(generate(R"(,"temperature":9)"), 400, "invalid_value");
   expect_error(generate(R"(,"max_length":1000000)"), 400, "context_length_exceeded");
   expect_error(ask(port(), post("/generate", "{\"prompt\":\"a\"}\n{}")), 400, "invalid_value");
-  expect_error(chat(R"(,"n":2)"), 400, "unsupported_parameter");
+  expect_error(chat(R"(,"logprobs":true)"), 400, "unsupported_parameter");
   expect_error(chat(R"(,"logit_bias":{"999999":1})"), 400, "invalid_value");
   expect_error(ask(port(), get("/generate")), 405, "method_not_allowed");
   const json error = generate(R"(,"max_length":1000000)").json().at("error");

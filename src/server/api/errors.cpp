@@ -83,9 +83,8 @@ std::string_view error_type(int status) {
   }
 }
 
-std::string error_json(const ApiError& error) {
-  JsonWriter json;
-  json.begin_object().key("error").begin_object();
+void write_error(JsonWriter& json, const ApiError& error) {
+  json.key("error").begin_object();
   json.field("message", std::string_view(error.message).substr(0, kMaxMessageBytes));
   json.field("type", error_type(error.status));
   if (error.param.empty())
@@ -94,7 +93,14 @@ std::string error_json(const ApiError& error) {
     json.field("param", error.param);
   json.field("code", error.code);
   for (const auto& [name, number] : error.numbers) json.field(name, number);
-  json.end_object().end_object();
+  json.end_object();
+}
+
+std::string error_json(const ApiError& error) {
+  JsonWriter json;
+  json.begin_object();
+  write_error(json, error);
+  json.end_object();
   return json.take();
 }
 

@@ -13,6 +13,8 @@
 
 namespace qwen {
 
+class JsonWriter;
+
 struct ApiError {
   int status = 500;
   std::string code = "internal_error";
@@ -26,8 +28,9 @@ struct ApiError {
 // What the client gets for an exception; anything that is not an Error is a 500 with a text that reveals nothing.
 ApiError to_api_error(std::exception_ptr error, std::string_view request_id);
 
-std::string_view error_type(int status);        // invalid_request_error, server_error, …
-std::string error_json(const ApiError& error);  // the whole object
+std::string_view error_type(int status);                    // invalid_request_error, server_error, …
+void write_error(JsonWriter& json, const ApiError& error);  // the member "error" of an open object
+std::string error_json(const ApiError& error);              // the whole object
 Response error_response(const ApiError& error);
 
 }  // namespace qwen

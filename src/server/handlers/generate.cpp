@@ -4,6 +4,7 @@
 #include "server/api/request_json.h"
 #include "server/handlers/generation_session.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/native_text_request.h"
 #include "server/http/sse_writer.h"
 
 namespace qwen {
@@ -30,28 +31,6 @@ class GenerateFormat final : public AnswerFormat {
   const std::shared_ptr<const LoadedModel> model_;
 };
 
-TextRequest to_text_request(const GenerateRequest& generate, const ServiceConfig& config, const LoadedModel& model) {
-  TextRequest text;
-  if (generate.raw) {
-    text.raw_prompt = generate.prompt;
-  } else {
-    if (generate.system) text.messages.push_back({.role = "system", .content = *generate.system});
-    text.messages.push_back({.role = "user", .content = generate.prompt});
-    text.template_options.thinking = generate.thinking;
-    text.template_options.enable_thinking = generate.thinking;
-  }
-  SamplingParams defaults = model.default_sampling;
-  defaults.temperature = config.default_temperature;
-  defaults.top_p = config.default_top_p;
-  text.sampling = apply_sampling(generate.sampling, defaults);
-  if (!generate.do_sample) text.sampling.temperature = 0;
-  text.stop = generate.sampling.stop;
-  text.max_tokens = generate.max_length;
-  text.default_max_tokens = config.default_max_length;
-  text.max_tokens_cap = config.max_length;
-  return text;
-}
-
 }  // namespace
 
 Handler generate_handler(const HandlerContext& context) {
@@ -60,9 +39,7 @@ Handler generate_handler(const HandlerContext& context) {
     run_on_worker(context, std::move(request), std::move(responder), [&context](Request& in, const ResponderPtr& out) {
       const GenerateRequest generate = parse_generate_request(parse_request(in.body));
       const auto model = context.service.ready_model();
-      TextRequest text = to_text_request(generate, context.config, *model);
-      text.started = in.arrived;
-      text.deadline = in.arrived + context.config.request_timeout;
+      TextRequest text = native_text_request(generate, generate.prompt, context.config, *model, in);
       const auto session = GenerationSession::create(out, std::make_unique<GenerateFormat>(generate.prompt, model),
                                                      generate.stream, in.request_id);
       TextStreams streams;
