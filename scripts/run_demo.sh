@@ -7,23 +7,25 @@ binary=$1
 model=${2:-models/demo}
 host=${HOST:-127.0.0.1}
 port=${PORT:-8000}
-reach=$host
-[ "$reach" = 0.0.0.0 ] && reach=127.0.0.1
-address=http://$reach:$port
+client_host=$host
+[ "$host" = 0.0.0.0 ] && client_host=127.0.0.1
+address=http://$client_host:$port
 
 "$binary" serve --model "$model" --host "$host" --port "$port" &
 server=$!
-trap 'kill -TERM $server 2>/dev/null || true' INT TERM
-until curl -fsS -o /dev/null "$address/readyz" 2>/dev/null; do
-  if ! kill -0 $server 2>/dev/null; then
-    wait $server || exit $?
-    exit 1
-  fi
+trap 'kill -TERM $server 2>/dev/null || true' EXIT INT TERM
+running() { kill -0 $server 2>/dev/null || { wait $server || exit $?; exit 1; }; }
+reach() { curl --noproxy '*' -fsS "$@"; }
+# Another service may own the port and answer in our place: ours has ended then.
+until reach -o /dev/null "$address/readyz" 2>/dev/null; do
+  running
   sleep 0.2
 done
+sleep 0.2
+running
 
 body='{"prompt": "什么是AES加密算法？", "max_length": 200, "temperature": 0.7}'
-answer=$(curl -fsS -X POST "$address/generate" -H "Content-Type: application/json" -d "$body")
+answer=$(reach -X POST "$address/generate" -H "Content-Type: application/json" -d "$body")
 cat <<TEXT
 
 Serving $model at $address   (Ctrl-C stops it)

@@ -18,7 +18,6 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 log=$(mktemp)
 cleanup() {
   [ -n "${run:-}" ] && kill -TERM -- "-$run" 2>/dev/null || true
-  pkill -TERM -f "serve .*--port $port" 2>/dev/null || true
   sleep 1
   umount "$root/dev/pts" "$root/proc" 2>/dev/null || true
 }

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <string>
 #include <thread>
+
+#include "base/cgroup.h"
 
 namespace qwen {
 namespace {
@@ -33,22 +36,28 @@ int cores_in_affinity_mask() {
   return static_cast<int>(cores.size());
 }
 
-// Cores' worth of time, 0 without a quota. A container sees its own group at the root of the mounted hierarchy.
+// Cores' worth of time that the tightest of the groups around this process allows; infinite without a quota.
 double cgroup_quota() {
-  double quota = 0, period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period && period > 0) return quota / period;
-  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (v1_quota >> quota && v1_period >> period && quota > 0 && period > 0) return quota / period;
-  return 0;
+  const CgroupFolders groups = cgroup_folders("cpu");
+  double cores = std::numeric_limits<double>::infinity(), quota = 0, period = 0;
+  const auto apply = [&] {
+    if (quota > 0 && period > 0) cores = std::min(cores, quota / period);
+  };
+  for (const std::string& folder : groups.v2)
+    if (std::ifstream file(folder + "/cpu.max"); file >> quota >> period) apply();  // "max" is no number
+  for (const std::string& folder : groups.v1) {
+    std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
+    if (quota_file >> quota && period_file >> period) apply();
+  }
+  return cores;
 }
 
 }  // namespace
 
 int usable_cores() {
   int cores = std::max(cores_in_affinity_mask(), 1);
-  if (const double quota = cgroup_quota(); quota > 0) {
-    cores = std::min(cores, std::max(static_cast<int>(std::ceil(quota)), 1));
-  }
+  const double quota = cgroup_quota();
+  if (quota < cores) cores = std::max(static_cast<int>(std::ceil(quota)), 1);
   return cores;
 }
 

@@ -7,12 +7,10 @@
 
 namespace qwen {
 
-std::string quote(std::string_view foreign) {
-  constexpr size_t kMaxBytes = 100;
-  const bool cut = foreign.size() > kMaxBytes;
-  if (cut) foreign = foreign.substr(0, utf8_complete_prefix(foreign.substr(0, kMaxBytes)));
-  std::string out = "\"";
-  for (const char c : utf8_lossy(foreign)) {
+std::string escape_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
     if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) {
       out += c;
     } else {
@@ -21,7 +19,14 @@ std::string quote(std::string_view foreign) {
       out += escaped;
     }
   }
-  return out + (cut ? "…\"" : "\"");
+  return out;
+}
+
+std::string quote(std::string_view foreign) {
+  constexpr size_t kMaxBytes = 100;
+  const bool cut = foreign.size() > kMaxBytes;
+  if (cut) foreign = foreign.substr(0, utf8_complete_prefix(foreign.substr(0, kMaxBytes)));
+  return "\"" + escape_controls(utf8_lossy(foreign)) + (cut ? "…\"" : "\"");
 }
 
 }  // namespace qwen

@@ -9,4 +9,7 @@ namespace qwen {
 
 std::string quote(std::string_view foreign);
 
+// Control characters as \xNN: one message stays one line.
+std::string escape_controls(std::string_view text);
+
 }  // namespace qwen

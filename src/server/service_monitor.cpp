@@ -3,7 +3,7 @@
 #include "base/cpu_count.h"
 #include "metrics/metrics.h"
 #include "server/api/json_writer.h"
-#include "server/memory_usage.h"
+#include "base/memory_usage.h"
 
 namespace qwen {
 namespace {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -173,6 +174,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path(__file__).resolve().parent / "runs" / "checkpoint.pt")
     arguments = parser.parse_args()
     blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    if not blas and arguments.device == "cpu":
+        sys.exit("this torch has no BLAS: training would take hours; install one that has, such as PyPI's")
     print(f"BLAS {blas.group(1) if blas else 'none'}, {torch.get_num_threads()} threads", flush=True)
     trainer = Trainer(arguments)
     print(f"{sum(p.numel() for p in trainer.master.values()):,} parameters", flush=True)

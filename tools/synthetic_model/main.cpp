@@ -49,7 +49,7 @@ int run(int argc, char** argv) {
               static_cast<long long>(written.parameters), static_cast<double>(written.weight_bytes) / 1e9,
               written.weight_files, written.weight_files == 1 ? "" : "s", seconds,
               static_cast<double>(written.parameters) / 1e6 / seconds);
-  std::printf("It has no tokenizer: use it with `logits`, `bench` and `generate --raw-ids`.\n");
+  std::printf("It has no tokenizer: use it with `logits` and `bench`.\n");
   return 0;
 }
 

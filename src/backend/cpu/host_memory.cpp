@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <new>
-#include <string>
 
 #include "base/error.h"
+#include "base/memory_usage.h"
 
 namespace qwen {
 namespace {
@@ -31,36 +30,6 @@ DeviceBuffer allocate_small(size_t bytes, std::string_view what) {
   if (data == nullptr) out_of_memory(bytes, what);
   std::memset(data, 0, bytes);
   return DeviceBuffer(data, bytes, std::shared_ptr<void>(data, [](void* p) { ::operator delete(p, kAlign); }));
-}
-
-// First number after `key` in a "key value" file; `missing` where there is none.
-uint64_t read_number(const char* path, std::string_view key, uint64_t missing) {
-  std::ifstream file(path);
-  std::string word;
-  uint64_t value = 0;
-  if (key.empty()) return file >> value ? value : missing;
-  while (file >> word) {
-    if (word == key) return file >> value ? value : missing;
-  }
-  return missing;
-}
-
-constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
-
-// A container sees its own group at the root of the mounted hierarchy. Page cache counts as used there but can be
-// dropped.
-uint64_t cgroup_rest() {
-  uint64_t limit = read_number("/sys/fs/cgroup/memory.max", {}, kUnlimited);
-  uint64_t used = read_number("/sys/fs/cgroup/memory.current", {}, 0);
-  uint64_t cache = read_number("/sys/fs/cgroup/memory.stat", "inactive_file", 0);
-  if (limit == kUnlimited) {
-    limit = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", {}, kUnlimited);
-    used = read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", {}, 0);
-    cache = read_number("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file", 0);
-  }
-  if (limit == kUnlimited) return kUnlimited;
-  used -= std::min(used, cache);
-  return limit - std::min(limit, used);
 }
 
 }  // namespace
@@ -87,10 +56,6 @@ DeviceBuffer allocate_host_memory(size_t bytes, std::string_view what) {
   return DeviceBuffer(data, bytes, std::shared_ptr<void>(data, [length](void* p) { munmap(p, length); }));
 }
 
-size_t available_host_memory() {
-  constexpr uint64_t kKib = 1024;
-  const uint64_t available = read_number("/proc/meminfo", "MemAvailable:", kUnlimited / kKib) * kKib;
-  return static_cast<size_t>(std::min(available, cgroup_rest()));
-}
+size_t available_host_memory() { return static_cast<size_t>(read_memory_usage().available_bytes); }
 
 }  // namespace qwen

@@ -4,7 +4,7 @@
 
 #include "server/api/json_writer.h"
 #include "server/handlers/handlers.h"
-#include "server/memory_usage.h"
+#include "base/memory_usage.h"
 
 namespace qwen {
 namespace {

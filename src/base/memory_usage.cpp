@@ -1,9 +1,11 @@
-#include "server/memory_usage.h"
+#include "base/memory_usage.h"
 
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <optional>
+
+#include "base/cgroup.h"
 
 namespace qwen {
 namespace {
@@ -33,23 +35,27 @@ struct Group {
 
 void apply_limit(const Group& group, MemoryUsage& memory) {
   const auto limit = read_number(group.limit), charged = read_number(group.used);
-  if (!limit || !charged || *limit == 0 || *limit >= memory.total_bytes) return;
+  if (!limit || !charged || *limit == 0) return;
   const uint64_t unused = std::min(read_entry(group.stat, group.unused_pages), *charged);
   const uint64_t used = std::min(*charged - unused, *limit);
-  memory.total_bytes = *limit;
+  memory.total_bytes = std::min(memory.total_bytes, *limit);
   memory.available_bytes = std::min(memory.available_bytes, *limit - used);
 }
 
 }  // namespace
 
 MemoryUsage read_memory_usage(const std::string& root) {
-  const std::string info = root + "/proc/meminfo", v2 = root + "/sys/fs/cgroup/", v1 = v2 + "memory/";
+  const std::string info = root + "/proc/meminfo";
   MemoryUsage memory;
   memory.total_bytes = read_entry(info, "MemTotal:") * 1024;
   memory.available_bytes = std::min(read_entry(info, "MemAvailable:") * 1024, memory.total_bytes);
-  apply_limit({v2 + "memory.max", v2 + "memory.current", v2 + "memory.stat", "inactive_file"}, memory);
-  apply_limit({v1 + "memory.limit_in_bytes", v1 + "memory.usage_in_bytes", v1 + "memory.stat", "total_inactive_file"},
-              memory);
+  const CgroupFolders groups = cgroup_folders("memory", root);
+  for (const std::string& v2 : groups.v2)
+    apply_limit({v2 + "/memory.max", v2 + "/memory.current", v2 + "/memory.stat", "inactive_file"}, memory);
+  for (const std::string& v1 : groups.v1)
+    apply_limit(
+        {v1 + "/memory.limit_in_bytes", v1 + "/memory.usage_in_bytes", v1 + "/memory.stat", "total_inactive_file"},
+        memory);
   return memory;
 }
 

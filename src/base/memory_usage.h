@@ -1,6 +1,6 @@
-// The machine's memory, or the container's where a cgroup (version 2 or 1) limits it to less. File pages that nobody
-// uses at the moment count as available, as in /proc/meminfo and in Kubernetes' working set: a large model read once
-// through the page cache must not look like a machine that is full.
+// The machine's memory, or less where the limit of a control group around this process (version 2 or 1) says so. File
+// pages that nobody uses at the moment count as available, as in /proc/meminfo and in Kubernetes' working set: a large
+// model read once through the page cache must not look like a machine that is full.
 #pragma once
 
 #include <cstdint>
