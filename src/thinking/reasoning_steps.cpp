@@ -136,16 +136,18 @@ Pieces list_items(std::string_view text) {
   Pieces items = split(text.substr(0, begins[0]), "\n\n");
   for (size_t i = 0; i < begins.size(); ++i) {
     const size_t end = i + 1 < begins.size() ? begins[i + 1] : text.size();
-    items.push_back(trimmed(text.substr(begins[i], end - begins[i])));
+    items.push_back(text.substr(begins[i], end - begins[i]));  // untrimmed: a marker may be all there is
   }
   return items;
 }
 
 // The longest whole sentences that fit, else as much as fits and "…".
 std::string shortened(const std::string& line) {
-  size_t bytes = 0, characters = 0;
-  for (; bytes < line.size() && characters < kMaxStepCharacters; ++characters)
+  size_t bytes = 0, before_last = 0;
+  for (size_t characters = 0; bytes < line.size() && characters < kMaxStepCharacters; ++characters) {
+    before_last = bytes;
     bytes += static_cast<size_t>(utf8_decode(std::string_view(line).substr(bytes)).length);
+  }
   if (bytes == line.size()) return line;
   size_t end = 0;
   for (size_t next = 0; next < bytes; end = next) {
@@ -153,7 +155,7 @@ std::string shortened(const std::string& line) {
     if (next > bytes) break;
   }
   if (end > 0) return std::string(trimmed(std::string_view(line).substr(0, end)));
-  return std::string(trimmed(std::string_view(line).substr(0, bytes))) + "…";
+  return std::string(trimmed(std::string_view(line).substr(0, before_last))) + "…";
 }
 
 // White space collapsed, marker and emphasis gone.

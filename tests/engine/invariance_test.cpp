@@ -1,6 +1,7 @@
 // The property that guards the engine: scheduling never changes a result. A real model with random weights answers
-// random requests alone, batched, in tiny chunks, with few blocks (so that requests are preempted and recomputed) and
-// with other thread counts: the same tokens and the same bits in every logprob, with every kernel table.
+// random requests, some with a thinking budget, alone, batched, in tiny chunks, with few blocks (so that requests are
+// preempted and recomputed) and with other thread counts: the same tokens and the same bits in every logprob, with
+// every kernel table.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -8,6 +9,7 @@
 
 #include "backend/create.h"
 #include "engine/engine_fixture.h"
+#include "engine/thinking_constraint.h"
 #include "model/registry.h"
 #include "support/tiny_checkpoint.h"
 #include "weights/checkpoint.h"
@@ -42,6 +44,18 @@ class Invariance : public testing::TestWithParam<std::string> {
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
+  static std::unique_ptr<TokenConstraint> thinking(int budget, TokenId stop) {
+    ThinkingVocabulary vocabulary;
+    vocabulary.tags = {500, 501};
+    vocabulary.closing = {10, 11, 12, 13, 14, 15, 501, 10};
+    vocabulary.short_closing = {10, 501, 10};
+    vocabulary.stop_tokens = {stop};
+    vocabulary.bytes = [](TokenId) { return std::string_view("w"); };
+    const ThinkingLimits limits{.budget = budget, .loop_guard = true};
+    return std::make_unique<ThinkingConstraint>(ThinkingBudget(std::move(vocabulary), limits, true),
+                                                std::make_shared<std::atomic<ThinkingEnd>>());
+  }
+
   static std::vector<GenerationRequest> make_requests() {
     std::mt19937 random(7);
     const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
@@ -59,6 +73,7 @@ class Invariance : public testing::TestWithParam<std::string> {
       sampling.repetition_penalty = pick(0, 1) ? 1.1f : 1.0f;
       sampling.presence_penalty = pick(0, 1) ? 0.5f : 0.0f;
       sampling.stop_token_ids = {pick(0, 511)};
+      if (i % 3 == 0) request.constraint = thinking(pick(0, 40), sampling.stop_token_ids[0]);
       requests.push_back(std::move(request));
     }
     return requests;

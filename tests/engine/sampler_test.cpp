@@ -54,6 +54,28 @@ TokenId greedy(const std::vector<float>& logits, SamplingParams sampling = {}, s
 
 const std::vector<float> kHalves = {std::log(0.5f), std::log(0.25f), std::log(0.125f), std::log(0.125f)};
 
+SampledToken masked(TokenMask mask, SamplingParams sampling = {}) {
+  sampling.temperature = 0;
+  return Sampler(4).sample(std::vector<float>{1, 3, 2, 0},
+                           make_sequence(sampling, {0}, std::make_unique<FixedMask>(mask)));
+}
+
+TEST(Sampler, BarredTokensAreNotChosen) {
+  const std::vector<TokenId> barred = {1, 2, 77};
+  EXPECT_EQ(masked({.barred = barred}).id, 0);
+  const std::vector<TokenId> all = {0, 1, 2, 3};
+  EXPECT_NE(masked({.barred = all}).error, "");
+}
+
+TEST(Sampler, AStopTokenMayBecomeAnother) {
+  SamplingParams sampling;
+  EXPECT_EQ(masked({.stop_becomes = 3}, sampling).id, 1);
+  sampling.stop_token_ids = {1};
+  const SampledToken token = masked({.stop_becomes = 3}, sampling);
+  EXPECT_EQ(token.id, 3);
+  EXPECT_LT(token.logprob, -3.0f);  // of the token that stands there
+}
+
 TEST(Sampler, GreedyTakesTheLowestIdOnATie) { EXPECT_EQ(greedy({1, 3, 2, 3}), 1); }
 
 TEST(Sampler, LogprobIsOfTheUnfilteredModel) {
