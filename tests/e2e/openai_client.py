@@ -59,6 +59,23 @@ class OpenAiClient(unittest.TestCase):
         self.assertEqual(reasons, ["stop"])
         self.assertGreater(usage.completion_tokens, 0)
 
+    def test_several_choices(self):
+        choices = self.client.chat.completions.create(model=self.model, messages=QUESTION, seed=3, n=3).choices
+        self.assertEqual([choice.index for choice in choices], [0, 1, 2])
+        alone = self.client.chat.completions.create(model=self.model, messages=QUESTION, seed=3).choices[0]
+        self.assertEqual(choices[0].message.content, alone.message.content)
+
+    def test_completes_texts_and_tokens(self):
+        completion = self.client.completions.create(model=self.model, prompt=["什么是", "47+85="], max_tokens=12, seed=5, n=2, echo=True)
+        self.assertEqual([choice.text[:3] for choice in completion.choices], ["什么是", "什么是", "47+", "47+"])
+        self.assertGreater(completion.usage.completion_tokens, 0)
+        self.assertTrue(self.client.completions.create(model=self.model, prompt=[40, 41, 42], max_tokens=4).choices[0].text)
+        whole = self.client.completions.create(model=self.model, prompt="什么是", max_tokens=12, seed=5).choices[0]
+        pieces = [chunk.choices[0] for chunk in
+                  self.client.completions.create(model=self.model, prompt="什么是", max_tokens=12, seed=5, stream=True)]
+        self.assertEqual("".join(piece.text for piece in pieces), whole.text)
+        self.assertEqual(pieces[-1].finish_reason, whole.finish_reason)
+
     def test_a_bad_value_is_a_bad_request(self):
         with self.assertRaises(openai.BadRequestError) as caught:
             self.client.chat.completions.create(model=self.model, messages=QUESTION, temperature=-1)

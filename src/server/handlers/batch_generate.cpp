@@ -1,6 +1,9 @@
 // POST /batch_generate: several prompts with one set of fields, together in the engine's batch. Each prompt is answered
 // as /generate would answer it alone (the same seed stands for each); one that fails has its error in its place.
 // Admission is of all or none: where the engine's queue is full half-way, nothing runs.
+//
+// A stream's events: {"index","text"|"reasoning"}, {"index","finish_reason"|"error"} where a prompt ends, and last the
+// whole answer.
 #include "server/api/errors.h"
 #include "server/api/json_writer.h"
 #include "server/api/native_types.h"
