@@ -70,6 +70,10 @@ struct Metrics {
                           buckets::kTokens};
   Histogram generation_tokens{registry, "qwen_generation_tokens",
                               "Tokens of a generation, thought included; without aborted ones.", buckets::kTokens};
+  Family<Counter> thoughts{registry,
+                           "qwen_thoughts_total",
+                           "Thoughts by what ended them.",
+                           {"ended_by"}};  // natural, budget, deadline, loop, client, length
   Counter thinking_tokens{registry, "qwen_thinking_tokens_total", "Tokens spent on thoughts."};
 
   // --- The engine; all read, but for the step histograms.

@@ -48,10 +48,15 @@ void GenerationMeter::text(const TextDelta& delta, Clock::time_point now) {
   metrics_->time_to_first_answer_token.observe(seconds(now - started_));
 }
 
-void GenerationMeter::finished(FinishReason reason, const Usage& usage, Clock::time_point now) {
+void GenerationMeter::finished(const Completion& completion, Clock::time_point now) {
   if (!metrics_) return;
+  const FinishReason reason = completion.finish_reason;
+  const Usage& usage = completion.usage;
   metrics_->finished.with({finish_reason_label(reason)}).add();
-  metrics_->thinking_tokens.add(usage.reasoning_tokens);
+  if (usage.reasoning_tokens > 0) {
+    metrics_->thinking_tokens.add(usage.reasoning_tokens);
+    metrics_->thoughts.with({thinking_end_name(completion.thinking_end)}).add();
+  }
   if (reason == FinishReason::kNone || reason == FinishReason::kCancelled) return;
   metrics_->request_duration.observe(seconds(now - started_));
   metrics_->prompt_tokens.observe(usage.prompt_tokens);

@@ -12,9 +12,9 @@
 
 namespace qwen {
 
+struct Completion;
 struct Metrics;
 struct TextDelta;
-struct Usage;
 
 std::string_view finish_reason_label(FinishReason reason);  // stop, length, abort, timeout, error
 
@@ -26,7 +26,7 @@ class GenerationMeter {
 
   void token(Clock::time_point now = Clock::now());  // one has come
   void text(const TextDelta& delta, Clock::time_point now = Clock::now());
-  void finished(FinishReason reason, const Usage& usage, Clock::time_point now = Clock::now());
+  void finished(const Completion& completion, Clock::time_point now = Clock::now());
 
  private:
   const std::shared_ptr<const Metrics> metrics_;

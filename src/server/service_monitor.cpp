@@ -1,9 +1,9 @@
 #include "server/service_monitor.h"
 
 #include "base/cpu_count.h"
+#include "base/memory_usage.h"
 #include "metrics/metrics.h"
 #include "server/api/json_writer.h"
-#include "base/memory_usage.h"
 
 namespace qwen {
 namespace {
@@ -32,6 +32,9 @@ ServiceMonitor::ServiceMonitor(const GenerationService& service)
   for (const FinishReason reason : {FinishReason::kStop, FinishReason::kLength, FinishReason::kCancelled,
                                     FinishReason::kDeadline, FinishReason::kError})
     metrics_.finished.with({finish_reason_label(reason)});
+  for (const ThinkingEnd end : {ThinkingEnd::kNatural, ThinkingEnd::kBudget, ThinkingEnd::kDeadline, ThinkingEnd::kLoop,
+                                ThinkingEnd::kClient, ThinkingEnd::kLength})
+    metrics_.thoughts.with({thinking_end_name(end)});
 }
 
 void ServiceMonitor::watch(std::shared_ptr<const ConnectionContext> connections) {

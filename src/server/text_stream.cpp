@@ -23,8 +23,10 @@ TextStream::TextStream(Setup setup, TokenStream tokens)
 
 TextStream::~TextStream() {
   if (finished()) return;
+  completion_.finish_reason = FinishReason::kCancelled;
   completion_.usage.reasoning_tokens = parser_.reasoning_tokens();
-  meter_.finished(FinishReason::kCancelled, completion_.usage);
+  completion_.thinking_end = thinking_end(FinishReason::kCancelled);
+  meter_.finished(completion_);
 }
 
 std::optional<TextDelta> TextStream::poll() {
@@ -57,8 +59,9 @@ void TextStream::take(const TokenEvent& event, TextDelta& delta) {
   if (event.id >= 0) {
     ++completion_.usage.completion_tokens;
     meter_.token();
-    add(parse(event.id, detokenizer_.push(event.id)), delta);
-    count_answer(event);
+    const ReasoningDelta parsed = parse(event.id, detokenizer_.push(event.id));
+    add(parsed, delta);
+    count_answer(event, parsed.content);
     if (stops_.matched()) return finish(FinishReason::kStop, delta);
     if (setup_.max_answer_tokens > 0 && completion_.answer_tokens >= setup_.max_answer_tokens)
       return finish(FinishReason::kLength, delta);
@@ -68,8 +71,10 @@ void TextStream::take(const TokenEvent& event, TextDelta& delta) {
   finish(event.finish_reason, delta);
 }
 
-void TextStream::count_answer(const TokenEvent& event) {
-  if (parser_.in_thought() || !parser_.answer_began() || event.finish_reason == FinishReason::kStop) return;
+void TextStream::count_answer(const TokenEvent& event, const std::string& content) {
+  if (parser_.in_thought()) return;
+  answer_visible_ = answer_visible_ || content.find_first_not_of(" \t\r\n") != std::string::npos;
+  if (!answer_visible_ || event.finish_reason == FinishReason::kStop) return;
   ++completion_.answer_tokens;
   completion_.answer_logprob += static_cast<double>(event.logprob);
 }
@@ -92,8 +97,9 @@ ThinkingEnd TextStream::thinking_end(FinishReason reason) const {
 }
 
 ReasoningDelta TextStream::parse(std::optional<TokenId> id, std::string text) {
-  if (!setup_.separate_thought) return {.reasoning = {}, .content = std::move(text)};
-  return id ? parser_.push(*id, text) : parser_.push_text(text);
+  ReasoningDelta parsed = id ? parser_.push(*id, text) : parser_.push_text(text);
+  if (setup_.separate_thought) return parsed;
+  return {.reasoning = {}, .content = std::move(text)};  // the parser only counts
 }
 
 void TextStream::add(const ReasoningDelta& parsed, TextDelta& delta) {
@@ -123,7 +129,7 @@ void TextStream::finish(FinishReason reason, TextDelta& delta) {
   completion_.thinking_end = thinking_end(reason);
   completion_.thinking_budget = setup_.thinking_budget;
   completion_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - setup_.started).count();
-  meter_.finished(reason, completion_.usage);
+  meter_.finished(completion_);
   tokens_.reset();
 }
 
