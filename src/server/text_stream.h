@@ -80,7 +80,7 @@ class TextStream {
   ReasoningDelta parse(std::optional<TokenId> id, std::string text);  // no id: text that no token of its own ends
   void add(const ReasoningDelta& parsed, TextDelta& delta);
   void add_content(std::string content, TextDelta& delta);
-  void count_answer(const TokenEvent& event);
+  void count_answer(const TokenEvent& event, const std::string& content);
   ThinkingEnd thinking_end(FinishReason reason) const;
   void finish(FinishReason reason, TextDelta& delta);
 
@@ -90,6 +90,7 @@ class TextStream {
   ReasoningParser parser_;
   StopMatcher stops_;
   Completion completion_;
+  bool answer_visible_ = false;  // the answer has a character that is not white space
   GenerationMeter meter_;
 };
 
