@@ -28,7 +28,7 @@ PATIENCE = float(os.environ.get("QWEN_TEST_PATIENCE", "1"))
 SKIPPED_STATUS = 77  # ctest's SKIP_RETURN_CODE
 
 CONFIG_VARIABLES = re.compile(r"^(MODEL_PATH|HOST|PORT|KERNELS|THREADS|MAX_\w+|DEFAULT_\w+|TEMPERATURE|TOP_P|QUANTIZATION_FORMAT|LOG_LEVEL|"
-                              r"BATCH_SIZE|API_KEYS|CHAT_TEMPLATE|DEMO)$")
+                              r"BATCH_SIZE|API_KEYS|CHAT_TEMPLATE|DEMO|METRICS_PORT|ENABLE_METRICS)$")
 
 
 def environment(**extra):
@@ -109,10 +109,10 @@ class Answer:
 class Service:
     """`qwen-thinking serve` on a free port of the loopback interface. Waits until it is ready unless told not to."""
 
-    def __init__(self, model, *flags, wait_ready=True, env=None, cwd=None):
+    def __init__(self, model, *flags, wait_ready=True, env=None, cwd=None, preexec=None):
         self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", "0", *map(str, flags)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-                                        env=env or environment(), cwd=cwd)
+                                        env=env or environment(), cwd=cwd, preexec_fn=preexec)
         self.output, self.errors = [], []
         self._listening = threading.Event()
         self.port = None
@@ -160,7 +160,8 @@ class Service:
         connection = self.connection()
         try:
             payload = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body).encode()
-            connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # an answer may come before the body was read
+                connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
             response = connection.getresponse()
             return Answer(response, response.read())
         finally:
