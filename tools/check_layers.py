@@ -38,6 +38,25 @@ ONLY_IN = {"boost": "server/http/", "spdlog": "base/log", "utf8proc": "text/", "
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
+# tests/x may include what src/x may, and tests/support; these need the files of a model besides.
+TESTS = ROOT / "tests"
+TESTS_ALSO = {"engine": {"weights"}, "model": {"weights"}, "server": {"model", "weights"}}
+
+
+def test_violations(path: pathlib.Path) -> list[str]:
+    folder = path.relative_to(TESTS).parts[0]
+    if folder not in ALLOWED:
+        return []
+    allowed = ALLOWED[folder] | {folder, "support"} | TESTS_ALSO.get(folder, set())
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line)
+        target = match.group(2).split("/")[0] if match and match.group(1) == '"' else None
+        if target in ALLOWED and target not in allowed:
+            found.append(f"{path.relative_to(ROOT)}:{number}: tests of {folder} may not include {target} ({match.group(2)})")
+    return found
+
+
 def violations(path: pathlib.Path) -> list[str]:
     relative = path.relative_to(SOURCE)
     folder = relative.parts[0] if len(relative.parts) > 1 else "main"
@@ -79,9 +98,12 @@ def main() -> int:
     files = sorted(p for p in SOURCE.rglob("*") if p.suffix in {".h", ".cpp", ".inl", ".cu", ".cuh"})
     for path in files:
         problems += violations(path)
+    tests = sorted(p for p in TESTS.rglob("*") if p.suffix in {".h", ".cpp"})
+    for path in tests:
+        problems += test_violations(path)
     for problem in problems:
         print(problem)
-    print(f"layers: {len(files)} files, {len(problems)} violations")
+    print(f"layers: {len(files) + len(tests)} files, {len(problems)} violations")
     return 1 if problems else 0
 
 

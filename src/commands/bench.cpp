@@ -30,11 +30,9 @@ struct Options {
 StepCost step_cost(CausalLm& model) {
   Backend& backend = model.backend();
   const ModelConfig& config = model.config();
-  const HeadShape heads{static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
-                        static_cast<int>(config.head_dim)};
   const bool keeps_f32 = backend.kernels() == "reference" && config.dtype != DType::kBF16;
   const size_t kv_bytes =
-      backend.kv_bytes_per_token(backend.kv_dtype(), heads) * static_cast<size_t>(config.num_hidden_layers);
+      backend.kv_bytes_per_token(backend.kv_dtype(), config.heads()) * static_cast<size_t>(config.num_hidden_layers);
   return StepCost(config, keeps_f32 ? 4 : 2, static_cast<int64_t>(kv_bytes));
 }
 

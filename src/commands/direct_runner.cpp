@@ -5,20 +5,12 @@
 #include "base/error.h"
 
 namespace qwen {
-namespace {
-
-HeadShape heads_of(const ModelConfig& config) {
-  return {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
-          static_cast<int>(config.head_dim)};
-}
-
-}  // namespace
 
 DirectRunner::DirectRunner(CausalLm& model, int num_sequences, int max_length)
     : model_(model),
       blocks_per_sequence_((max_length + model.backend().kv_block_size() - 1) / model.backend().kv_block_size()),
       cache_(model.backend(), model.backend().kv_dtype(), static_cast<int>(model.config().num_hidden_layers),
-             num_sequences * blocks_per_sequence_, model.backend().kv_block_size(), heads_of(model.config())),
+             num_sequences * blocks_per_sequence_, model.backend().kv_block_size(), model.config().heads()),
       lengths_(static_cast<size_t>(num_sequences), 0) {}
 
 std::span<const float> DirectRunner::step(std::span<const Chunk> chunks) {

@@ -18,11 +18,6 @@ namespace qwen {
 
 namespace {
 
-HeadShape head_shape(const ModelConfig& config) {
-  return {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
-          static_cast<int>(config.head_dim)};
-}
-
 // What was asked for, cut to what the model's buffers hold.
 EngineOptions effective_options(CausalLm& model, EngineOptions options) {
   const auto positive = [](int value, const char* name) {
@@ -43,8 +38,8 @@ KvSizing size_cache(CausalLm& model, const EngineOptions& options) {
   Backend& backend = model.backend();
   const ModelConfig& config = model.config();
   KvSizingInput input;
-  input.bytes_per_token = static_cast<size_t>(config.num_hidden_layers) *
-                          backend.kv_bytes_per_token(backend.kv_dtype(), head_shape(config));
+  input.bytes_per_token =
+      static_cast<size_t>(config.num_hidden_layers) * backend.kv_bytes_per_token(backend.kv_dtype(), config.heads());
   input.free_memory = backend.free_memory();
   input.kv_cache_bytes = options.kv_cache_bytes;
   input.block_size = options.block_size;
@@ -62,7 +57,7 @@ struct Engine::Impl {
         options(effective_options(*model, asked)),
         sizing(size_cache(*model, options)),
         cache(model->backend(), model->backend().kv_dtype(), static_cast<int>(model->config().num_hidden_layers),
-              sizing.num_blocks, options.block_size, head_shape(model->config())),
+              sizing.num_blocks, options.block_size, model->config().heads()),
         inbox(options.max_num_seqs + options.max_waiting),
         loop(*model, cache, inbox, {options.max_num_seqs, options.max_num_batched_tokens}, options.num_valid_tokens),
         thread([this] { loop.run(); }) {}

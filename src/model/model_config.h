@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/attention.h"
 #include "base/dtype.h"
 #include "base/token_id.h"
 #include "quant/format.h"
@@ -63,6 +64,9 @@ struct ModelConfig {
 
   int64_t q_size() const { return num_attention_heads * head_dim; }
   int64_t kv_size() const { return num_key_value_heads * head_dim; }
+  HeadShape heads() const {
+    return {static_cast<int>(num_attention_heads), static_cast<int>(num_key_value_heads), static_cast<int>(head_dim)};
+  }
   // Positions the model was made for: max_position_embeddings, or what YaRN stretches the original length to where that
   // is more.
   int64_t context_length() const;

@@ -6,25 +6,9 @@
 
 #include "base/error.h"
 #include "model/linear_weight.h"
+#include "quant/stored_floats.h"
 
 namespace qwen {
-
-namespace {
-
-float element_as_f32(const TensorView& view, size_t i) {
-  switch (view.dtype) {
-    case DType::kF32:
-      return view.as<float>()[i];
-    case DType::kF16:
-      return f16_to_f32(view.as<uint16_t>()[i]);
-    case DType::kBF16:
-      return bf16_to_f32(view.as<uint16_t>()[i]);
-    default:
-      throw Error(ErrorCode::kBadData, str("a vector of ", dtype_name(view.dtype), " where floats are expected"));
-  }
-}
-
-}  // namespace
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, Backend& backend,
                            uint64_t total_bytes, ProgressFn progress)
@@ -62,7 +46,11 @@ Tensor WeightLoader::vector(std::initializer_list<std::string> names, int64_t si
       throw Error(ErrorCode::kBadData,
                   str("tensor ", name, " has shape ", to_string(view.shape), ", which is too long"));
     }
-    for (size_t i = 0; i < static_cast<size_t>(count); ++i) values.push_back(element_as_f32(view, i));
+    if (!is_stored_float(view.dtype)) {
+      throw Error(ErrorCode::kBadData, str("tensor ", name, " is ", dtype_name(view.dtype),
+                                           " where float32, float16 or bfloat16 is expected"));
+    }
+    for (int64_t i = 0; i < count; ++i) values.push_back(read_float(view, i));
   }
   if (static_cast<int64_t>(values.size()) != size) {
     throw Error(ErrorCode::kBadData, str("tensor ", *names.begin(), " has fewer than ", size, " numbers"));

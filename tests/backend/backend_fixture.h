@@ -88,15 +88,6 @@ struct StoredMatrix {
     std::memcpy(&bits, &bytes[i * 2], 2);
     return host.weight.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
   }
-
-  // Truncating; good enough for test data of ordinary size.
-  static uint16_t f32_to_f16(float value) {
-    const uint32_t bits = std::bit_cast<uint32_t>(value);
-    const int exponent = static_cast<int>((bits >> 23) & 0xff) - 112;
-    const uint32_t sign = bits >> 16 & 0x8000u;
-    if (exponent <= 0) return static_cast<uint16_t>(sign);
-    return static_cast<uint16_t>(sign | static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 0x3ffu));
-  }
 };
 
 // ‖a - b‖ / ‖b‖; infinite where a value is not finite.

@@ -9,6 +9,7 @@
 #include "backend/cpu/layouts.h"
 #include "backend/cpu/weight_packing.h"
 #include "base/error.h"
+#include "quant/stored_floats.h"
 
 namespace qwen {
 namespace {
@@ -90,27 +91,11 @@ void CpuBackend::upload(Tensor& out, const TensorView& source) {
     throw Error(ErrorCode::kBadData,
                 str("tensor of shape ", to_string(source.shape), " where ", to_string(out.shape), " is expected"));
   }
+  if (!is_stored_float(source.dtype))
+    throw Error(ErrorCode::kBadData,
+                str("tensor of type ", dtype_name(source.dtype), ": float32, float16 or bfloat16 expected"));
   float* const to = out.buffer.as<float>();
-  const int64_t n = source.shape.num_elements();
-  const auto half = [&](int64_t i) {
-    uint16_t bits;
-    std::memcpy(&bits, source.data + 2 * i, sizeof bits);
-    return bits;
-  };
-  switch (source.dtype) {
-    case DType::kF32:
-      if (n > 0) std::memcpy(to, source.data, source.size_bytes());
-      return;
-    case DType::kF16:
-      for (int64_t i = 0; i < n; ++i) to[i] = f16_to_f32(half(i));
-      return;
-    case DType::kBF16:
-      for (int64_t i = 0; i < n; ++i) to[i] = bf16_to_f32(half(i));
-      return;
-    default:
-      throw Error(ErrorCode::kBadData,
-                  str("tensor of type ", dtype_name(source.dtype), ": float32, float16 or bfloat16 expected"));
-  }
+  for (int64_t i = 0; i < source.shape.num_elements(); ++i) to[i] = read_float(source, i);
 }
 
 std::span<const float> CpuBackend::read_f32(const Tensor& tensor, int rows, std::vector<float>&) {

@@ -5,8 +5,7 @@ namespace qwen {
 
 Attention Attention::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
   Attention attention;
-  attention.heads = {static_cast<int>(config.num_attention_heads), static_cast<int>(config.num_key_value_heads),
-                     static_cast<int>(config.head_dim)};
+  attention.heads = config.heads();
   attention.eps = static_cast<float>(config.rms_norm_eps);
   attention.qkv_proj.weight =
       loader.matrix({prefix + "q_proj", prefix + "k_proj", prefix + "v_proj"}, config.hidden_size);
