@@ -44,8 +44,6 @@ class ReasoningParser {
   // False at the end: the thought was never closed, so there is no answer (content null, not "").
   bool answered() const { return state_ == State::kAnswer; }
 
-  bool answer_began() const { return content_started_; }  // the answer has a character other than newlines
-
   int reasoning_tokens() const { return reasoning_tokens_; }  // tokens within thoughts, the tags not counted
   int stray_tags() const { return stray_tags_; }              // </think> within an answer
 

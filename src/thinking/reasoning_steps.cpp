@@ -143,11 +143,9 @@ Pieces list_items(std::string_view text) {
 
 // The longest whole sentences that fit, else as much as fits and "…".
 std::string shortened(const std::string& line) {
-  size_t bytes = 0, before_last = 0;
-  for (size_t characters = 0; bytes < line.size() && characters < kMaxStepCharacters; ++characters) {
-    before_last = bytes;
+  size_t bytes = 0, characters = 0;
+  for (; bytes < line.size() && characters < kMaxStepCharacters; ++characters)
     bytes += static_cast<size_t>(utf8_decode(std::string_view(line).substr(bytes)).length);
-  }
   if (bytes == line.size()) return line;
   size_t end = 0;
   for (size_t next = 0; next < bytes; end = next) {
@@ -155,7 +153,7 @@ std::string shortened(const std::string& line) {
     if (next > bytes) break;
   }
   if (end > 0) return std::string(trimmed(std::string_view(line).substr(0, end)));
-  return std::string(trimmed(std::string_view(line).substr(0, before_last))) + "…";
+  return std::string(trimmed(std::string_view(line).substr(0, bytes))) + "…";
 }
 
 // White space collapsed, marker and emphasis gone.
