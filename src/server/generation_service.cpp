@@ -8,6 +8,10 @@
 
 namespace qwen {
 
+namespace {
+constexpr size_t kTail = 16;  // tokens that spell "<think>\n" at most, one for each byte, and some more
+}
+
 std::string_view service_state_name(ServiceState state) {
   switch (state) {
     case ServiceState::kLoading:
@@ -97,7 +101,11 @@ std::shared_ptr<const LoadedModel> GenerationService::ready_model() const {
 }
 
 GenerationService::Prompt GenerationService::encode(const LoadedModel& model, TextRequest& request) {
-  if (!request.prompt_ids.empty()) return {std::move(request.prompt_ids), false};
+  if (!request.prompt_ids.empty()) {
+    const std::span<const TokenId> ids = request.prompt_ids;
+    const bool in_thought = starts_in_thought(model.tokenizer->decode(ids.last(std::min(ids.size(), kTail)), false));
+    return {std::move(request.prompt_ids), in_thought};
+  }
   if (request.raw_prompt) return {model.tokenizer->encode(*request.raw_prompt), starts_in_thought(*request.raw_prompt)};
   const std::vector<TextSegment> segments =
       model.chat_template->render_segments(request.messages, request.template_options);

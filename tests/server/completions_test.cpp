@@ -94,6 +94,7 @@ TEST_F(Completions, TextWithTheThoughtAndItsTags) {
       body.at("choices").at(0),
       (json{{"index", 0}, {"text", said}, {"logprobs", nullptr}, {"finish_reason", "stop"}, {"stop_reason", nullptr}}));
   const json usage = body.at("usage");
+  EXPECT_EQ(usage.at("completion_tokens_details").at("reasoning_tokens"), ids("\nLet me see.\n").size());
   EXPECT_EQ(usage.at("prompt_tokens"), ids(kPrompt).size());
   EXPECT_EQ(usage.at("completion_tokens"), ids(said).size() + 1);
   EXPECT_EQ(usage.at("total_tokens"), ids(kPrompt).size() + ids(said).size() + 1);
@@ -106,6 +107,16 @@ TEST_F(Completions, TokensAreThePromptAsMuchAsItsText) {
   expect_error(complete({1, 2, 2034}), 400, "invalid_value");
   EXPECT_EQ(complete({1, 2, 2034}).json().at("error").at("param"), "prompt[2]");
   EXPECT_EQ(complete({{1}, {2, 2034}}).json().at("error").at("param"), "prompt[1][1]");
+}
+
+TEST_F(Completions, AThoughtOpenedByThePromptKeepsToItsBudget) {
+  start();
+  scripted_->say("", std::string(300, 'a'));
+  const std::string opened = "<|im_start|>assistant\n<think>\n";
+  for (const json& prompt : {json(opened), ids(opened)}) {
+    const HttpAnswer answer = complete(prompt, {{"max_tokens", 200}, {"thinking_budget", 5}});
+    EXPECT_NE(text(answer).find("</think>"), std::string::npos) << answer.body;
+  }
 }
 
 TEST_F(Completions, SixteenTokensWhereNothingIsSaid) {

@@ -18,7 +18,7 @@ void refuse_unsupported(const JsonValue& body) {
 }
 
 CompletionPrompt read_prompt(const JsonValue& value, const std::string& param) {
-  CompletionPrompt prompt;
+  CompletionPrompt prompt{.text = {}, .ids = {}, .param = param};
   if (value.is_string())
     prompt.text = value.text;
   else
@@ -60,6 +60,7 @@ CompletionRequest parse_completion_request(const JsonValue& body, int max_prompt
     request.max_tokens = static_cast<int>(*most);
   request.echo = fields.boolean("echo").value_or(false);
   request.stream = read_stream_fields(fields);
+  request.limits = read_thinking_fields(fields);
   return request;
 }
 

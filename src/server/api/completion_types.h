@@ -9,14 +9,16 @@
 #include "server/api/openai_fields.h"
 #include "server/api/openai_head.h"
 #include "server/api/sampling_fields.h"
+#include "server/api/thinking_fields.h"
 
 namespace qwen {
 
 inline constexpr int kDefaultCompletionTokens = 16;  // OpenAI's
 
-struct CompletionPrompt {  // one or the other, not empty
+struct CompletionPrompt {  // text or ids, not empty
   std::string text;
   std::vector<TokenId> ids;
+  std::string param;  // its place in the request, for errors
 };
 
 struct CompletionRequest {
@@ -28,6 +30,7 @@ struct CompletionRequest {
   int n = 1;          // choices for each prompt
   bool echo = false;  // each text begins with its prompt
   StreamFields stream;
+  ThinkingFields limits;
 };
 
 // Errors: as parse_chat_request.

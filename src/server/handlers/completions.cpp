@@ -53,7 +53,7 @@ void start_completion(const HandlerContext& context, const Request& in, const Re
   const auto model = context.service.ready_model();
   check_model_name(request.model, model->info);
   for (const CompletionPrompt& prompt : request.prompts)
-    check_token_ids(prompt.ids, model->tokenizer->vocab_size(), "prompt");
+    check_token_ids(prompt.ids, model->tokenizer->vocab_size(), prompt.param);
   auto format = std::make_unique<CompletionFormat>(
       new_openai_head("cmpl-", model->info), request,
       request.echo ? prompt_texts(request, *model->tokenizer) : std::vector<std::string>());
@@ -66,6 +66,8 @@ void start_completion(const HandlerContext& context, const Request& in, const Re
     text.prompt_ids = std::move(prompt.ids);
     text.default_max_tokens = kDefaultCompletionTokens;
     text.separate_thought = false;
+    text.thinking = to_thinking_request(request.limits);
+    text.deadline = deadline_of(request.limits, in.arrived, context.config.request_timeout);
     for (auto& stream : context.service.start_samples(std::move(text), request.n, session->on_events()))
       streams.push_back(std::move(stream));
   }
