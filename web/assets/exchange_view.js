@@ -6,6 +6,7 @@ import { MarkdownView } from "./markdown.js";
 import { ThoughtView } from "./thought_view.js";
 
 const COPIED_MS = 1500;
+const SHORTEST_WRITING = 0.25; // seconds
 
 export class ExchangeView {
   // actions: {edit(), regenerate(), settings()}
@@ -40,7 +41,8 @@ export class ExchangeView {
     this.#showWaiting();
     this.#showNotice();
     this.#showProblem();
-    this.footer.hidden = busy || exchange.state === "failed";
+    this.retryButton.hidden = !last;
+    this.footer.hidden = busy || (exchange.state === "failed" && exchange.answer === "");
     this.copyButton.hidden = exchange.answer === "";
     this.againButton.hidden = this.editButton.hidden = !last || busy;
     this.figures.textContent = busy ? "" : figuresOf(exchange).join(" · ");
@@ -103,13 +105,15 @@ export class ExchangeView {
   }
 }
 
-// Tokens over the time from the first of them to the last: the speed of writing, without the wait for it.
+// Tokens over the time from the first of them to the last: the speed of writing, without the wait for it. What came almost in
+// one piece has no such time; there the whole time counts.
 function figuresOf({ usage, times }) {
   const parts = [];
   if (usage) {
     parts.push(t("tokens", { count: number(usage.completion_tokens) }));
     const writing = times.total - (times.first ?? times.total);
-    if (usage.completion_tokens > 1 && writing > 0) parts.push(t("token_rate", { rate: number((usage.completion_tokens - 1) / writing, 1) }));
+    const rate = writing > SHORTEST_WRITING ? (usage.completion_tokens - 1) / writing : usage.completion_tokens / times.total;
+    if (usage.completion_tokens > 0 && times.total > 0) parts.push(t("token_rate", { rate: number(rate, rate < 100 ? 1 : 0) }));
   }
   parts.push(t("in_total", { time: seconds(times.total) }));
   return parts;

@@ -34,15 +34,15 @@ export function t(key, values = {}) {
 
 export const has = (key) => key in english;
 
-// 1234.5 → "1,234.5"; seconds below ten keep a digit, below a tenth two.
 export function number(value, digits = 0) {
   return new Intl.NumberFormat(language() === "zh" ? "zh-CN" : "en", { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
+// 0.012 → "12 ms", 3.21 → "3.2 s", 75 → "1:15 min"
 export function seconds(value) {
-  const text = value >= 60 ? `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")} min`
-    : `${number(value, value < 0.1 ? 2 : 1)} s`;
-  return language() === "zh" ? text.replace(" min", " 分").replace(" s", " 秒") : text;
+  if (value < 0.1) return t("milliseconds", { count: number(Math.max(value * 1000, 1)) });
+  if (value < 60) return t("seconds", { count: number(value, 1) });
+  return t("minutes", { count: `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}` });
 }
 
 // Fills the words into what index.html marks: data-t the text, data-t-ATTRIBUTE an attribute.

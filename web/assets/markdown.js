@@ -1,6 +1,7 @@
 // Shows Markdown that is still being written: blocks that did not change keep their elements, so a selection in them survives.
 import { copyText, make } from "./dom.js";
 import { t } from "./language.js";
+import { mathElement } from "./math.js";
 import { parseBlocks } from "./markdown_blocks.js";
 import { inlineNodes } from "./markdown_inline.js";
 
@@ -30,7 +31,7 @@ function blockElement(block) {
     case "code":
       return codeElement(block);
     case "math":
-      return make("div", { class: "math-block", tabindex: "0" }, block.text);
+      return make("div", { class: "math-block", tabindex: "0" }, mathElement(block.text, true) ?? block.text);
     case "rule":
       return make("hr");
     case "quote":

@@ -70,7 +70,7 @@ function readRule(lines, at, line) {
   return RULE.test(line) ? [{ type: "rule" }, at + 1] : null;
 }
 
-// A formula on lines of its own. There is no typesetting; it is shown as it is written, and Markdown keeps off it.
+// A formula on lines of its own: Markdown keeps off it.
 function readMath(lines, at, line) {
   const start = line.trimStart();
   const pair = MATH.find(([open]) => start.startsWith(open));

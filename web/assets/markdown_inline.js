@@ -1,6 +1,7 @@
 // The text of one block → nodes: code, bold, italic, struck out, links, formulas. Markup in the text stays text. A link leads to
 // http or https, or it is no link. Each search for an end that fails is remembered, so that time does not grow with the square.
 import { make } from "./dom.js";
+import { mathElement } from "./math.js";
 
 const MOST_NESTED = 8;
 const SPECIAL = /[\\`*_~[<\n$!]|https?:\/\//g;
@@ -29,6 +30,11 @@ function link(address, ...children) {
   return make("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, ...children);
 }
 
+// A formula that cannot be set stands as it is written.
+function formula(tex) {
+  return make("span", { class: "math" }, mathElement(tex, false) ?? tex.trim());
+}
+
 export function inlineNodes(text, nested = 0) {
   const nodes = [];
   const failed = new Set(); // ends that do not come any more
@@ -51,7 +57,7 @@ export function inlineNodes(text, nested = 0) {
       for (const [open, end] of [["\\(", "\\)"], ["\\[", "\\]"]])
         if (text.startsWith(open, at)) {
           const stop = endOf(end, at + 2);
-          if (stop > 0) return [make("span", { class: "math" }, text.slice(at + 2, stop).trim()), stop + 2];
+          if (stop > 0) return [formula(text.slice(at + 2, stop)), stop + 2];
         }
       const next = text[at + 1] ?? "";
       if (next === "\n") return [make("br"), at + 2];
@@ -105,7 +111,7 @@ export function inlineNodes(text, nested = 0) {
       if (!double && /[\s\d]/.test(text[from] ?? " ")) return null; // prices
       const stop = endOf(end, from + 1, (i) => double || (!/\s/.test(text[i - 1]) && !/\d/.test(text[i + 1] ?? "")));
       if (stop < 0 || stop - from > 500 || (!double && text.slice(from, stop).includes("\n"))) return null;
-      return [make("span", { class: "math" }, text.slice(from, stop).trim()), stop + end.length];
+      return [formula(text.slice(from, stop)), stop + end.length];
     },
     h(at) {
       const match = matchAt(BARE, text, at);
