@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, all held-out problems, a full-size
 # model, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
-# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi slow fullsize fresh
+# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi load slow fullsize fresh
 set -uo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -46,12 +46,12 @@ fresh() {  # `make run` on a system that has nothing but make
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi slow fullsize fresh)
+[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi load slow fullsize fresh)
 for part in "${parts[@]}"; do
   case $part in
     asan | tsan) verdict "$part" sanitizer "$part" ;;
     pypi | fullsize | fresh) "$part" ;;
-    slow) verdict slow ctest --test-dir build --output-on-failure -L slow ;;
+    load | slow) verdict "$part" ctest --test-dir build --output-on-failure -L "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -31,6 +32,14 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A body of megabytes is many times that while it is parsed. By default the C library learns from the first one to keep
+// such memory in each thread's heap for ever after; with the thresholds fixed it goes back to the system.
+void give_memory_back() {
+  constexpr int kBytes = 256 * 1024;
+  ::mallopt(M_MMAP_THRESHOLD, kBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kBytes);
 }
 
 }  // namespace
@@ -92,6 +101,7 @@ HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
 
 void HttpServer::start() {
   raise_descriptor_limit();
+  give_memory_back();
   for (const auto& loop : impl_->loops) loop->start();
   impl_->listener->start();
   if (impl_->metrics_listener) impl_->metrics_listener->start();
