@@ -1,3 +1,4 @@
+// See chat_types.h: the answer in one piece, and as the chunks of a stream.
 #include <functional>
 
 #include "server/api/chat_types.h"

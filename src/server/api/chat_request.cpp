@@ -1,3 +1,4 @@
+// See chat_types.h: what a request may say, and what is refused because it is not done here.
 #include <limits>
 
 #include "base/error.h"

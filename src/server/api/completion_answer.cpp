@@ -1,3 +1,4 @@
+// See completion_types.h: the answer in one piece, and as the chunks of a stream.
 #include "server/api/completion_types.h"
 
 namespace qwen {

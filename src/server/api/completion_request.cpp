@@ -1,3 +1,4 @@
+// See completion_types.h: the four shapes of a prompt, and what is refused because it is not done here.
 #include <limits>
 
 #include "base/error.h"

@@ -1,3 +1,4 @@
+// See tokenize_types.h.
 #include "base/error.h"
 #include "server/api/conversation_fields.h"
 #include "server/api/json_writer.h"
