@@ -16,8 +16,8 @@ PROMPTS = ["47+85=?", "什么是AES加密算法？", "Sort 9 3 7 1", "What is a 
 
 @contextlib.contextmanager
 def endless_model():
-    """The demo with an end token that it never says: an answer is as long as it was asked to be."""
-    never = lambda config: config.update(eos_token_id=0)
+    """The demo whose end token is one that no text has, which is never sampled: an answer is as long as it was asked to be."""
+    never = lambda config: config.update(eos_token_id=2047)
     with harness.changed_model(harness.needs_demo(), generation_config=never, config=never) as model:
         yield model
 
@@ -125,8 +125,9 @@ def check_killed_mid_stream(test, service, oracle, count, kill):
     """C-01, C-02: of `count` endless streams `kill` clients vanish; then the others do. The gauges follow within a second."""
     load_client.allow_descriptors(2 * count + 200)
     clients = [RawClient(service.port) for _ in range(count)]
+    test.addCleanup(lambda: [client.close() for client in clients])
     for i, client in enumerate(clients):
-        client.send(load_client.post("/generate", endless(2000 + i, seed=i), f"X-Request-Id: kill-{i}\r\n"))
+        client.send(load_client.post("/generate", endless(30_000, seed=i), f"X-Request-Id: kill-{i}\r\n"))
     for client in clients:
         test.assertTrue(client.fill())
     test.assertTrue(eventually_gauge(oracle, "qwen_streams_open", count))
