@@ -2,7 +2,6 @@
 // own; SIGTERM and SIGINT drain it, a second one ends it at once.
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -18,38 +17,11 @@
 #include "commands/demo_model.h"
 #include "commands/format_number.h"
 #include "commands/load_service.h"
+#include "commands/service_signals.h"
 #include "server/server.h"
 
 namespace qwen {
 namespace {
-
-constexpr int kLoadFailed = SIGUSR1;  // from the loading thread to the waiting main thread
-
-// Blocks the signals that wait() takes, in this thread and in all that it starts from here on.
-class Signals {
- public:
-  Signals() {
-    ::sigemptyset(&set_);
-    for (const int number : {SIGINT, SIGTERM, kLoadFailed}) ::sigaddset(&set_, number);
-    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for this signal
-  }
-  int wait() const {
-    int number = 0;
-    while (::sigwait(&set_, &number) != 0) {
-    }
-    return number;
-  }
-  // A signal to end that has arrived meanwhile; 0 where none has.
-  int poll() const {
-    const timespec now{0, 0};
-    const int number = ::sigtimedwait(&set_, nullptr, &now);
-    return number == SIGINT || number == SIGTERM ? number : 0;
-  }
-
- private:
-  sigset_t set_;
-};
 
 void say(const std::string& line) {
   std::printf("%s\n", line.c_str());
@@ -69,17 +41,16 @@ void say_ready(const LoadedModel& model, double seconds) {
   if (info.demo) say("This is a demonstration model: it knows a little arithmetic and cryptography, and nothing else.");
 }
 
-// Loads on a thread of its own; a failure is kept and signalled to the main thread.
+// Loads on a thread of its own; a failure is kept and wakes whoever waits for `signals`.
 class Loading {
  public:
-  Loading(const ServiceConfig& config, GenerationService& service) {
-    const pthread_t waiting = ::pthread_self();
-    thread_ = std::thread([this, &config, &service, waiting] {
+  Loading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals) {
+    thread_ = std::thread([this, &config, &service, &signals] {
       try {
         load(config, service);
       } catch (...) {
         failure_ = std::current_exception();
-        ::pthread_kill(waiting, kLoadFailed);
+        signals.wake();
       }
     });
   }
@@ -120,18 +91,18 @@ class Loading {
 };
 
 int run_serve(const ConfigFlags& flags) {
+  ServiceSignals signals;
   ServiceConfig config = flags.resolve();
   set_log_level(config.log_level);
   config.model_path = model_or_demo(config.model_path, config.demo);
-  const Signals signals;
   GenerationService service;
   HttpServer server(config, service);
   server.start();
   say("listening on " + address(config.host, server.port()));
   if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
-  Loading loading(config, service);
+  Loading loading(config, service, signals);
 
-  if (signals.wait() == kLoadFailed) {
+  if (signals.wait() == 0) {
     server.stop(std::chrono::milliseconds(0));
     loading.stop();
     std::rethrow_exception(loading.failure());

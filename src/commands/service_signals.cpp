@@ -1,0 +1,65 @@
+#include "commands/service_signals.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace qwen {
+namespace {
+
+int checked(int descriptor) {
+  if (descriptor < 0) throw Error(ErrorCode::kOs, str("cannot wait for signals: ", std::strerror(errno)));
+  return descriptor;
+}
+
+}  // namespace
+
+ServiceSignals::ServiceSignals() {
+  ::sigemptyset(&set_);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) ::sigaddset(&set_, number);
+  ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for this signal
+  signals_ = checked(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
+  wakes_ = checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+ServiceSignals::~ServiceSignals() {
+  ::close(signals_);
+  ::close(wakes_);
+}
+
+int ServiceSignals::take() {
+  signalfd_siginfo info;
+  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    const int number = static_cast<int>(info.ssi_signo);
+    if (number == SIGINT || number == SIGTERM) return number;
+    log_info(number == SIGHUP ? "SIGHUP" : "SIGUSR1", " from process ", info.ssi_pid, ": ignored");
+  }
+  return 0;
+}
+
+int ServiceSignals::wait() {
+  for (;;) {
+    pollfd events[] = {{signals_, POLLIN, 0}, {wakes_, POLLIN, 0}};
+    ::poll(events, 2, -1);
+    if (const int number = take(); number != 0) return number;
+    if ((events[1].revents & POLLIN) != 0) return 0;
+  }
+}
+
+int ServiceSignals::poll() { return take(); }
+
+void ServiceSignals::wake() noexcept {
+  constexpr uint64_t kOne = 1;
+  [[maybe_unused]] const ssize_t written = ::write(wakes_, &kOne, sizeof kOne);
+}
+
+}  // namespace qwen

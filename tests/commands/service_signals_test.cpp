@@ -1,0 +1,41 @@
+#include "commands/service_signals.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace qwen {
+namespace {
+
+// On a thread of its own: the signals stay blocked where a ServiceSignals was made.
+template <typename Body>
+void on_a_thread(Body body) {
+  std::thread(body).join();
+}
+
+TEST(ServiceSignals, SignalsOfLogRotationEndNothing) {
+  on_a_thread([] {
+    ServiceSignals signals;
+    for (const int number : {SIGUSR1, SIGHUP}) ::pthread_kill(::pthread_self(), number);
+    EXPECT_EQ(signals.poll(), 0);
+    for (const int number : {SIGUSR1, SIGHUP, SIGTERM}) ::pthread_kill(::pthread_self(), number);
+    EXPECT_EQ(signals.wait(), SIGTERM);
+    ::pthread_kill(::pthread_self(), SIGINT);
+    EXPECT_EQ(signals.poll(), SIGINT);
+    EXPECT_EQ(signals.poll(), 0);
+  });
+}
+
+TEST(ServiceSignals, WakeEndsTheWait) {
+  on_a_thread([] {
+    ServiceSignals signals;
+    std::thread other([&] { signals.wake(); });
+    EXPECT_EQ(signals.wait(), 0);
+    other.join();
+    EXPECT_EQ(signals.wait(), 0) << "a wake is not forgotten";
+    EXPECT_EQ(signals.poll(), 0) << "a wake is no signal";
+  });
+}
+
+}  // namespace
+}  // namespace qwen
