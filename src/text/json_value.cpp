@@ -33,6 +33,8 @@ void join_repeated_keys(std::vector<JsonMember>& members) {
 // result.
 class Builder {
  public:
+  explicit Builder(size_t max_values) : max_values_(max_values) {}
+
   JsonValue take() { return std::move(root_); }
 
   bool null() { return add({}); }
@@ -66,8 +68,14 @@ class Builder {
  private:
   bool number(std::string text) { return add({JsonValue::Kind::kNumber, false, std::move(text), {}, {}}); }
 
+  // Before the value is stored; a container when it opens.
+  void count() {
+    if (++values_ > max_values_) bad(str("more than ", max_values_, " values"));
+  }
+
   bool open(JsonValue::Kind kind) {
     if (open_.size() >= static_cast<size_t>(kMaxJsonDepth)) bad(str("nested deeper than ", kMaxJsonDepth, " levels"));
+    count();
     open_.push_back({kind, false, {}, {}, {}});
     keys_.emplace_back();
     return true;
@@ -77,10 +85,15 @@ class Builder {
     JsonValue value = std::move(open_.back());
     open_.pop_back();
     keys_.pop_back();
-    return add(std::move(value));
+    return put(std::move(value));
   }
 
   bool add(JsonValue value) {
+    count();
+    return put(std::move(value));
+  }
+
+  bool put(JsonValue value) {
     if (open_.empty())
       root_ = std::move(value);
     else if (open_.back().is_array())
@@ -90,6 +103,8 @@ class Builder {
     return true;
   }
 
+  const size_t max_values_;
+  size_t values_ = 0;
   JsonValue root_;
   std::vector<JsonValue> open_;    // containers not yet closed, the innermost last
   std::vector<std::string> keys_;  // the current key of each
@@ -194,8 +209,8 @@ const JsonValue* JsonValue::find(std::string_view key) const {
   return nullptr;
 }
 
-JsonValue parse_json(std::string_view text) {
-  Builder builder;
+JsonValue parse_json(std::string_view text, size_t max_values) {
+  Builder builder(max_values);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
 }

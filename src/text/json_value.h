@@ -38,10 +38,13 @@ struct JsonMember {
 };
 
 inline constexpr int kMaxJsonDepth = 100;
+// A value takes a hundred bytes and more where its text takes two: the number of values bounds the memory, not the size
+// of the text.
+inline constexpr size_t kMaxJsonValues = size_t{1} << 20;
 
 // Errors: kInvalidValue with the byte position (syntax, invalid UTF-8, nesting beyond kMaxJsonDepth, a number out of
-// range).
-JsonValue parse_json(std::string_view text);
+// range, more than `max_values` values, containers included).
+JsonValue parse_json(std::string_view text, size_t max_values = kMaxJsonValues);
 
 // json.dumps(value, ensure_ascii=False): ", " and ": " between, non-ASCII kept, control characters escaped.
 std::string python_json(const JsonValue& value);

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/quote.h"
-#include "text/json_value.h"
 #include "text/pretokenizer.h"
+#include "text/tokenizer_config.h"
 #include "text/tokenizer_json.h"
 
 namespace qwen {
@@ -17,7 +17,6 @@ namespace {
 
 // The real files are 11 MB (tokenizer.json), 2.8 MB and 1.7 MB.
 constexpr size_t kMaxFileBytes = size_t{128} << 20;
-constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr size_t kMaxAddedTokens = 4096;
 
 [[noreturn]] void bad(std::string_view source, const std::string& problem) {
@@ -105,12 +104,7 @@ std::vector<AddedToken> added_tokens(const Fields& fields, std::string_view sour
 }
 
 std::vector<AddedToken> added_tokens_decoder(std::string_view config_json, std::string_view source) {
-  JsonValue config;
-  try {
-    config = parse_json(config_json);
-  } catch (const Error& error) {
-    bad(source, error.what());
-  }
+  const JsonValue config = parse_tokenizer_config(config_json, source);
   const JsonValue* decoder = config.find("added_tokens_decoder");
   if (decoder == nullptr || !decoder->is_object())
     bad(source, "added_tokens_decoder is missing: without tokenizer.json it is needed");
@@ -191,7 +185,7 @@ TokenizerTables read_tokenizer_files(const std::filesystem::path& dir) {
             " has no tokenizer: tokenizer.json, or vocab.json and merges.txt and tokenizer_config.json, is needed"));
   const std::string vocabulary = read_text_file(dir / (vocab_json ? "vocab.json" : "vocab.txt"), kMaxFileBytes);
   const std::string merges = read_text_file(dir / "merges.txt", kMaxFileBytes);
-  const std::string config = read_text_file(dir / "tokenizer_config.json", kMaxConfigBytes);
+  const std::string config = read_text_file(dir / "tokenizer_config.json", kMaxTokenizerConfigBytes);
   return parse_vocab_and_merges(vocabulary, vocab_json, merges, config, dir.string());
 }
 

@@ -9,7 +9,10 @@ namespace qwen {
 namespace {
 
 constexpr size_t kMaxDepth = 32;
-constexpr size_t kMaxFields = 1 << 18;
+// What stands outside the two tables: the real file's 250 entries are 12 KB, and 4096 added tokens fit.
+constexpr size_t kMaxEntries = size_t{1} << 16;
+constexpr size_t kMaxKeyBytes = 256;
+constexpr size_t kMaxFieldBytes = size_t{8} << 20;  // of paths and values together
 
 [[noreturn]] void bad(std::string_view source, const std::string& problem) {
   throw Error(ErrorCode::kBadData,
@@ -59,10 +62,12 @@ class Reader {
   }
 
   bool key(std::string& value) {
-    if (table_ == Table::kVocabulary)
+    if (table_ == Table::kVocabulary) {
       key_ = std::move(value);
-    else
-      levels_.back().key = std::move(value);
+      return true;
+    }
+    if (value.size() > kMaxKeyBytes) bad(source_, str("a key in ", quote(path()), " is longer than ", kMaxKeyBytes));
+    levels_.back().key = std::move(value);
     return true;
   }
 
@@ -98,6 +103,10 @@ class Reader {
     return true;
   }
 
+  void count_entry() {
+    if (++entries_ > kMaxEntries) bad(source_, str("more than ", kMaxEntries, " entries outside vocab and merges"));
+  }
+
   bool number(int64_t value) {
     if (table_ != Table::kVocabulary) return scalar(std::to_string(value));
     out_.vocabulary.emplace_back(std::move(key_), value);
@@ -107,8 +116,12 @@ class Reader {
   bool scalar(std::string text) {
     if (table_ != Table::kNone) bad(source_, str("an entry of ", quote(path()), " has the wrong type"));
     if (levels_.empty()) bad(source_, "not a JSON object");
-    if (out_.fields.size() >= kMaxFields) bad(source_, str("more than ", kMaxFields, " fields"));
-    out_.fields[path()] = std::move(text);
+    count_entry();
+    std::string where = path();
+    field_bytes_ += where.size() + text.size();
+    if (field_bytes_ > kMaxFieldBytes)
+      bad(source_, str("the fields outside vocab and merges take more than ", kMaxFieldBytes, " bytes"));
+    out_.fields[std::move(where)] = std::move(text);
     next_element();
     return true;
   }
@@ -125,6 +138,7 @@ class Reader {
     if (table_ != Table::kNone) bad(source_, str("an entry of ", quote(path()), " has the wrong type"));
     if (levels_.size() >= kMaxDepth) bad(source_, str("nested deeper than ", kMaxDepth, " levels"));
     if (levels_.empty() && array) bad(source_, "not a JSON object");
+    count_entry();
     const std::string here = path();
     if (here == vocabulary_path_ && !array)
       table_ = Table::kVocabulary;
@@ -148,6 +162,7 @@ class Reader {
   std::string_view source_;
   TokenizerJson& out_;
   std::vector<Level> levels_;  // the open containers outside the tables
+  size_t entries_ = 0, field_bytes_ = 0;
   Table table_ = Table::kNone;
   std::string key_;       // in the vocabulary
   int merge_parts_ = -1;  // strings seen in an open ["a","b"], −1 outside one

@@ -23,7 +23,8 @@ inline constexpr size_t kMaxTokens = size_t{1} << 20;
 inline constexpr size_t kMaxMerges = size_t{1} << 21;
 
 // `vocabulary_path` "model.vocab" for tokenizer.json (merges are then at model.merges, "a b" or ["a","b"]); "" where
-// the whole document is the vocabulary. Errors: kBadData naming `source` and the field.
+// the whole document is the vocabulary. Memory is bounded by a small multiple of the document's size. Errors: kBadData
+// naming `source` and the field.
 TokenizerJson read_tokenizer_json(std::string_view json, std::string_view vocabulary_path, std::string_view source);
 
 // Splits "left right"; throws kBadData where it is not two non-empty words. `what` names the entry.

@@ -146,6 +146,25 @@ TEST(HostileFiles, NestingIsBounded) {
   }
 }
 
+// Each entry outside the tables is remembered under its whole path: neither many nor long paths may cost more than the
+// file.
+TEST(HostileFiles, EntriesOutsideTheTablesAreBounded) {
+  const std::string key(200, 'k'), list = "{\"x\":[";
+  std::string deep_paths;
+  for (int i = 0; i < 30; ++i) deep_paths += "{\"" + key + "\":";
+  deep_paths += '[';
+  for (int i = 0; i < 5000; ++i) deep_paths += "0,";
+  EXPECT_NE(load_error(deep_paths).find("bytes"), std::string::npos);
+
+  EXPECT_NE(load_error("{\"" + std::string(100000, 'k') + "\":1}").find("a key"), std::string::npos);
+  EXPECT_NE(load_error("{\"x\":\"" + std::string(10000000, 'v') + "\"}").find("bytes"), std::string::npos);
+  for (const char* element : {"0,", "[],", "{},"}) {
+    std::string many = list;
+    for (int i = 0; i < 70000; ++i) many += element;
+    EXPECT_NE(load_error(many).find("more than 65536 entries"), std::string::npos) << element;
+  }
+}
+
 TEST(HostileFiles, EveryTruncationIsRefused) {
   const std::string json = good_json();
   const size_t last = json.rfind('}');
@@ -209,6 +228,10 @@ TEST(HostileFiles, VocabularyAndMerges) {
   EXPECT_NE(refused("{}", "").find("added_tokens_decoder"), std::string::npos);
   EXPECT_NE(refused("{", "").find("tokenizer_config.json"), std::string::npos);
   EXPECT_NE(refused("[]", "").find("added_tokens_decoder"), std::string::npos);
+  std::string zeros = "[";
+  for (int i = 0; i < 100000; ++i) zeros += "0,";
+  zeros.back() = ']';
+  EXPECT_NE(refused(zeros.c_str(), "").find("more than 65536 values"), std::string::npos);
   for (const char* key : {"x", "-1", "0x10", "99999999999999999999", " 5", ""})
     EXPECT_NE(
         refused(str(R"({"added_tokens_decoder":{")", key, R"(":{"content":"x"}}})").c_str(), "").find("not a token id"),

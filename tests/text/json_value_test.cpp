@@ -58,6 +58,21 @@ TEST(JsonValue, NestingIsBounded) {
   EXPECT_THROW(parse_json(std::string(1000000, '[')), Error);
 }
 
+TEST(JsonValue, ValuesAreBounded) {
+  EXPECT_EQ(parse_json("[1,[2,{\"a\":3}]]", 6).items.size(), 2u);
+  EXPECT_THROW(parse_json("[1,[2,{\"a\":3}]]", 5), Error);
+  std::string many = "[";
+  for (size_t i = 0; i < kMaxJsonValues; ++i) many += "0,";
+  many.back() = ']';
+  EXPECT_THROW(parse_json(many), Error);
+  for (const char* nested : {"[],", "{},"}) {
+    std::string containers = "[";
+    for (size_t i = 0; i < kMaxJsonValues; ++i) containers += nested;
+    containers.back() = ']';
+    EXPECT_THROW(parse_json(containers), Error);
+  }
+}
+
 TEST(JsonValue, Truth) {
   for (const char* text : {"null", "false", "0", "-0.0", "0.0e5", "\"\"", "[]", "{}"})
     EXPECT_FALSE(parse_json(text).truthy()) << text;
