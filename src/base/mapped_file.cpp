@@ -36,7 +36,9 @@ class FileDescriptor {
 size_t regular_file_size(int fd, const std::filesystem::path& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw Error(ErrorCode::kMissingFile, str(path.string(), ": ", std::strerror(errno)));
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::kMissingFile, str(path.string(), ": is not a regular file"));
+  if (!S_ISREG(info.st_mode))
+    throw Error(ErrorCode::kMissingFile,
+                str(path.string(), ": is not a regular file; put the file itself or a link to it there"));
   return static_cast<size_t>(info.st_size);
 }
 
@@ -50,9 +52,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (mapping == MAP_FAILED)
     throw Error(ErrorCode::kOs, str(path.string(), ": cannot map the file: ", std::strerror(errno)));
   data_ = static_cast<const std::byte*>(mapping);
+  guard_.emplace(mapping, size_, path.string());
 }
 
 MappedFile::~MappedFile() {
+  guard_.reset();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
@@ -69,8 +73,8 @@ std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) 
   const FileDescriptor fd(path);
   const size_t size = regular_file_size(fd.get(), path);
   if (size > max_bytes)
-    throw Error(ErrorCode::kBadData,
-                str(path.string(), ": ", size, " bytes, more than the ", max_bytes, " allowed for this file"));
+    throw Error(ErrorCode::kBadData, str(path.string(), ": ", size, " bytes, more than the ", max_bytes,
+                                         " allowed for a file of this name; copy the right one there"));
   std::string text(size, '\0');
   size_t done = 0;
   while (done < size) {

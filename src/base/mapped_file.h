@@ -1,11 +1,14 @@
 // A read-only file mapping. Missing or unreadable files throw Error (kMissingFile, kPermission) with the path in the
-// message.
+// message; a file that is cut while it is mapped ends the process with a message, see truncation_guard.h.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+
+#include "base/truncation_guard.h"
 
 namespace qwen {
 
@@ -27,6 +30,7 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::optional<TruncationGuard> guard_;
 };
 
 // The whole file as a string; more than `max_bytes` is kBadData.

@@ -80,6 +80,27 @@ class Life(unittest.TestCase):
             with harness.Service(model, wait_ready=False) as service:
                 self.assertEqual(service.stop(), 0)
 
+    def test_signals_of_log_rotation_are_harmless(self):
+        with harness.changed_model(harness.needs_demo()) as model:
+            slow_model(model)
+            with harness.Service(model, wait_ready=False) as service:
+                self.survives(service)
+        with harness.Service(harness.needs_demo()) as service:
+            self.survives(service)
+            service.wait_ready()
+            self.assertEqual(service.post("/generate", {"prompt": "1+1=", "max_length": 2}).status, 200)
+            self.assertEqual(service.stop(), 0)
+
+    def survives(self, service):
+        for number in (signal.SIGUSR1, signal.SIGHUP):
+            service.process.send_signal(number)
+            end = time.monotonic() + 10 * harness.PATIENCE
+            while not any(f"{number.name} " in line and "ignored" in line for line in service.errors):
+                self.assertIsNone(service.process.poll(), number.name)
+                self.assertLess(time.monotonic(), end, f"{number.name} is not logged: {service.errors}")
+                time.sleep(0.02)
+            self.assertEqual(service.get("/livez").status, 200)
+
     def test_a_running_answer_is_finished_before_the_end(self):
         with harness.Service(harness.needs_demo()) as service:
             body = {"prompt": "什么是AES加密算法？", "max_length": 200, "seed": 3}
@@ -122,6 +143,13 @@ class NotStarting(unittest.TestCase):
         self.fails(2, "--model", harness.needs_demo(), "--port", "99999", names=["port"])
         self.fails(2, "--model", harness.needs_demo(), "--kernels", "abacus", names=["abacus"])
 
+    def test_settings_that_do_not_fit_the_model(self):
+        model = harness.needs_demo()
+        self.fails(2, "--port", "0", "--model", model, "--max-model-len", "40000", names=["--max-model-len is 40000", str(model)])
+        self.fails(78, "--port", "0", "--model", model, names=["MAX_MODEL_LEN is 40000"], env=harness.environment(MAX_MODEL_LEN="40000"))
+        result = harness.run("generate", "--model", model, "--max-model-len", "40000", "1+1=")
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1), result.stderr)
+
     def test_environment(self):
         self.fails(78, "--model", harness.needs_demo(), names=["PORT"], env=harness.environment(PORT="eighty"))
 
@@ -130,6 +158,17 @@ class NotStarting(unittest.TestCase):
         with harness.changed_model(harness.needs_demo()) as model:
             (model / "config.json").write_text("{}")
             self.fails(65, "--port", "0", "--model", model, names=["config.json"])
+
+    def test_weights_that_are_cut_while_they_load_are_65(self):
+        with harness.changed_model(harness.needs_demo()) as model:
+            slow_model(model)
+            with harness.Service(model, wait_ready=False) as service:
+                with open(model / "model.safetensors", "r+b") as file:
+                    file.truncate(100)
+                self.assertEqual(service.process.wait(60 * harness.PATIENCE), 65)
+                service.close()
+                last = "".join(service.errors).strip().split("\n")[-1]
+                self.assertTrue(last.startswith("qwen-thinking: ") and "model.safetensors" in last, last)
 
     def test_port_in_use_is_71(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
