@@ -23,12 +23,8 @@ namespace {
 constexpr int64_t kContexts[] = {4096, 32768, 131072};
 
 std::optional<Checkpoint> open_weights(const std::string& model) {
-  try {
-    return Checkpoint::open(model);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kMissingFile) throw;
-    return std::nullopt;
-  }
+  if (!Checkpoint::exists(model)) return std::nullopt;
+  return Checkpoint::open(model);
 }
 
 std::vector<int64_t> contexts(const ModelConfig& config) {

@@ -20,6 +20,29 @@ namespace qwen {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+struct Source {
+  const char* name;
+  bool index;  // of shards
+  std::string_view extension;
+};
+constexpr Source kSources[] = {
+    // the first found wins
+    {"model.safetensors", false, ".safetensors"},
+    {"model.safetensors.index.json", true, ".safetensors"},
+    {"pytorch_model.bin", false, ".bin"},
+    {"pytorch_model.bin.index.json", true, ".bin"},
+};
+
+const Source* find_source(const fs::path& model_dir) {
+  for (const Source& source : kSources)
+    if (has_entry(model_dir, source.name)) return &source;
+  return nullptr;
+}
+
+}  // namespace
+
 struct Checkpoint::State {
   fs::path directory;
   std::vector<std::unique_ptr<MappedFile>> files;  // by TensorInfo::file
@@ -105,24 +128,22 @@ void Checkpoint::State::sort_tensors() {
                     files[(twice + 1)->file]->path().filename().string(), "; download the folder again"));
 }
 
+bool Checkpoint::exists(const fs::path& model_dir) { return find_source(model_dir) != nullptr; }
+
 Checkpoint Checkpoint::open(const fs::path& model_dir) {
   check_model_directory(model_dir);
-  auto state = std::make_unique<State>();
-  state->directory = model_dir;
-  if (has_entry(model_dir, "model.safetensors")) {
-    state->add_file("model.safetensors", true);
-  } else if (has_entry(model_dir, "model.safetensors.index.json")) {
-    state->add_shards("model.safetensors.index.json", ".safetensors");
-  } else if (has_entry(model_dir, "pytorch_model.bin")) {
-    state->add_file("pytorch_model.bin", false);
-  } else if (has_entry(model_dir, "pytorch_model.bin.index.json")) {
-    state->add_shards("pytorch_model.bin.index.json", ".bin");
-  } else {
+  const Source* const source = find_source(model_dir);
+  if (source == nullptr)
     throw Error(ErrorCode::kMissingFile,
                 str(model_dir.string(),
                     ": no model.safetensors, model.safetensors.index.json, pytorch_model.bin or "
                     "pytorch_model.bin.index.json found; point --model at a Hugging Face folder"));
-  }
+  auto state = std::make_unique<State>();
+  state->directory = model_dir;
+  if (source->index)
+    state->add_shards(source->name, source->extension);
+  else
+    state->add_file(source->name, source->extension == ".safetensors");
   state->sort_tensors();
   return Checkpoint(std::move(state));
 }

@@ -19,6 +19,8 @@ namespace qwen {
 class Checkpoint {
  public:
   static Checkpoint open(const std::filesystem::path& model_dir);
+  // Whether the folder has an entry of one of the sources, be it a link that leads nowhere: open() would then read it.
+  static bool exists(const std::filesystem::path& model_dir);
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
   ~Checkpoint();

@@ -52,6 +52,18 @@ TEST(Checkpoint, SingleFile) {
   EXPECT_TRUE(fails_with([&] { checkpoint.view("model.norm"); }, ErrorCode::kBadData, "\"model.norm\" is missing"));
 }
 
+TEST(Checkpoint, ALinkThatLeadsNowhereIsWeightsThatCannotBeRead) {
+  for (const char* name :
+       {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    const ScratchFolder folder;
+    folder.write("config.json", "{}");
+    EXPECT_FALSE(Checkpoint::exists(folder.path()));
+    fs::create_symlink("nowhere", folder.path() / name);
+    EXPECT_TRUE(Checkpoint::exists(folder.path()));
+    EXPECT_TRUE(fails_with(opening(folder.path()), ErrorCode::kMissingFile, name));
+  }
+}
+
 TEST(Checkpoint, AViewMayBeReleasedAndTakenAgain) {
   const TinyCheckpoint tiny;
   const Checkpoint checkpoint = Checkpoint::open(tiny.folder());
