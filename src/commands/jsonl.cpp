@@ -45,20 +45,28 @@ void append_floats(std::string& out, std::span<const float> values) {
   out += ']';
 }
 
-int run_jsonl(std::istream& in, std::ostream& out, const std::function<std::string(const std::string&)>& answer) {
+int stream_jsonl(std::istream& in, std::ostream& out,
+                 const std::function<AnswerWriter(const std::string& line)>& prepare) {
   std::string line;
   while (std::getline(in, line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    std::string reply;
+    AnswerWriter write;
     try {
-      reply = answer(line);
+      write = prepare(line);
     } catch (const std::exception& error) {
-      reply = error_json(error.what());
+      write = [reply = error_json(error.what())](std::ostream& to) { to << reply; };
     }
-    out << reply << '\n';
-    if (!out.flush()) throw Error(ErrorCode::kFailed, "standard output: cannot write the answer");
+    write(out);
+    out << '\n';
+    if (!out.flush()) throw Error(ErrorCode::kFailed, "standard output: cannot write the answer; is the disk full?");
   }
   return 0;
+}
+
+int run_jsonl(std::istream& in, std::ostream& out, const std::function<std::string(const std::string&)>& answer) {
+  return stream_jsonl(in, out, [&](const std::string& line) -> AnswerWriter {
+    return [reply = answer(line)](std::ostream& to) { to << reply; };
+  });
 }
 
 std::vector<TokenId> parse_ids(std::string_view text, std::string_view flag) {

@@ -17,6 +17,12 @@ namespace qwen {
 // the exit status: 0.
 int run_jsonl(std::istream& in, std::ostream& out, const std::function<std::string(const std::string& line)>& answer);
 
+// The same for answers too long to hold: `prepare` checks a line (what it throws becomes the error line) and returns
+// what writes the answer. What that throws ends the command, for half a line has been written.
+using AnswerWriter = std::function<void(std::ostream& out)>;
+int stream_jsonl(std::istream& in, std::ostream& out,
+                 const std::function<AnswerWriter(const std::string& line)>& prepare);
+
 std::string error_json(std::string_view message);
 std::string text_json(std::string_view text);        // {"text":…}; invalid UTF-8 becomes U+FFFD
 std::string ids_json(std::span<const TokenId> ids);  // {"ids":[…]}

@@ -39,20 +39,23 @@ void check_ids(const std::vector<TokenId>& ids, const DirectRunner& runner, int 
   }
 }
 
-std::string all_logits(DirectRunner& runner, std::span<const TokenId> ids, int chunk) {
-  std::string out = "{\"logits\":[";
+// Row by row: a long prompt's logits are gigabytes of text.
+void write_all_logits(DirectRunner& runner, std::span<const TokenId> ids, int chunk, std::ostream& out) {
+  out << "{\"logits\":[";
   const size_t vocab_size = static_cast<size_t>(runner.vocab_size());
   const size_t most = static_cast<size_t>(std::clamp(chunk, 1, kMaxLogitRows));
+  std::string row;
   for (size_t done = 0; done < ids.size();) {
     const DirectRunner::Chunk step{0, ids.subspan(done, std::min(most, ids.size() - done)), DirectRunner::Logits::kAll};
     const std::span<const float> rows = runner.step({&step, 1});
     for (size_t i = 0; i < step.tokens.size(); ++i) {
-      if (done + i > 0) out += ',';
-      append_floats(out, rows.subspan(i * vocab_size, vocab_size));
+      row = done + i > 0 ? "," : "";
+      append_floats(row, rows.subspan(i * vocab_size, vocab_size));
+      if (!(out << row)) throw Error(ErrorCode::kFailed, "standard output: cannot write the logits; is the disk full?");
     }
     done += step.tokens.size();
   }
-  return out += "]}";
+  out << "]}";
 }
 
 int run_logits(const Options& options) {
@@ -63,28 +66,30 @@ int run_logits(const Options& options) {
       load_model_folder(config.model_path, backend_options(config), {kMaxBatchedTokens, kMaxLogitRows, kMaxPositions});
   const int max_length = std::min(loaded.model->max_positions(), kMaxPositions);
   DirectRunner runner(*loaded.model, 1, max_length);
-  const auto answer = [&](const std::vector<TokenId>& wanted) {
-    check_ids(wanted, runner, max_length);
+  const auto write = [&](const std::vector<TokenId>& wanted, std::ostream& out) {
     runner.truncate(0, 0);
-    if (options.all) return all_logits(runner, wanted, options.chunk);
-    std::string out = "{\"logits\":";
-    append_floats(out, runner.prefill(0, wanted, options.chunk));
-    return out += '}';
+    if (options.all) return write_all_logits(runner, wanted, options.chunk, out);
+    std::string row;
+    append_floats(row, runner.prefill(0, wanted, options.chunk));
+    out << "{\"logits\":" << row << '}';
   };
   if (options.jsonl) {
-    return run_jsonl(std::cin, std::cout, [&](const std::string& line) {
+    return stream_jsonl(std::cin, std::cout, [&](const std::string& line) -> AnswerWriter {
       const JsonValue object = parse_object(line);
       const JsonValue* member = object.find("ids");
       if (member == nullptr) throw Error(ErrorCode::kInvalidValue, "\"ids\" is missing", "ids");
-      return answer(ids_member(*member));
+      std::vector<TokenId> wanted = ids_member(*member);
+      check_ids(wanted, runner, max_length);
+      return [&write, wanted = std::move(wanted)](std::ostream& out) { write(wanted, out); };
     });
   }
   try {
-    std::cout << answer(ids) << '\n';
+    check_ids(ids, runner, max_length);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidValue) throw;
     throw Error(ErrorCode::kUsage, str("--ids: ", error.what()), "--ids");
   }
+  write(ids, std::cout);
+  std::cout << '\n';
   return 0;
 }
 

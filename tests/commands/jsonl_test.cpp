@@ -22,6 +22,21 @@ TEST(Jsonl, AnswersEachLineAndGoesOnAfterOneThatFails) {
   EXPECT_EQ(out.str(), "[first]\n{\"error\":\"\\\"bad\\\" has\\na line break\"}\n[last]\n");
 }
 
+TEST(Jsonl, AStreamedAnswerIsCheckedBeforeItsFirstByte) {
+  std::istringstream in("good\nbad\nbroken\nnever\n");
+  std::ostringstream out;
+  const auto prepare = [](const std::string& line) -> AnswerWriter {
+    if (line == "bad") throw Error(ErrorCode::kInvalidValue, "bad");
+    return [line](std::ostream& to) {
+      to << '<' << line;
+      if (line == "broken") throw Error(ErrorCode::kInternal, "broken");
+      to << '>';
+    };
+  };
+  EXPECT_THROW(stream_jsonl(in, out, prepare), Error) << "half a line cannot be taken back";
+  EXPECT_EQ(out.str(), "<good>\n{\"error\":\"bad\"}\n<broken");
+}
+
 TEST(Jsonl, AFullDiskIsAnError) {
   std::istringstream in("line\n");
   std::ostringstream out;
