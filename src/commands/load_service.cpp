@@ -10,6 +10,7 @@
 #include "engine/kv_sizing.h"
 #include "model/model_config.h"
 #include "model/tensor_names.h"
+#include "server/config.h"
 
 namespace qwen {
 namespace {
@@ -54,9 +55,13 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   const ModelConfig model_config = ModelConfig::load(config.model_path);
   const std::string& stored = model_config.quantization.method;  // empty: plain floats
   if (config.quantization_format != "none" && config.quantization_format != stored)
-    throw Error(ErrorCode::kConfig, str("--quantization (QUANTIZATION_FORMAT) is ", config.quantization_format, " but ",
-                                        config.model_path, " holds ", stored.empty() ? "plain weights" : stored,
-                                        ": use none, which serves a folder as it is"));
+    throw wrong_setting(config, "model.quantization.format",
+                        str("is ", config.quantization_format, " but ", config.model_path, " holds ",
+                            stored.empty() ? "plain weights" : stored, ": use none, which serves a folder as it is"));
+  if (config.max_model_len > model_config.context_length())
+    throw wrong_setting(config, "engine.max_model_len",
+                        str("is ", config.max_model_len, " but ", config.model_path, " was made for ",
+                            model_config.context_length(), " tokens; ask for at most that"));
   const GenerationConfig generation = GenerationConfig::load(config.model_path, model_config);
   LoadedModel loaded;
   loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::load(config.model_path));

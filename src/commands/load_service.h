@@ -8,8 +8,8 @@
 namespace qwen {
 
 // Reads the small files first, so that what is wrong with them is said at once. Errors: of every part, see load.h;
-// kConfig for a quantization format that cannot be served; kBadData where tokenizer and model do not belong together.
-// What `progress` throws ends the loading.
+// wrong_setting for one that does not fit the model; kBadData where tokenizer and model do not belong together. What
+// `progress` throws ends the loading.
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress);
 
 // Loads with a progress bar and makes the service ready, for commands that wait for the model.

@@ -320,11 +320,18 @@ EffectiveConfig resolve_config(std::span<const ConfigLayer> layers) {
       apply(row, found->second, layer.wrong_value, effective.config);
       value.value = found->second.value;
       value.origin = found->second.origin;
+      effective.config.origins[std::string(row.key.name)] = {value.origin, layer.wrong_value};
       break;
     }
     effective.values.push_back(std::move(value));
   }
   return effective;
+}
+
+Error wrong_setting(const ServiceConfig& config, std::string_view name, const std::string& problem) {
+  const auto origin = config.origins.find(name);
+  if (origin == config.origins.end()) return {ErrorCode::kConfig, str(name, " ", problem), std::string(name)};
+  return {origin->second.wrong_value, str(origin->second.name, " ", problem), std::string(name)};
 }
 
 }  // namespace qwen

@@ -53,4 +53,8 @@ struct EffectiveConfig {
 // `layers`: the strongest first. Errors: see above; also for a key that no row of the table has.
 EffectiveConfig resolve_config(std::span<const ConfigLayer> layers);
 
+// For a value that is wrong only beside something else, the model for one: "--max-model-len is …" with the code of the
+// place that it came from. `problem` says value and mend.
+Error wrong_setting(const ServiceConfig& config, std::string_view name, const std::string& problem);
+
 }  // namespace qwen

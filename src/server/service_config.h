@@ -3,14 +3,25 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "server/http/limits.h"
 
 namespace qwen {
 
+// Where a setting came from.
+struct SettingOrigin {
+  std::string name;       // "--port", "PORT"
+  ErrorCode wrong_value;  // the code of the error when its value turns out to be wrong
+};
+
 struct ServiceConfig {
+  std::map<std::string, SettingOrigin, std::less<>> origins;  // of what was set, by ConfigKey::name
+
   // The model.
   std::string model_path = "/app/models/qwen3-4b-thinking";
   std::string model_name;                    // what clients call it; empty = the folder's name

@@ -42,6 +42,18 @@ TEST(Config, FlagsWinOverEnvironmentOverDefaults) {
   EXPECT_EQ(origins["model.threads"], "default");
 }
 
+TEST(Config, AValueThatIsWrongOnlyLaterNamesItsOrigin) {
+  const auto blamed = [](const std::vector<ConfigLayer>& layers) {
+    const Error error = wrong_setting(resolve_config(layers).config, "engine.max_model_len", "is 9 but …");
+    return std::make_pair(error.code(), std::string(error.what()));
+  };
+  const ConfigLayer variable = environment({{"MAX_MODEL_LEN", "9"}});
+  EXPECT_EQ(blamed({flag("engine.max_model_len", "9", "--max-model-len"), variable}),
+            std::make_pair(ErrorCode::kUsage, std::string("--max-model-len is 9 but …")));
+  EXPECT_EQ(blamed({variable}), std::make_pair(ErrorCode::kConfig, std::string("MAX_MODEL_LEN is 9 but …")));
+  EXPECT_EQ(blamed({}), std::make_pair(ErrorCode::kConfig, std::string("engine.max_model_len is 9 but …")));
+}
+
 TEST(Config, SynonymsInOrder) {
   EXPECT_FLOAT_EQ(resolve_config(std::vector{environment({{"TEMPERATURE", "0.5"}})}).config.default_temperature, 0.5f);
   EXPECT_FLOAT_EQ(resolve_config(std::vector{environment({{"TEMPERATURE", "0.5"}, {"DEFAULT_TEMPERATURE", "0.25"}})})
