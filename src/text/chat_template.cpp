@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/quote.h"
-#include "text/json_value.h"
+#include "text/tokenizer_config.h"
 
 namespace qwen {
 namespace {
@@ -48,8 +48,9 @@ struct Answer {
   std::string_view content;
 };
 
-Answer split_answer(const Message& message) {
+Answer split_answer(TemplateFamily family, const Message& message) {
   const std::string_view content = message.content ? std::string_view(*message.content) : std::string_view();
+  if (family == TemplateFamily::kInstruct2507) return {{}, content};
   if (message.reasoning_content) return {*message.reasoning_content, content};
   constexpr std::string_view kClose = "</think>", kOpen = "<think>";
   const size_t first = content.find(kClose);
@@ -91,10 +92,10 @@ size_t last_query_index(std::span<const Message> messages) {
   return messages.size() - 1;
 }
 
-void assistant_turn(const Message& message, bool after_query, bool last, Prompt& out) {
-  const Answer answer = split_answer(message);
+// `with_thought`: this template writes thoughts, and the message belongs to the current turn.
+void assistant_turn(const Message& message, const Answer& answer, bool with_thought, bool last, Prompt& out) {
   out.scaffold("<|im_start|>assistant\n");
-  if (after_query && (last || !answer.reasoning.empty())) {
+  if (with_thought && (last || !answer.reasoning.empty())) {
     out.scaffold("<think>\n");
     out.caller(strip_back(strip_front(answer.reasoning)));
     out.scaffold("\n</think>\n\n");
@@ -124,7 +125,7 @@ void check_continuable(const Message& last) {
 
 void generation_prompt(TemplateFamily family, const TemplateOptions& options, Prompt& out) {
   out.scaffold("<|im_start|>assistant\n");
-  if (family == TemplateFamily::kInstruct2507) return;
+  if (family == TemplateFamily::kInstruct2507 || family == TemplateFamily::kInstruct2507First) return;
   const bool closed = !options.thinking || (family == TemplateFamily::kHybrid && options.enable_thinking == false);
   if (closed)
     out.scaffold("<think>\n\n</think>\n\n");
@@ -146,13 +147,7 @@ std::pair<std::string, std::string> read_template(const std::filesystem::path& d
   std::error_code ignored;
   if (std::filesystem::exists(jinja, ignored)) return {read_text_file(jinja, kMaxTemplateFileBytes), jinja.string()};
   if (!std::filesystem::exists(config, ignored)) throw Error(ErrorCode::kBadData, missing_template(dir));
-  JsonValue json;
-  try {
-    json = parse_json(read_text_file(config, kMaxTemplateFileBytes));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidValue) throw;
-    throw Error(ErrorCode::kBadData, str(config.string(), ": ", error.what()));
-  }
+  const JsonValue json = parse_tokenizer_config(read_text_file(config, kMaxTokenizerConfigBytes), config.string());
   const JsonValue* text = json.find("chat_template");
   if (text != nullptr && text->is_array()) {
     const JsonValue* chosen = nullptr;
@@ -198,7 +193,8 @@ std::vector<TextSegment> ChatTemplate::render_segments(std::span<const Message> 
       out.caller(message.content.value_or(""));
       out.scaffold(end);
     } else if (message.role == "assistant") {
-      assistant_turn(message, i > last_query, last, out);
+      const bool with_thought = match_.family != TemplateFamily::kInstruct2507 && i > last_query;
+      assistant_turn(message, split_answer(match_.family, message), with_thought, last, out);
       out.scaffold(end);
     } else if (message.role == "tool") {
       if (i == 0 || messages[i - 1].role != "tool") out.scaffold("<|im_start|>user");

@@ -36,7 +36,9 @@ class ChatTemplate {
   TemplateFamily family() const { return match_.family; }
   std::string_view family_name() const { return template_family_name(match_.family); }
   const TemplateMatch& match() const { return match_; }
-  bool thinks() const { return match_.family != TemplateFamily::kInstruct2507; }
+  bool thinks() const {
+    return match_.family == TemplateFamily::kThinking2507 || match_.family == TemplateFamily::kHybrid;
+  }
 
  private:
   TemplateMatch match_;

@@ -1,13 +1,7 @@
-// Which coded template family a template text belongs to.
-//
-// 1. By SHA-256 of the text: the published templates whose renders the coded families reproduce.
-// 2. Else by features: the generation prompt ends in "<think>\n" (thinking-2507), `enable_thinking` is mentioned
-// (hybrid), or neither
-//    (instruct). Nothing is executed, so the family is then checked on probe conversations: every piece of scaffolding
-//    that the coded family writes for them must be spelt by the template's own literals, and every literal of the
-//    template must occur in those renders. That catches another wording, other tags, a default system prompt, a missing
-//    tools block; it cannot see control flow.
-// 3. Else it is an error that names --chat-template.
+// Which coded template family a template text belongs to. Nothing is executed and there is no template interpreter, so
+// a template is recognised only where its tokens (jinja_tokens.h) are those of a template whose renders the coded
+// families reproduce: line ends, white space that writes nothing, comments and the kind of quotes may differ, anything
+// else may not. Every other template is an error that names --chat-template, and the family that it resembles.
 #pragma once
 
 #include <optional>
@@ -17,19 +11,21 @@
 namespace qwen {
 
 enum class TemplateFamily {
-  kThinking2507,  // always thinks: the prompt opens the thought
-  kHybrid,        // first generation: thinks unless enable_thinking is false
-  kInstruct2507,  // never thinks
+  kThinking2507,       // always thinks: the prompt opens the thought
+  kHybrid,             // first generation: thinks unless enable_thinking is false
+  kInstruct2507,       // never thinks: an assistant's text is written as it is
+  kInstruct2507First,  // its first edition: takes thoughts apart as kThinking2507 does
 };
 
 struct TemplateMatch {
-  enum class By { kDigest, kFeatures, kOption };
+  enum class By { kDigest, kOption };
   TemplateFamily family;
   By by;
-  std::string sha256;  // of the template text; empty for kOption
+  std::string digest;  // of the template's tokens; empty for kOption
 };
 
-std::string_view template_family_name(TemplateFamily family);  // "thinking-2507", "hybrid", "instruct"
+// "thinking-2507", "hybrid", "instruct" (both editions; the name means the later one).
+std::string_view template_family_name(TemplateFamily family);
 std::optional<TemplateFamily> template_family_from_name(std::string_view name);
 
 // Errors: kBadData saying what was not recognised and naming --chat-template. `source` is the file, for the message.

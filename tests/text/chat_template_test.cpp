@@ -52,6 +52,20 @@ TEST(ChatTemplate, GenerationPrompts) {
   EXPECT_FALSE(kInstruct.thinks());
 }
 
+TEST(ChatTemplate, InstructWritesAnswersAsTheyAre) {
+  const std::vector<Message> messages = {kHi, {"assistant", "<think>\nR\n</think>\n\nA", "R", {{"f", "{}"}}}};
+  const TemplateOptions past{.add_generation_prompt = false};
+  const std::string head = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+                    tail = "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call><|im_end|>\n";
+  EXPECT_EQ(kInstruct.render(messages, past), head + "<think>\nR\n</think>\n\nA" + tail);
+  const std::vector<Message> plain = {kHi, {"assistant", "A"}};
+  EXPECT_EQ(kInstruct.render(plain, past), head + "A<|im_end|>\n");
+  const ChatTemplate first(TemplateFamily::kInstruct2507First);
+  EXPECT_EQ(first.render(plain, past), head + "<think>\n\n</think>\n\nA<|im_end|>\n");
+  EXPECT_EQ(first.render(std::vector<Message>{kHi}), head);
+  EXPECT_FALSE(first.thinks());
+}
+
 TEST(ChatTemplate, ContinuesTheFinalMessage) {
   const TemplateOptions open{.continue_final_message = true};
   EXPECT_EQ(kThinking.render(std::vector<Message>{kHi, {"assistant", "partial"}}, open),

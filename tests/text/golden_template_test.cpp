@@ -2,6 +2,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "text/chat_template.h"
 #include "text/conversation.h"
 #include "text/shared_data.h"
@@ -36,37 +37,63 @@ void for_each_conversation(const std::function<void(const ordered_json&, const s
   EXPECT_EQ(cases, 91);
 }
 
-TEST(GoldenTemplate, IsRecognisedByItsDigest) {
+std::string published_thinking() {
+  std::ifstream in(testing::shared_data("qwen3-tokenizer/tokenizer_config.json"));
+  return ordered_json::parse(in).at("chat_template");
+}
+
+void replace_once(std::string& text, const std::string& from, const std::string& to) {
+  ASSERT_NE(text.find(from), std::string::npos) << from;
+  text.replace(text.find(from), from.size(), to);
+}
+
+// The other published templates, made from the one that is at hand; their digests show that nothing is amiss.
+std::string published_first_instruct() {
+  std::string text = published_thinking();
+  replace_once(text, "assistant\\n<think>\\n' }}", "assistant\\n' }}");
+  EXPECT_EQ(sha256_hex(text), "40c21f34cf67d8c760ef72f8ad3ae5afad514299d4b06e91dd9a8d705af7b541");
+  return text;
+}
+
+std::string published_instruct() {
+  std::string text = published_first_instruct();
+  const size_t query = text.find("{%- set ns ="), loop = text.find("{%- for message in messages %}");
+  text.erase(query, loop - query);
+  const size_t thought = text.find("        {%- set reasoning_content = ''"),
+               calls = text.find("        {%- if message.tool_calls");
+  text.replace(thought, calls - thought, "        {{- '<|im_start|>' + message.role + '\\n' + content }}\n");
+  EXPECT_EQ(sha256_hex(text), "64f85b198065d0fba2a81f37e10ed68161ce2c19a754c7100e67e0ca2ee9c326");
+  return text;
+}
+
+std::string published_hybrid() {
+  std::string text = published_first_instruct();
+  text.erase(text.rfind("{%- endif %}"));
+  text +=
+      "    {%- if enable_thinking is defined and enable_thinking is false %}\n"
+      "        {{- '<think>\\n\\n</think>\\n\\n' }}\n    {%- endif %}\n{%- endif %}";
+  EXPECT_EQ(sha256_hex(text), "a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8");
+  return text;
+}
+
+TEST(GoldenTemplate, PublishedTemplatesAreRecognised) {
   QWEN_NEED_SHARED_DATA("qwen3-tokenizer");
   const ChatTemplate found = ChatTemplate::detect(testing::shared_data("qwen3-tokenizer"));
   EXPECT_EQ(found.family(), TemplateFamily::kThinking2507);
   EXPECT_EQ(found.match().by, TemplateMatch::By::kDigest);
-}
-
-// Changed by a comment the digest no longer helps; the features must.
-TEST(GoldenTemplate, IsRecognisedByItsFeatures) {
-  QWEN_NEED_SHARED_DATA("qwen3-tokenizer");
-  std::ifstream in(testing::shared_data("qwen3-tokenizer/tokenizer_config.json"));
-  const std::string text = ordered_json::parse(in).at("chat_template");
-  const TemplateMatch match = match_template("{# ours #}" + text, "test");
-  EXPECT_EQ(match.family, TemplateFamily::kThinking2507);
-  EXPECT_EQ(match.by, TemplateMatch::By::kFeatures);
-
-  const std::string prompt = "{{- '<|im_start|>assistant\\n<think>\\n' }}";
-  std::string instruct = text;
-  instruct.replace(instruct.rfind(prompt), prompt.size(), "{{- '<|im_start|>assistant\\n' }}{# ours #}");
-  EXPECT_EQ(match_template(instruct, "test").family, TemplateFamily::kInstruct2507);
-
-  std::string hybrid = text;
-  hybrid.replace(hybrid.rfind(prompt), prompt.size(),
-                 "{{- '<|im_start|>assistant\\n' }}{% if enable_thinking is defined and enable_thinking is false %}"
-                 "{{- '<think>\\n\\n</think>\\n\\n' }}{% endif %}");
-  EXPECT_EQ(match_template(hybrid, "test").family, TemplateFamily::kHybrid);
-
-  std::string other_tools = text;
-  other_tools.replace(other_tools.find("# Tools"), 7, "# Functions");
-  EXPECT_THROW(match_template(other_tools, "test"), Error);
-  EXPECT_THROW(match_template("{{- 'You are a pirate.\\n' }}" + text, "test"), Error);
+  const std::pair<std::string, TemplateFamily> published[] = {
+      {published_thinking(), TemplateFamily::kThinking2507},
+      {published_instruct(), TemplateFamily::kInstruct2507},
+      {published_first_instruct(), TemplateFamily::kInstruct2507First},
+      {published_hybrid(), TemplateFamily::kHybrid},
+  };
+  for (const auto& [text, family] : published) {
+    EXPECT_EQ(match_template(text, "x").family, family);
+    EXPECT_EQ(match_template("{# ours #}\n" + text + "\n", "x").family, family);
+    std::string other = text;
+    replace_once(other, "not loop.first", "loop.first");
+    EXPECT_THROW(match_template(other, "x"), Error);
+  }
 }
 
 TEST(GoldenTemplate, Renders) {
@@ -90,7 +117,7 @@ TEST(GoldenTemplate, Renders) {
 // The other families write the same but for the generation prompt.
 TEST(GoldenTemplate, OtherFamiliesDifferInTheGenerationPrompt) {
   QWEN_NEED_SHARED_DATA(kGolden);
-  const ChatTemplate hybrid(TemplateFamily::kHybrid), instruct(TemplateFamily::kInstruct2507);
+  const ChatTemplate hybrid(TemplateFamily::kHybrid), instruct(TemplateFamily::kInstruct2507First);
   const std::string opening = "<think>\n", closed = "<think>\n\n</think>\n\n";
   for_each_conversation([&](const ordered_json& golden, const std::string& line) {
     if (golden.contains("error")) return;
