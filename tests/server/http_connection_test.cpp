@@ -398,7 +398,7 @@ TEST_F(HttpConnection, LargeBodiesHaveACommonBudget) {
   RawClient gone(port());
   gone.send(head + body.substr(1));
   ASSERT_TRUE(used(999));
-  gone.close();
+  gone.reset();
   EXPECT_TRUE(used(0));
   ASSERT_TRUE(eventually([&] { return records().size() == 6; }));
   EXPECT_EQ(records().back().status, 499);
