@@ -27,7 +27,7 @@ run: build
 test: deps
 	@cmake --preset release -DQWEN_BUILD_TESTS=ON >/dev/null
 	@cmake --build build -j $(JOBS)
-	@ctest --test-dir build --output-on-failure -LE "slow|pypi|load" -j $(JOBS)
+	@ctest --test-dir build --output-on-failure -LE "slow|pypi|load|browser" -j $(JOBS)
 
 test-all: test
 	@tests/test_all.sh

@@ -28,7 +28,7 @@ body='{"prompt": "什么是AES加密算法？", "max_length": 200, "temperature"
 answer=$(reach -X POST "$address/generate" -H "Content-Type: application/json" -d "$body")
 cat <<TEXT
 
-Serving $model at $address   (Ctrl-C stops it)
+Serving $model at $address   (open it in a browser to chat; Ctrl-C stops it)
 Tried just now:
 
   curl -X POST "$address/generate" -H "Content-Type: application/json" -d '$body'

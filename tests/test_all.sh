@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, all held-out problems, a full-size
-# model, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
-# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi load slow fullsize fresh
+# Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, the page in a browser, all
+# held-out problems, a full-size model, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
+# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fresh
 set -uo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -22,6 +22,14 @@ pypi() {
     return
   fi
   QWEN_PYPI_PYTHON=$venv/bin/python verdict pypi ctest --test-dir build --output-on-failure -L pypi
+}
+
+browser() {  # the page at / in Debian's Chromium
+  if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null || ! /usr/bin/python3 -c 'import selenium' 2>/dev/null; then
+    report browser "SKIP (apt-get install chromium chromium-driver python3-selenium)"
+    return
+  fi
+  verdict browser ctest --test-dir build --output-on-failure -L browser
 }
 
 fullsize() {  # decode and prefill of a made-up 4B beside the machine's ceilings
@@ -46,11 +54,11 @@ fresh() {  # `make run` on a system that has nothing but make
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi load slow fullsize fresh)
+[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi browser load slow fullsize fresh)
 for part in "${parts[@]}"; do
   case $part in
     asan | tsan) verdict "$part" sanitizer "$part" ;;
-    pypi | fullsize | fresh) "$part" ;;
+    pypi | browser | fullsize | fresh) "$part" ;;
     load | slow) verdict "$part" ctest --test-dir build --output-on-failure -L "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac

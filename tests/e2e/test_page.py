@@ -149,7 +149,7 @@ class Trouble(PageTest):
         self.proxy.script = [("cut", 2)]
         page.send("358 + 467 = ?")
         self.assertEqual(self.error()[0], "The connection was lost")
-        page.one(".problem-actions button").click()
+        page.one(".problem-actions button:first-child").click()
         page.wait_for_state("done")
         self.assertEqual(page.text(".answer"), "825")
         self.assertEqual(len(page.all(".exchange")), 1)

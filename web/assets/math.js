@@ -170,7 +170,8 @@ class Parser {
         return node("mover", {}, this.#argument(), above);
       }
       case "pmod":
-        return row([node("mspace", { width: "0.5em" }), operator("("), operator("mod", { rspace: "0.25em" }), this.#argument(), operator(")")]);
+        return row([node("mspace", { width: "0.5em" }), operator("(", { stretchy: "false" }),
+          operator("mod", { rspace: "0.25em" }), this.#argument(), operator(")", { stretchy: "false" })]);
       case "bmod":
         return operator("mod", { lspace: "0.25em", rspace: "0.25em" });
       case "left":

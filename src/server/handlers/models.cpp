@@ -58,7 +58,7 @@ Handler model_info_handler(const HandlerContext& context) {
     json.field("max_model_len", model->engine->max_model_len()).field("vocab_size", info.vocab_size);
     json.field("dtype", info.dtype).field("device", info.device).field("kernels", info.kernels);
     json.field("fingerprint", info.fingerprint).field("template_family", model->chat_template->family_name());
-    json.field("demo", info.demo);
+    json.field("demo", info.demo).field("thinking_tokens_per_depth", context.config.tokens_per_depth);
     json.key("default_sampling").begin_object();
     json.key("generate");
     write_sampling(json, context.config.default_temperature, context.config.default_top_p, model->default_sampling);
