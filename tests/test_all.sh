@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, the page in a browser, all
 # held-out problems, a full-size model, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
-# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fresh
+# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fuzz fresh
 set -uo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -45,6 +45,14 @@ fullsize() {  # decode and prefill of a made-up 4B beside the machine's ceilings
   verdict fullsize python3 tests/e2e/full_size.py --binary build/qwen-thinking --model "$model"
 }
 
+fuzz() {  # FUZZ_SECONDS for each harness
+  if ! command -v clang++-14 >/dev/null || [ -z "$(find /usr/lib/llvm-14 -name 'libclang_rt.fuzzer-*.a' 2>/dev/null)" ]; then
+    report fuzz "SKIP (needs the packages clang-14 and libclang-rt-14-dev)"
+    return
+  fi
+  verdict fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-600}"
+}
+
 fresh() {  # `make run` on a system that has nothing but make
   if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
     report fresh "SKIP (needs root and debootstrap)"
@@ -54,11 +62,11 @@ fresh() {  # `make run` on a system that has nothing but make
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi browser load slow fullsize fresh)
+[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi browser load slow fullsize fuzz fresh)
 for part in "${parts[@]}"; do
   case $part in
     asan | tsan) verdict "$part" sanitizer "$part" ;;
-    pypi | browser | fullsize | fresh) "$part" ;;
+    pypi | browser | fullsize | fuzz | fresh) "$part" ;;
     load | slow) verdict "$part" ctest --test-dir build --output-on-failure -L "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
