@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +29,9 @@ class Backend {
   virtual std::string_view name() const = 0;     // "cpu", "cuda:0"
   virtual std::string_view kernels() const = 0;  // "avx512_bf16", "avx2", "reference"
   virtual size_t free_memory() const = 0;        // bytes that weights, workspace and KV cache may still take
+  // Why attention with these heads cannot be computed here: the field of config.json, its value and what is allowed.
+  // Nothing where it can.
+  virtual std::optional<std::string> heads_problem(const HeadShape& heads) const = 0;
 
   // --- Memory. Errors: Error{kOs or kDeviceUnavailable} when there is not enough.
   virtual Tensor alloc(DType dtype, const Shape& shape) = 0;  // zero-filled

@@ -68,10 +68,14 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
                                      std::unique_ptr<Backend> backend, const ModelOptions& asked, ProgressFn progress) {
   const auto architecture = std::find_if(kArchitectures.begin(), kArchitectures.end(),
                                          [&](const Architecture& known) { return known.name == config.architecture; });
+  const auto refuse = [&](const std::string& field) {
+    throw Error(ErrorCode::kBadData, str((checkpoint.directory() / "config.json").string(), ": ", field));
+  };
   if (architecture == kArchitectures.end()) {
-    throw Error(ErrorCode::kBadData, str("config.json: architectures names ", quote(config.architecture), " but only ",
-                                         kArchitectures[0].name, " is supported"));
+    refuse(str("architectures is [", quote(config.architecture), "]; allowed is [\"", kArchitectures[0].name,
+               "\"], choose a model of that kind"));
   }
+  if (const auto problem = backend->heads_problem(config.heads())) refuse(*problem);
   QWEN_CHECK(asked.max_batched_tokens > 0 && asked.max_logit_rows > 0 && asked.max_positions > 0);
   ModelOptions options = asked;
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));

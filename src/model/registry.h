@@ -24,8 +24,9 @@ struct ModelMemory {
 };
 ModelMemory model_memory(const ModelConfig& config, const ModelOptions& options);
 
-// Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, tensors that do not
-// fit the configuration), kOs with the bytes needed and available, before anything is loaded.
+// Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, heads that the
+// backend cannot compute, tensors that do not fit the configuration), kOs with the bytes needed and available, before
+// anything is loaded.
 std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
                                      std::unique_ptr<Backend> backend, const ModelOptions& options,
                                      ProgressFn progress = {});

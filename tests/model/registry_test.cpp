@@ -36,6 +36,30 @@ TEST_F(Registry, RefusesAnotherArchitecture) {
   const Error error = load_error(config_, 1 << 30);
   EXPECT_EQ(error.code(), ErrorCode::kBadData);
   EXPECT_NE(std::string(error.what()).find("LlamaForCausalLM"), std::string::npos);
+  EXPECT_NE(std::string(error.what()).find((kFolder / "config.json").string()), std::string::npos);
+}
+
+TEST_F(Registry, RefusesHeadsThatTheBackendCannotCompute) {
+  const auto message = [&] {
+    try {
+      load_model(checkpoint_, config_, create_backend({.threads = 1}), {16, 4, 64},
+                 [](uint64_t, uint64_t) { ADD_FAILURE() << "a weight was read"; });
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadData);
+      return std::string(error.what());
+    }
+    return std::string("loaded");
+  };
+  config_.head_dim = 512;
+  EXPECT_EQ(message(),
+            (kFolder / "config.json").string() + ": head_dim is 512; allowed is an even number from 2 to 256");
+  config_.head_dim = 16;
+  config_.num_attention_heads = 128;
+  config_.num_key_value_heads = 1;
+  EXPECT_NE(
+      message().find("config.json: num_attention_heads is 128; allowed is a multiple of num_key_value_heads, 1, at "
+                     "most 64 times it"),
+      std::string::npos);
 }
 
 TEST_F(Registry, PlainLayersLoadWhateverTheQuantizationSays) {

@@ -14,6 +14,7 @@ class FakeBackend : public Backend {
   std::string_view name() const override { return "fake"; }
   std::string_view kernels() const override { return "fake"; }
   size_t free_memory() const override { return free_memory_; }
+  std::optional<std::string> heads_problem(const HeadShape&) const override { return std::nullopt; }
 
   Tensor alloc(DType dtype, const Shape& shape) override;
   MatmulInput alloc_matmul_input(int max_rows, int cols) override;

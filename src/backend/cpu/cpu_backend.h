@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/cpu_attention.h"
 #include "backend/cpu/kernel_set.h"
+#include "backend/cpu/kv_storage.h"
 #include "base/thread_pool.h"
 
 namespace qwen {
@@ -19,6 +20,7 @@ class CpuBackend : public Backend {
   std::string_view name() const override { return "cpu"; }
   std::string_view kernels() const override { return kernels_.name; }
   size_t free_memory() const override;
+  std::optional<std::string> heads_problem(const HeadShape& heads) const override { return kv_heads_problem(heads); }
 
   Tensor alloc(DType dtype, const Shape& shape) override;
   MatmulInput alloc_matmul_input(int max_rows, int cols) override;

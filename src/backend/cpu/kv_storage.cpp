@@ -36,18 +36,22 @@ int64_t kv_elements_per_token(const HeadShape& heads) {
   return int64_t{2} * heads.num_kv_heads * padded_head_dim(heads.head_dim);
 }
 
+std::optional<std::string> kv_heads_problem(const HeadShape& heads) {
+  if (heads.head_dim < 2 || heads.head_dim > kMaxHeadDim || heads.head_dim % 2 != 0)
+    return str("head_dim is ", heads.head_dim, "; allowed is an even number from 2 to ", kMaxHeadDim);
+  if (heads.num_kv_heads < 1 || heads.num_heads % heads.num_kv_heads != 0 ||
+      heads.num_heads / heads.num_kv_heads > kMaxQueryRows)
+    return str("num_attention_heads is ", heads.num_heads, "; allowed is a multiple of num_key_value_heads, ",
+               heads.num_kv_heads, ", at most ", kMaxQueryRows, " times it");
+  return std::nullopt;
+}
+
 KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
   if (num_blocks < 1 || block_size < 1 || block_size % kKvGroup != 0) {
     throw Error(ErrorCode::kInternal, str("KV cache of ", num_blocks, " blocks of ", block_size,
                                           " tokens: a multiple of ", kKvGroup, " tokens is needed"));
   }
-  if (heads.head_dim < 2 || heads.head_dim > kMaxHeadDim || heads.head_dim % 2 != 0 || heads.num_kv_heads < 1 ||
-      heads.num_heads % heads.num_kv_heads != 0 || heads.num_heads / heads.num_kv_heads > kMaxQueryRows) {
-    throw Error(ErrorCode::kBadData,
-                str("attention with ", heads.num_heads, " heads, ", heads.num_kv_heads, " kv heads, head_dim ",
-                    heads.head_dim, ": head_dim must be even and at most ", kMaxHeadDim,
-                    ", heads a multiple of kv heads, at most ", kMaxQueryRows, " times as many"));
-  }
+  if (const auto problem = kv_heads_problem(heads)) throw Error(ErrorCode::kInternal, "KV cache: " + *problem);
   if (dtype != DType::kBF16 && dtype != DType::kF32) {
     throw Error(ErrorCode::kInternal, str("KV cache of type ", dtype_name(dtype), " on the CPU"));
   }

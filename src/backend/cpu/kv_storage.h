@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "backend/attention.h"
 #include "backend/cpu/kernel_table.h"
@@ -11,8 +13,11 @@ namespace qwen {
 // Elements of one token of one layer, all kv heads, keys and values, padding included.
 int64_t kv_elements_per_token(const HeadShape& heads);
 
-// Zero-filled, committed as it is touched. Errors: kInternal for a shape or block size (a multiple of kKvGroup) out of
-// range, kOs.
+// See Backend::heads_problem.
+std::optional<std::string> kv_heads_problem(const HeadShape& heads);
+
+// Zero-filled, committed as it is touched. Errors: kInternal for heads with a problem or a block size that is no
+// multiple of kKvGroup, kOs.
 KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads);
 
 KvView kv_view(const KvLayer& kv, int kv_head, const int32_t* block_table);
