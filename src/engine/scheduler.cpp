@@ -133,11 +133,4 @@ const Sequence* Scheduler::find(RequestId id) const {
   return nullptr;
 }
 
-std::vector<RequestId> Scheduler::running_ids() const {
-  std::vector<RequestId> ids;
-  ids.reserve(running_.size());
-  for (const auto& [id, sequence] : running_) ids.push_back(id);
-  return ids;
-}
-
 }  // namespace qwen

@@ -53,7 +53,6 @@ class Scheduler {
   std::vector<SequenceEvent> update(const SchedulerOutput& plan, std::span<const SampledToken> sampled);
 
   const Sequence* find(RequestId id) const;
-  std::vector<RequestId> running_ids() const;
   int num_running() const { return static_cast<int>(running_.size()); }
   int num_waiting() const { return static_cast<int>(waiting_.size()); }
   uint64_t num_preemptions() const { return num_preemptions_; }

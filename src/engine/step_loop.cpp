@@ -15,6 +15,9 @@ namespace {
 // How often the heartbeat moves while nothing is to do.
 constexpr std::chrono::milliseconds kIdle{250};
 
+constexpr std::string_view kOutOfMemory = "out of memory";
+constexpr auto kEverything = [](RequestId, const auto&) { return true; };
+
 }  // namespace
 
 StepLoop::StepLoop(CausalLm& model, KvCache& cache, Inbox& inbox, const SchedulerOptions& options, int num_valid_tokens)
@@ -41,7 +44,7 @@ void StepLoop::run() {
     note_state();
     beat();
   }
-  if (closed_) return end_all(FinishReason::kCancelled);
+  if (closed_) return end_where(kEverything, FinishReason::kCancelled);
   log_error(kMaxFailures, " steps in a row failed: the engine stops");
   inbox_.close();
   {
@@ -49,7 +52,7 @@ void StepLoop::run() {
     stats_.healthy = false;
   }
   drain_inbox();
-  end_all(FinishReason::kError, "the engine failed");
+  end_where(kEverything, FinishReason::kError, "the engine failed");
 }
 
 void StepLoop::drain_inbox() {
@@ -61,10 +64,10 @@ void StepLoop::drain_inbox() {
     try {
       requests_.emplace(id, Request{std::move(submission.channel), submission.deadline});
       scheduler_.add(std::move(submission.sequence));
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {  // of memory; whatever it is, the next submission is not to be lost
       requests_.erase(id);
       inbox_.request_ended();
-      channel->push({-1, 0, FinishReason::kError, "out of memory"});
+      channel->finish({-1, 0, FinishReason::kError, {}}, kOutOfMemory);
       channel->notify();
     }
   }
@@ -72,20 +75,13 @@ void StepLoop::drain_inbox() {
 }
 
 void StepLoop::end_cancelled() {
-  std::vector<RequestId> cancelled;
-  for (const auto& [id, request] : requests_) {
-    if (request.channel->cancelled()) cancelled.push_back(id);
-  }
-  for (const RequestId id : cancelled) end_request(id, FinishReason::kCancelled);
+  end_where([](RequestId, const Request& request) { return request.channel->cancelled(); }, FinishReason::kCancelled);
 }
 
 void StepLoop::end_expired() {
   const auto now = std::chrono::steady_clock::now();
-  std::vector<RequestId> expired;
-  for (const auto& [id, request] : requests_) {
-    if (request.deadline && *request.deadline <= now) expired.push_back(id);
-  }
-  for (const RequestId id : expired) end_request(id, FinishReason::kDeadline);
+  end_where([now](RequestId, const Request& request) { return request.deadline && *request.deadline <= now; },
+            FinishReason::kDeadline);
 }
 
 void StepLoop::step() {
@@ -121,32 +117,47 @@ void StepLoop::publish(std::vector<SequenceEvent> events, int prompt_tokens, Ste
   }
   note_state();
   if (on_step_) on_step_(report);
-  for (SequenceEvent& event : events) {
-    const auto request = requests_.find(event.id);
-    const std::shared_ptr<TokenChannel> channel = request->second.channel;
-    if (event.event.finish_reason != FinishReason::kNone) {
-      requests_.erase(request);
-      inbox_.request_ended();
+  for (SequenceEvent& event : events) deliver(event.id, std::move(event.event));
+}
+
+void StepLoop::deliver(RequestId id, TokenEvent event) {
+  const auto request = requests_.find(id);
+  const std::shared_ptr<TokenChannel> channel = request->second.channel;
+  if (event.finish_reason == FinishReason::kNone) {
+    try {
+      channel->push(std::move(event));
+    } catch (const std::bad_alloc&) {  // a stream with a hole is worth nothing; the others of this step go on
+      return end_request(id, FinishReason::kError, kOutOfMemory);
     }
-    channel->push(std::move(event.event));
-    channel->notify();
+  } else {
+    requests_.erase(request);
+    inbox_.request_ended();  // first: who reads the end may submit again at once
+    channel->finish(std::move(event));
   }
+  channel->notify();
 }
 
 // Whatever threw, the sequences it concerned give up their blocks: nothing half computed is ever read.
-void StepLoop::fail_step(const std::string& what) {
+void StepLoop::fail_step(const char* what) {
   ++failures_in_a_row_;
   {
     const std::lock_guard lock(stats_mutex_);
     ++stats_.failed_steps;
   }
-  log_error("a step failed: ", what);
-  const std::vector<RequestId> concerned = in_step_.empty() ? scheduler_.running_ids() : in_step_;
-  for (const RequestId id : concerned) end_request(id, FinishReason::kError, "the engine failed on this request");
+  try {
+    log_error("a step failed: ", what);
+  } catch (const std::exception&) {  // no memory for the line
+  }
+  const auto concerned = [this](RequestId id, const Request&) {
+    if (!in_step_.empty()) return std::find(in_step_.begin(), in_step_.end(), id) != in_step_.end();
+    const Sequence* const sequence = scheduler_.find(id);
+    return sequence != nullptr && sequence->status == Sequence::Status::kRunning;
+  };
+  end_where(concerned, FinishReason::kError, "the engine failed on this request");
   in_step_.clear();
 }
 
-void StepLoop::end_request(RequestId id, FinishReason reason, const std::string& error) {
+void StepLoop::end_request(RequestId id, FinishReason reason, std::string_view error) {
   const auto request = requests_.find(id);
   if (request == requests_.end()) return;
   const std::shared_ptr<TokenChannel> channel = std::move(request->second.channel);
@@ -154,12 +165,16 @@ void StepLoop::end_request(RequestId id, FinishReason reason, const std::string&
   scheduler_.remove(id);
   inbox_.request_ended();
   note_state();
-  channel->push({-1, 0, reason, error});
+  channel->finish({-1, 0, reason, {}}, error);
   channel->notify();
 }
 
-void StepLoop::end_all(FinishReason reason, const std::string& error) {
-  while (!requests_.empty()) end_request(requests_.begin()->first, reason, error);
+template <typename Concerned>
+void StepLoop::end_where(const Concerned& concerned, FinishReason reason, std::string_view error) {
+  for (auto next = requests_.begin(); next != requests_.end();) {
+    const auto request = next++;  // ending it leaves other iterators valid
+    if (concerned(request->first, request->second)) end_request(request->first, reason, error);
+  }
 }
 
 void StepLoop::beat() noexcept { heartbeat_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed); }

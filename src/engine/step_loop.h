@@ -1,10 +1,11 @@
 // What the engine thread does, step after step: take in requests, plan, run the model, hand out tokens.
-// Invariant: every request that the inbox accepted gets exactly one last event, whatever happens.
+// Invariant: every request that the inbox accepted gets exactly one last event, whatever happens; ending a request
+// allocates nothing, for memory may be what has run out.
 #pragma once
 
 #include <atomic>
 #include <mutex>
-#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -38,11 +39,13 @@ class StepLoop {
   void end_cancelled();
   void end_expired();
   void step();
-  void fail_step(const std::string& what);
+  void fail_step(const char* what);
   void publish(std::vector<SequenceEvent> events, int prompt_tokens, StepReport report);
-  void end_request(RequestId id, FinishReason reason,
-                   const std::string& error = {});  // of what has not finished by itself
-  void end_all(FinishReason reason, const std::string& error = {});
+  void deliver(RequestId id, TokenEvent event);
+  // Of what has not finished by itself. `error` is a literal.
+  void end_request(RequestId id, FinishReason reason, std::string_view error = {});
+  template <typename Concerned>  // bool(id, request)
+  void end_where(const Concerned& concerned, FinishReason reason, std::string_view error = {});
   void note_state();     // for stats()
   void beat() noexcept;  // the heartbeat moves
 
