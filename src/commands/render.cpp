@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "commands/commands.h"
 #include "commands/config_flags.h"
 #include "commands/jsonl.h"
@@ -50,7 +51,15 @@ void add_render(CLI::App& app, CommandRun& run) {
         return run_jsonl(std::cin, std::cout,
                          [&](const std::string& line) { return text_json(render(chat_template, line)); });
       }
-      std::cout << render(chat_template, read_standard_input());
+      try {
+        std::cout << render(chat_template, read_standard_input());
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kInvalidValue) throw;
+        throw Error(error.code(),
+                    str("standard input: ", error.what(),
+                        "; give messages such as [{\"role\":\"user\",\"content\":\"Hello\"}]"),
+                    error.param());
+      }
       return 0;
     };
   });

@@ -58,9 +58,9 @@ class Fields {
 
   [[noreturn]] void fail(const char* key, const std::string& allowed) const {
     const Json* value = find(key);
-    const std::string shown =
-        value == nullptr ? "is missing" : "is " + quote(value->dump(-1, ' ', false, Json::error_handler_t::replace));
-    throw Error(ErrorCode::kBadData, str(source_, ": ", prefix_, key, " ", shown, "; allowed is ", allowed));
+    throw Error(ErrorCode::kBadData,
+                str(source_, ": ", prefix_, key, " ", value == nullptr ? "is missing" : "is " + shown(*value),
+                    "; allowed is ", allowed));
   }
 
   int64_t integer(const char* key, int64_t low, int64_t high) const {
@@ -113,6 +113,12 @@ class Fields {
   }
 
  private:
+  // As the file spells it, cut where it is long.
+  static std::string shown(const Json& value) {
+    if (value.is_string()) return quote(value.get_ref<const std::string&>());
+    const std::string quoted = quote(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return quoted.substr(1, quoted.size() - 2);
+  }
   static bool in_range(const Json& value, int64_t low, int64_t high) {
     if (!value.is_number_integer()) return false;
     if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(high)) return false;

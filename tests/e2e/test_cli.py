@@ -2,7 +2,9 @@
 
 import json
 import pathlib
+import re
 import struct
+import subprocess
 import tempfile
 import unittest
 
@@ -122,6 +124,28 @@ class BadModels(CommandLine):
         answers = harness.run_jsonl("logits", "--model", self.folder, lines=[{"ids": [32]}, {"ids": []}, {"ids": [1] * 65}, {"ids": [1]}])
         self.assertEqual(["error" in answer for answer in answers], [True, True, True, False])
 
+    def test_all_logits_are_written_row_by_row(self):
+        vocab = 50000
+        self.write_config({**self.config, "vocab_size": vocab})
+        self.write_weights({**self.shapes, "model.embed_tokens.weight": [vocab, 8]})
+
+        def peak_kib(count):
+            """The most memory held up to the last rows of the answer, which the full pipe keeps back."""
+            command = ["logits", "--model", self.folder, "--all", "--chunk", "1", "--ids", ",".join(["1"] * count)]
+            whole = len(harness.run(*command).stdout)
+            process = subprocess.Popen([harness.BINARY, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       env=harness.environment())
+            with process:
+                process.stdout.read(whole - 200_000)
+                status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+                process.stdout.read()
+            self.assertEqual(process.returncode, 0)
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)), whole
+
+        (few, _), (many, size) = peak_kib(1), peak_kib(64)
+        self.assertGreater(size, 20 << 20)
+        self.assertLess(many - few, 8 << 10)
+
     def test_kernels_that_do_not_exist_are_2(self):
         self.fails(2, *self.logits("--kernels", "abacus"), names=["abacus", "reference"])
 
@@ -136,6 +160,18 @@ class BadModels(CommandLine):
         self.assertIn("no weights", bare.stdout)
         for name in ("none", "int8", "int4"):
             self.assertIn(name, bare.stdout)
+
+
+    def test_inspect_does_not_pass_over_weights_that_cannot_be_read(self):
+        weights = self.folder / "model.safetensors"
+        for name in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"):
+            weights.unlink()
+            weights = self.folder / name
+            weights.symlink_to(self.folder / "nowhere")
+            self.fails(66, "inspect", "--model", self.folder, names=[name])
+        weights.unlink()
+        weights.mkdir()
+        self.fails(66, "inspect", "--model", self.folder, names=[weights.name, "put the file itself"])
 
 
 class Text(CommandLine):
@@ -169,7 +205,8 @@ class Text(CommandLine):
         self.assertEqual(whole.stdout, "<|im_start|>user\nHi<|im_end|>\n")
         answers = harness.run_jsonl("render", "--model", self.model, lines=[{"messages": messages}, {"messages": []}, {}])
         self.assertEqual(["error" in answer for answer in answers], [False, True, True])
-        self.fails(1, "render", "--model", self.model, stdin="{")
+        for wrong in ("{", "7", "{}", "[]", "[{\"role\":\"user\"}"):
+            self.fails(1, "render", "--model", self.model, stdin=wrong, names=["standard input: ", "give messages such as"])
 
 
 if __name__ == "__main__":

@@ -148,8 +148,9 @@ TEST(ModelConfig, RefusesValuesOutOfRange) {
     return fails_with([&] { parse(with(changes)); }, ErrorCode::kBadData, words);
   };
   EXPECT_TRUE(refused({{"hidden_size", 2147483648}},
-                      "dir/config.json: hidden_size is \"2147483648\"; allowed is a whole number from 1 to 65536"));
-  EXPECT_TRUE(refused({{"hidden_size", 0}}, "hidden_size"));
+                      "dir/config.json: hidden_size is 2147483648; allowed is a whole number from 1 to 65536"));
+  EXPECT_TRUE(refused({{"hidden_act", "gelu"}}, "dir/config.json: hidden_act is \"gelu\"; allowed is \"silu\""));
+  EXPECT_TRUE(refused({{"hidden_size", 0}}, "hidden_size is 0;"));
   EXPECT_TRUE(refused({{"hidden_size", -1}}, "hidden_size"));
   EXPECT_TRUE(refused({{"hidden_size", 2560.5}}, "hidden_size"));
   EXPECT_TRUE(refused({{"hidden_size", "2560"}}, "hidden_size"));
