@@ -26,7 +26,7 @@ class Streams(unittest.TestCase):
 
     def test_events_are_lines_of_json(self):
         """C-18: what a prompt holds cannot end an event or begin another."""
-        prompt = "a\n\ndata: [DONE]\n\nevent: x\r\n: comment\u2028\u0085\r" + "x" * 20_000
+        prompt = "a\n\ndata: [DONE]\n\nevent: x\r\n: comment\u2028\u0085\r" + "x" * 2000
         with cases.watched(harness.needs_demo()) as (service, oracle):
             events = list(service.stream("/generate", {"prompt": prompt, "max_length": 4, "stream": True}))
             self.assertEqual(events[-1], "[DONE]")

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "http_fixture.h"
+#include "server/http/output_queue.h"
 
 namespace qwen::test {
 namespace {
@@ -379,7 +380,7 @@ TEST_F(HttpConnection, OneConnectionTooManyIsTold) {
 
 TEST_F(HttpConnection, LargeBodiesHaveACommonBudget) {
   limits().small_body_bytes = 100;
-  limits().max_buffered_body_bytes = 1500;
+  limits().max_buffered_body_bytes = 2500;
   start();
   const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", body(1000, '1');
   const auto used = [&](size_t bytes) { return eventually([&] { return context_->bodies.used() == bytes; }); };
@@ -402,6 +403,43 @@ TEST_F(HttpConnection, LargeBodiesHaveACommonBudget) {
   EXPECT_TRUE(used(0));
   ASSERT_TRUE(eventually([&] { return records().size() == 6; }));
   EXPECT_EQ(records().back().status, 499);
+}
+
+// Clients that ask for much and read nothing hold what the budget allows; small answers are not theirs to deny.
+TEST_F(HttpConnection, LargeAnswersHaveTheSameBudget) {
+  limits().small_body_bytes = 100;
+  limits().max_buffered_body_bytes = 48 << 20;
+  limits().write_stall_timeout = milliseconds(300);
+  add("GET", "/large", [](Request, ResponderPtr responder) { responder->send({.body = std::string(32 << 20, 'x')}); });
+  start();
+  RawClient first(port(), 4096);
+  first.send(get("/large"));
+  ASSERT_TRUE(eventually([&] { return context_->bodies.used() == 32 << 20; }));
+  expect_error(ask(port(), get("/large")), 503, "server_overloaded");
+  EXPECT_EQ(ask(port(), get("/hello")).status, 200);
+  EXPECT_TRUE(eventually([&] { return context_->bodies.used() == 0; }));  // cut off
+  EXPECT_EQ(ask(port(), get("/large")).body.size(), 32u << 20);
+}
+
+// Taking a little now and then is no way to hold an answer for ever.
+TEST(OutputQueue, StallsWhereNextToNothingIsTaken) {
+  const OutputQueue::TimePoint start{};
+  OutputQueue queue;
+  EXPECT_FALSE(queue.stalled(start + kASecond, milliseconds(10)));  // nothing to take
+  queue.append(std::string(1 << 20, 'x'), start);
+  const auto take = [&](size_t bytes) {
+    queue.front();
+    queue.consume(bytes);
+  };
+  take(OutputQueue::kLeastTaken);
+  EXPECT_FALSE(queue.stalled(start + milliseconds(10), milliseconds(10)));
+  EXPECT_FALSE(queue.stalled(start + milliseconds(11), milliseconds(10)));
+  take(OutputQueue::kLeastTaken - 1);
+  EXPECT_FALSE(queue.stalled(start + milliseconds(20), milliseconds(10)));
+  EXPECT_TRUE(queue.stalled(start + milliseconds(22), milliseconds(10)));
+  take(queue.size());
+  EXPECT_TRUE(queue.empty());
+  EXPECT_FALSE(queue.stalled(start + kASecond, milliseconds(10)));
 }
 
 // An attacker who takes every place with connections that ask for nothing keeps nobody out for long.

@@ -26,6 +26,11 @@ using ErrorCodeT = boost::system::error_code;
 constexpr size_t kReadBytes = 8 * 1024;
 constexpr int kClientWentAway = 499;
 
+ApiError too_much_held() {
+  static constexpr char kMessage[] = "too many large requests and answers are under way; try again later";
+  return {.status = 503, .code = "server_overloaded", .message = kMessage, .retry_after_seconds = 1};
+}
+
 class Connection final : public LoopMember, public AnswerSink, public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
@@ -57,7 +62,7 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   bool parse_one();  // false: more bytes are needed, or an answer is under way
   void parse_body();
   void admit_request();
-  bool reserve_body();
+  bool hold(size_t bytes);
   void dispatch();
   void refuse(const ApiError& error);
   void answer_unread(Response response);
@@ -103,7 +108,7 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   std::string in_;  // read and not yet parsed
   RequestParser parser_;
   Admission admission_;
-  std::shared_ptr<ByteBudget::Share> body_share_;
+  std::shared_ptr<ByteBudget::Share> held_;  // of the body that is read, or of the answer that is written
 
   // The current exchange.
   uint64_t number_ = 0;
@@ -216,7 +221,7 @@ bool Connection::parse_one() {
 void Connection::parse_body() {
   const RequestParser::Step step = parser_.parse_body(in_);
   if (step == RequestParser::Step::kError) return refuse(parser_.error());
-  if (!reserve_body()) return;
+  if (!hold(parser_.body_bytes())) return refuse(too_much_held());
   if (step == RequestParser::Step::kComplete) dispatch();
 }
 
@@ -243,18 +248,12 @@ void Connection::admit_request() {
   if (head.expect_continue && in_.empty()) queue("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-// Many clients with large bodies could hold more than the machine has: past the budget the next one is told to come
-// again. Small ones are bounded by the number of connections, so large ones never keep them out.
-bool Connection::reserve_body() {
-  const size_t bytes = parser_.body_bytes();
+// Many clients with large bodies, or that do not read large answers, could hold more than the machine has. Small ones
+// are bounded by the number of connections, so large ones never keep them out.
+bool Connection::hold(size_t bytes) {
   if (bytes <= limits().small_body_bytes) return true;
-  if (!body_share_) body_share_ = std::make_shared<ByteBudget::Share>(context_->bodies);
-  if (body_share_->grow_to(bytes, limits().max_buffered_body_bytes)) return true;
-  refuse({.status = 503,
-          .code = "server_overloaded",
-          .message = "too many large requests are being read; try again later",
-          .retry_after_seconds = 1});
-  return false;
+  if (!held_) held_ = std::make_shared<ByteBudget::Share>(context_->bodies);
+  return held_->grow_to(bytes, limits().max_buffered_body_bytes);
 }
 
 void Connection::dispatch() {
@@ -268,7 +267,7 @@ void Connection::dispatch() {
                   .request_id = record_.request_id,
                   .client = client_,
                   .arrived = arrived_,
-                  .body_reservation = std::move(body_share_)};
+                  .body_reservation = std::move(held_)};
   parser_.reset();
   try {
     admission_.route->handler(std::move(request), exchange);
@@ -290,7 +289,7 @@ void Connection::answer_unread(Response response) {
   if (parser_.head().has_body()) keep_alive_ = false;
   state_ = State::kHandling;
   parser_.reset();
-  body_share_.reset();
+  held_.reset();
   exchange_.reset();
   orphaned_ = false;
   answer(++number_, std::move(response));
@@ -301,6 +300,7 @@ void Connection::answer_unread(Response response) {
 void Connection::answer(uint64_t exchange, Response response) {
   if (!current(exchange) || streaming_) return;
   guarded([&] {
+    if (!hold(response.body.size())) response = error_response(too_much_held());
     record_.status = response.status;
     record_.code = response.code;
     Framing how = framing();
@@ -330,7 +330,7 @@ void Connection::begin_stream(uint64_t exchange, Response head, std::string hear
 void Connection::write_stream(uint64_t exchange, std::string bytes) {
   if (!current(exchange) || !streaming_ || bytes.empty()) return;
   // What is left from before counts: one event may be larger than the bound.
-  if (out_.size() > limits().max_stream_buffer) {
+  if (out_.size() > limits().max_stream_buffer || !hold(out_.size() + bytes.size())) {
     record_.code = kSlowClient;
     return close();
   }
@@ -349,10 +349,9 @@ void Connection::finish_stream(uint64_t exchange, std::string code) {
 void Connection::queue_chunk(std::string_view bytes) {
   if (minor_version_ == 0) return queue(bytes);
   char size[20];
-  const int length = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  std::string chunk;
-  chunk.reserve(bytes.size() + static_cast<size_t>(length) + 2);
-  queue(chunk.append(size, static_cast<size_t>(length)).append(bytes).append("\r\n"));
+  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  std::string chunk = size;
+  queue(chunk.append(bytes).append("\r\n"));
 }
 
 void Connection::answer_complete() {
@@ -364,8 +363,9 @@ void Connection::answer_complete() {
 
 void Connection::queue(std::string_view bytes) {
   record_.bytes_out += bytes.size();
-  out_.append(bytes);
-  if (!writing_) last_write_ = Clock::now();
+  const auto now = Clock::now();
+  out_.append(bytes, now);
+  if (!writing_) last_write_ = now;
   flush();
 }
 
@@ -395,6 +395,7 @@ void Connection::after_answer() {
   log();
   answer_complete_ = false;
   stream_closed();
+  held_.reset();
   record_ = {};
   head_only_ = false;
   arrived_ = {};
@@ -426,7 +427,7 @@ void Connection::close() {
   socket_.close(ignored);
   if (const auto exchange = exchange_.lock()) exchange->disconnected();
   exchange_.reset();
-  body_share_.reset();
+  held_.reset();
   loop_->remove(this);
   leave();
   record_.status = kClientWentAway;
@@ -443,7 +444,7 @@ void Connection::log() {
 // --- time ------------------------------------------------------------------------------------------------------------
 
 void Connection::tick(Clock::time_point now) {
-  if (writing_ && now - last_write_ > limits().write_stall_timeout) {
+  if (out_.stalled(now, limits().write_stall_timeout)) {
     record_.code = kWriteStall;
     return close();
   }
@@ -473,8 +474,7 @@ void Connection::tick(Clock::time_point now) {
 }
 
 std::optional<Clock::time_point> Connection::waiting_since() const {
-  if (state_ == State::kIdle || state_ == State::kHead) return waiting_since_;
-  return std::nullopt;
+  return state_ == State::kIdle || state_ == State::kHead ? std::optional(waiting_since_) : std::nullopt;
 }
 
 void Connection::drain() {

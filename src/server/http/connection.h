@@ -42,7 +42,7 @@ struct ConnectionContext {
   RouteTable routes;
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
-  ByteBudget bodies;  // of requests that are being read or wait to be parsed
+  ByteBudget bodies;  // of requests that are read or wait to be parsed, of answers that wait for their readers
   std::atomic<int> streams_open{0};
   std::atomic<bool> draining{false};
 };

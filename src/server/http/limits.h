@@ -13,7 +13,7 @@ struct HttpLimits {
   size_t max_target_bytes = 4 * 1024;                  // 414
   size_t max_body_bytes = 4 * 1024 * 1024;             // 413
   size_t small_body_bytes = 64 * 1024;                 // of each body; counts for nothing in the next one
-  size_t max_buffered_body_bytes = 256 * 1024 * 1024;  // bodies of all requests being read or waiting; 503
+  size_t max_buffered_body_bytes = 256 * 1024 * 1024;  // of all bodies read, waiting or not yet taken; 503
   size_t max_unparsed_bytes = 64 * 1024;               // pipelined input or chunk framing held back; close
   size_t max_stream_buffer = 256 * 1024;               // output that a slow reader leaves unread; its stream is aborted
   int max_connections = 4096;                          // past it the one idle longest is closed, or 503
@@ -22,7 +22,7 @@ struct HttpLimits {
   std::chrono::milliseconds header_timeout{10'000};       // 408
   std::chrono::milliseconds body_timeout{30'000};         // 408
   std::chrono::milliseconds idle_timeout{75'000};         // between requests; silent close
-  std::chrono::milliseconds write_stall_timeout{30'000};  // no byte accepted by the client; abort
+  std::chrono::milliseconds write_stall_timeout{30'000};  // client accepts next to nothing; abort
   std::chrono::milliseconds linger_timeout{1'000};        // wait for the client's FIN after our last byte
   std::chrono::milliseconds eviction_age{1'000};          // without a request, after which a connection may be closed
                                                           // for another
