@@ -12,11 +12,6 @@ namespace {
 constexpr size_t kMaxMethodBytes = 32;
 constexpr size_t kMaxLengthDigits = 18;
 
-bool is_token_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
 bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -185,11 +180,13 @@ std::optional<ApiError> check_expect(RequestHead& head) {
 }  // namespace
 
 std::optional<ApiError> check_partial_head(std::string_view raw, const HttpLimits& limits, size_t checked) {
-  if (!raw.empty() && !is_token_char(raw[0]) && raw[0] != '\r') return refuse(400, "this is not an HTTP request");
-  if (!clean_line_ends(raw, checked))
+  if (!raw.empty() && !is_token(raw.substr(0, 1)) && raw[0] != '\r') return refuse(400, "this is not an HTTP request");
+  // Not past the limit: how much came at once may not decide what is said about it.
+  const std::string_view allowed = raw.substr(0, limits.max_header_bytes);
+  if (!clean_line_ends(allowed, checked))
     return refuse(400, "lines must end in CRLF, and CR, LF and NUL may stand nowhere else");
   if (raw.size() <= limits.max_header_bytes) return std::nullopt;
-  if (raw.find("\r\n") == std::string_view::npos)
+  if (allowed.find("\r\n") == std::string_view::npos)
     return refuse(414, str("the target is longer than ", limits.max_target_bytes, " bytes"));
   return refuse(431, str("the header is longer than ", limits.max_header_bytes, " bytes"));
 }
