@@ -17,6 +17,7 @@ MAX_ERROR_BYTES = 1024
 TELLING = re.compile(r"std::|boost|nlohmann|qwen::|0x[0-9a-f]{5,}|(?<![\w.])/(?:home|work|usr|src|tmp|app|root|etc)/|\.(?:cpp|h):\d|basic_string")
 TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 408: "timeout_error", 503: "server_error",
          504: "server_error"}
+SANITIZER = re.compile(r"WARNING: ThreadSanitizer|ERROR: AddressSanitizer|ERROR: LeakSanitizer|: runtime error: ")
 LINE = re.compile(r" status (\d+)(?: (\S+))? id (\S+) client ")
 
 
@@ -59,6 +60,9 @@ class Oracle:
 
     def check_alive(self, test):
         test.assertIsNone(self.service.process.poll(), "the process ended: " + "".join(self.service.errors[-5:]))
+        said = [i for i, line in enumerate(self.service.errors) if SANITIZER.search(line)]
+        if said:
+            test.fail("".join(self.service.errors[said[0]:said[0] + 60]))
 
     def check_service(self, test):
         """O1, O2, O3."""
