@@ -41,6 +41,7 @@ class Backend {
   virtual DType kv_dtype() const = 0;                    // preferred element type of the KV cache
   virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
+  virtual size_t weight_element_size(DType stored) const = 0;  // bytes that prepare() spends on a number of that type
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
   // matmul).
   virtual Matrix prepare(std::span<const HostMatrix> stacked) = 0;

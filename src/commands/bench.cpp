@@ -30,10 +30,9 @@ struct Options {
 StepCost step_cost(CausalLm& model) {
   Backend& backend = model.backend();
   const ModelConfig& config = model.config();
-  const bool keeps_f32 = backend.kernels() == "reference" && config.dtype != DType::kBF16;
   const size_t kv_bytes =
       backend.kv_bytes_per_token(backend.kv_dtype(), config.heads()) * static_cast<size_t>(config.num_hidden_layers);
-  return StepCost(config, keeps_f32 ? 4 : 2, static_cast<int64_t>(kv_bytes));
+  return StepCost(config, static_cast<int>(backend.weight_element_size(config.dtype)), static_cast<int64_t>(kv_bytes));
 }
 
 int run_bench(Options options) {

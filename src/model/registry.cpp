@@ -58,10 +58,17 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
 
 }  // namespace
 
-ModelMemory model_memory(const ModelConfig& config, const ModelOptions& options) {
-  return {static_cast<uint64_t>(parameter_count(config)) * 2,
-          Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
-              RopeTable::size_bytes(config, options.max_positions)};
+ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                         const ModelOptions& options) {
+  uint64_t weights = 0;
+  for (const ExpectedTensor& tensor : expected_tensors(config)) {
+    if (tensor.optional) continue;
+    const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
+    weights += static_cast<uint64_t>(tensor.shape.num_elements()) *
+               backend.weight_element_size(stored ? stored->dtype : DType::kF32);
+  }
+  return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
+                       RopeTable::size_bytes(config, options.max_positions)};
 }
 
 std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
@@ -80,7 +87,7 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   ModelOptions options = asked;
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
-  check_memory(model_memory(config, options), backend->free_memory());
+  check_memory(model_memory(checkpoint, config, *backend, options), backend->free_memory());
   Backend& device = *backend;
   WeightLoader loader(checkpoint, config.quantization, device, bytes_to_read(checkpoint, config), std::move(progress));
   return architecture->create(loader, config, std::move(backend), options);

@@ -17,12 +17,13 @@ struct ModelOptions {
   int max_positions = 32768;     // longest sequence; cut to what the model was made for
 };
 
-// What the model needs beside its KV cache, at least: weights at two bytes per number, workspace, rotary tables.
+// What the model needs beside its KV cache, at least: weights as the backend keeps them, workspace, rotary tables.
 struct ModelMemory {
   uint64_t weights = 0, workspace = 0;
   uint64_t total() const { return weights + workspace; }
 };
-ModelMemory model_memory(const ModelConfig& config, const ModelOptions& options);
+ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                         const ModelOptions& options);
 
 // Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, heads that the
 // backend cannot compute, tensors that do not fit the configuration), kOs with the bytes needed and available, before

@@ -42,6 +42,18 @@ TEST(CreateTest, WrongOptionsAreErrorsThatSayTheMend) {
   }
 }
 
+TEST(CreateTest, WeightsTakeTheBytesThatTheBackendSays) {
+  for (const std::string& name : available_kernels()) {
+    const auto backend = create_backend({.kernels = name, .threads = 1});
+    for (const DType stored : {DType::kBF16, DType::kF16, DType::kF32}) {
+      const std::vector<std::byte> zeros(32 * 64 * dtype_size(stored));
+      const HostMatrix matrix{.rows = 32, .cols = 64, .weight = {stored, {32, 64}, zeros.data()}};
+      EXPECT_EQ(backend->prepare({&matrix, 1}).buffer.size_bytes(), 32 * 64 * backend->weight_element_size(stored))
+          << name << " " << dtype_name(stored);
+    }
+  }
+}
+
 TEST(HostMemoryTest, IsZeroAlignedAndTooMuchIsAnError) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{4097}, (size_t{2} << 20) + 5, size_t{7} << 20}) {
     DeviceBuffer buffer = allocate_host_memory(bytes, "a test");

@@ -73,7 +73,7 @@ TEST_F(Registry, RefusesTensorsThatDoNotFitTheConfiguration) {
 }
 
 TEST_F(Registry, AsksForMemoryFirstAndNamesBothNumbers) {
-  const uint64_t needed = model_memory(config_, {16, 4, 64}).total();
+  const uint64_t needed = model_memory(checkpoint_, config_, FakeBackend(1 << 30, 1, 16), {16, 4, 64}).total();
   const Error error = load_error(config_, needed - 1);
   EXPECT_EQ(error.code(), ErrorCode::kOs);
   EXPECT_NE(std::string(error.what()).find("GiB are available"), std::string::npos) << error.what();

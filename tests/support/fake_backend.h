@@ -22,6 +22,7 @@ class FakeBackend : public Backend {
   DType kv_dtype() const override { return DType::kBF16; }
   int kv_block_size() const override { return kv_block_size_; }
   size_t kv_bytes_per_token(DType, const HeadShape&) const override { return kv_bytes_per_token_; }
+  size_t weight_element_size(DType) const override { return 2; }
   Matrix prepare(std::span<const HostMatrix> stacked) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;

@@ -28,6 +28,9 @@ class CpuBackend : public Backend {
   DType kv_dtype() const override { return kernels_.kv; }
   int kv_block_size() const override;
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
+  size_t weight_element_size(DType stored) const override {
+    return kernels_.stored_weights && stored != DType::kBF16 ? 4 : 2;
+  }
   Matrix prepare(std::span<const HostMatrix> stacked) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
