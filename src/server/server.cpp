@@ -42,6 +42,15 @@ void give_memory_back() {
   ::mallopt(M_TRIM_THRESHOLD, kBytes);
 }
 
+// Stopped whatever happens: a task that was queued on a loop may hold the loop itself.
+struct IoLoops {
+  ~IoLoops() { stop(); }
+  void stop() {
+    for (const auto& loop : all) loop->stop();
+  }
+  std::vector<std::shared_ptr<IoLoop>> all;
+};
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -55,11 +64,13 @@ struct HttpServer::Impl {
     monitor.watch(context);
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
-      loops.push_back(std::make_shared<IoLoop>());
-    listener = std::make_unique<Listener>(loops, context, config.host, config.port);
+      loops.all.push_back(std::make_shared<IoLoop>());
+    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port);
+    port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
-    metrics_listener = std::make_unique<Listener>(loops, monitoring, config.host, config.metrics_port);
+    metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
+    metrics_port = metrics_listener->port();
   }
 
   std::shared_ptr<ConnectionContext> new_context(RouteTable routes) {
@@ -88,8 +99,9 @@ struct HttpServer::Impl {
   ServiceMonitor monitor;
   const HandlerContext handler_context;
   std::shared_ptr<ConnectionContext> context;
-  std::vector<std::shared_ptr<IoLoop>> loops;
-  std::unique_ptr<Listener> listener, metrics_listener;
+  IoLoops loops;
+  std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
+  int port = 0, metrics_port = 0;
   bool started = false;
   bool stopped = false;
 };
@@ -102,14 +114,14 @@ HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
 void HttpServer::start() {
   raise_descriptor_limit();
   give_memory_back();
-  for (const auto& loop : impl_->loops) loop->start();
+  for (const auto& loop : impl_->loops.all) loop->start();
   impl_->listener->start();
   if (impl_->metrics_listener) impl_->metrics_listener->start();
   impl_->started = true;
 }
 
-int HttpServer::port() const { return impl_->listener->port(); }
-int HttpServer::metrics_port() const { return impl_->metrics_listener ? impl_->metrics_listener->port() : 0; }
+int HttpServer::port() const { return impl_->port; }
+int HttpServer::metrics_port() const { return impl_->metrics_port; }
 int HttpServer::open_connections() const { return impl_->context->count.open(); }
 
 void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry) {
@@ -119,15 +131,16 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
     impl_->context->draining = true;
     impl_->service.begin_drain();
     impl_->listener->stop();
-    for (const auto& loop : impl_->loops) loop->drain();
+    for (const auto& loop : impl_->loops.all) loop->drain();
     if (!impl_->wait_until_idle(drain, hurry)) {
       impl_->service.shutdown();
       impl_->wait_until_idle(kLastWords, hurry);
     }
   }
-  if (impl_->metrics_listener) impl_->metrics_listener->stop();
+  impl_->metrics_listener.reset();
+  impl_->listener.reset();
   impl_->workers.stop();
-  for (const auto& loop : impl_->loops) loop->stop();
+  impl_->loops.stop();
 }
 
 }  // namespace qwen

@@ -17,7 +17,7 @@ class Listener {
   // Binds at once. `host` is an address or a name; port 0 takes a free one. Errors: kOs naming address and port.
   Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context,
            const std::string& host, int port);
-  ~Listener();
+  ~Listener();  // stop(); before the loops are stopped
 
   void start();  // accepts from here on, on the first loop
   void stop();   // closes the port; any thread; connections stay
