@@ -407,7 +407,11 @@ class Layout(PageTest):
             for selector in ("#send", "#open-settings", "#message"):
                 box = page.js("const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.left, b.right, b.bottom]", selector)
                 self.assertTrue(box[0] >= 0 and box[1] <= width and box[2] <= 700, f"{selector} at {width}: {box}")
-        page.size(320, 700)
+        page.size(320, 400)
+        page.js("document.getElementById('scroller').scrollTop = 0")
+        page.wait(lambda: page.one("#latest").is_displayed(), "the way back to the end")
+        page.one("#latest").click()
+        page.wait(lambda: not page.one("#latest").is_displayed(), "the end")
         page.one("#open-settings").click()
         self.assertLessEqual(page.js("const d = document.getElementById('settings'); return d.scrollWidth - d.clientWidth"), 0)
 

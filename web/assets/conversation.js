@@ -19,6 +19,9 @@ export class Conversation {
     this.ask = ask;
     this.notify = notify;
     parts.scroller.addEventListener("scroll", () => this.#showLatestButton(), { passive: true });
+    const sizes = new ResizeObserver(() => this.#showLatestButton()); // a window that turns, a fold that opens
+    sizes.observe(parts.scroller);
+    sizes.observe(parts.list);
     parts.latest.addEventListener("click", () => this.#toEnd());
     for (const exchange of restored(ofThisTab.load("conversation"))) this.#add(exchange);
     this.#showAll();
@@ -46,6 +49,7 @@ export class Conversation {
     this.stop();
     this.#views = [];
     this.parts.list.replaceChildren();
+    this.#showLatestButton();
     this.#save();
   }
 
@@ -147,6 +151,6 @@ export class Conversation {
   }
 
   #showLatestButton() {
-    this.parts.latest.hidden = this.#nearEnd();
+    this.parts.latest.hidden = this.empty || this.#nearEnd();
   }
 }
