@@ -1,7 +1,8 @@
 #include "text/json_value.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
+#include <numeric>
 
 #include "base/error.h"
 #include "text/python_number.h"
@@ -14,18 +15,26 @@ constexpr size_t kMaxIntegerDigits = 4300;
 
 [[noreturn]] void bad(const std::string& problem) { throw Error(ErrorCode::kInvalidValue, str("JSON: ", problem)); }
 
-// A repeated key keeps its first place and takes the last value, as a Python dict does.
+// A repeated key keeps its first place and takes the last value, as a Python dict does. Sorted rather than hashed: no
+// choice of keys makes this slow.
 void join_repeated_keys(std::vector<JsonMember>& members) {
-  std::unordered_map<std::string, size_t> places;
-  std::vector<JsonMember> unique;
-  unique.reserve(members.size());
-  for (JsonMember& member : members) {
-    const auto [place, is_new] = places.try_emplace(member.key, unique.size());
-    if (is_new)
-      unique.push_back(std::move(member));
-    else
-      unique[place->second].value = std::move(member.value);
+  std::vector<size_t> order(members.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return members[a].key < members[b].key; });
+  std::vector<bool> repeated(members.size(), false);
+  bool any = false;
+  for (size_t i = 1, first = 0; i < order.size(); ++i) {
+    if (members[order[i]].key != members[order[first]].key) {
+      first = i;
+      continue;
+    }
+    members[order[first]].value = std::move(members[order[i]].value);
+    repeated[order[i]] = any = true;
   }
+  if (!any) return;
+  std::vector<JsonMember> unique;
+  for (size_t i = 0; i < members.size(); ++i)
+    if (!repeated[i]) unique.push_back(std::move(members[i]));
   members = std::move(unique);
 }
 

@@ -11,7 +11,9 @@
 #include "server/api/errors.h"
 #include "server/api/native_types.h"
 #include "server/api/request_json.h"
+#include "server/api/thinking_types.h"
 #include "server/api/tokenize_types.h"
+#include "server/generation_service.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -82,6 +84,23 @@ void check_generate(const JsonValue& body) {
   check_sampling(request.sampling, request.max_length);
 }
 
+// The guide's two answers repeat what was asked.
+void check_answers(const std::string& asked, const DeepThinkingRequest& request) {
+  const Completion completion{.text = asked, .reasoning = asked};
+  FUZZ_CHECK(json::parse(generate_answer_json(asked, completion, {})).at("prompt") == asked);
+  const json answer = json::parse(thinking_answer_json(request, completion, {}));
+  FUZZ_CHECK(answer.at("question") == asked && answer.at("final_answer") == asked);
+}
+
+void check_thinking(const JsonValue& body) {
+  const DeepThinkingRequest request = parse_thinking_request(body);
+  FUZZ_CHECK(!request.question.empty() && request.thinking_depth >= 1 && request.thinking_depth <= 10);
+  FUZZ_CHECK(request.limits.budget.value_or(-1) >= -1);
+  FUZZ_CHECK(thinking_prompt(request).find(request.question) != std::string::npos);
+  check_sampling(request.sampling, request.max_length);
+  check_answers(request.question, request);
+}
+
 void check_batch_generate(const JsonValue& body) {
   const BatchGenerateRequest request = parse_batch_generate_request(body, kMaxPrompts);
   FUZZ_CHECK(!request.prompts.empty() && request.prompts.size() <= kMaxPrompts);
@@ -115,6 +134,7 @@ void check_tokenize(const JsonValue& body) {
 
 void check_routes(const JsonValue& body) {
   serves([&] { check_generate(body); });
+  serves([&] { check_thinking(body); });
   serves([&] { check_batch_generate(body); });
   serves([&] { check_chat(body); });
   serves([&] { check_completion(body); });

@@ -11,7 +11,7 @@
 namespace qwen::fuzz {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 const std::string kPath = "model.safetensors";
 
