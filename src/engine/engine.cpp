@@ -92,11 +92,9 @@ TokenStream Engine::submit(GenerationRequest request) {
   check_request(request, impl_->sizing.max_model_len, static_cast<int>(impl_->model->config().vocab_size));
   auto channel = std::make_shared<TokenChannel>(static_cast<int>(request.prompt.size()), std::move(request.on_events),
                                                 impl_->inbox.cancel_signal());
-  const Inbox::Refusal refusal = impl_->inbox.submit([&](RequestId id) {
-    auto sequence = std::make_unique<Sequence>(id, std::move(request.prompt), std::move(request.sampling),
-                                               impl_->sizing.max_model_len, std::move(request.constraint));
-    return Submission{std::move(sequence), channel, request.deadline};
-  });
+  auto sequence = std::make_unique<Sequence>(RequestId{0}, std::move(request.prompt), std::move(request.sampling),
+                                             impl_->sizing.max_model_len, std::move(request.constraint));
+  const Inbox::Refusal refusal = impl_->inbox.submit({std::move(sequence), channel, request.deadline});
   switch (refusal) {
     case Inbox::Refusal::kNone:
       break;

@@ -39,14 +39,14 @@ class Inbox {
   explicit Inbox(int capacity) : capacity_(capacity) {}
 
   enum class Refusal { kNone, kFull, kClosed };
-  // `make(id)` builds the submission under the lock. kNone: it was accepted.
-  template <typename Make>
-  Refusal submit(Make&& make) {
+  // Gives the sequence its id. kNone: it was accepted.
+  Refusal submit(Submission submission) {
     {
       const std::lock_guard lock(signal_->mutex_);
       if (closed_) return Refusal::kClosed;
       if (in_flight_ >= capacity_) return Refusal::kFull;
-      submissions_.push_back(make(next_id_));
+      submission.sequence->set_id(next_id_);
+      submissions_.push_back(std::move(submission));
       ++next_id_;
       ++in_flight_;
     }

@@ -27,6 +27,7 @@ class Sequence {
            std::unique_ptr<TokenConstraint> constraint = nullptr);
 
   RequestId id() const { return id_; }
+  void set_id(RequestId id) { id_ = id; }  // before anyone but the inbox has seen it
   const SamplingParams& sampling() const { return sampling_; }
   TokenConstraint* constraint() const { return constraint_.get(); }  // may be null
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/json_string.h"
 #include "text/python_number.h"
 
 namespace qwen {
@@ -119,42 +120,6 @@ class Builder {
   std::vector<std::string> keys_;  // the current key of each
 };
 
-void append_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20)
-          out.append("\\u00").append(1, kHex[c >> 4]).append(1, kHex[c & 15]);
-        else
-          out += c;
-    }
-  }
-  out += '"';
-}
-
 void append_json(std::string& out, const JsonValue& value) {
   std::string_view separator;
   switch (value.kind) {
@@ -168,7 +133,7 @@ void append_json(std::string& out, const JsonValue& value) {
       out += value.text;
       break;
     case JsonValue::Kind::kString:
-      append_string(out, value.text);
+      append_json_string(out, value.text);
       break;
     case JsonValue::Kind::kArray:
       out += '[';
@@ -183,7 +148,7 @@ void append_json(std::string& out, const JsonValue& value) {
       out += '{';
       for (const JsonMember& member : value.members) {
         out += separator;
-        append_string(out, member.key);
+        append_json_string(out, member.key);
         out += ": ";
         append_json(out, member.value);
         separator = ", ";
@@ -201,7 +166,7 @@ bool JsonValue::truthy() const {
     case Kind::kBool:
       return boolean;
     case Kind::kNumber:
-      return text.find_first_of("123456789") < text.find_first_of("e");  // 0, -0.0, 0e5 are false
+      return text.find_first_of("123456789") < text.find('e');  // 0, -0.0, 0e5 are false
     case Kind::kString:
       return !text.empty();
     case Kind::kArray:

@@ -40,13 +40,11 @@ TEST(JsonWriter, AnyBytesBecomeValidJson) {
   for (int round = 0; round < 2000; ++round) {
     std::string bytes(random() % 40, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
-    std::string out;
-    append_json_string(out, bytes);
+    const std::string out = JsonWriter().value(bytes).take();
     EXPECT_EQ(out.find('\n'), std::string::npos);
     EXPECT_NO_THROW(EXPECT_TRUE(nlohmann::json::parse(out).is_string())) << out;
   }
-  std::string out;
-  append_json_string(out, "a\"\\\n\x01\xe4\xbd\xa0\xe4\xbd");
+  const std::string out = JsonWriter().value("a\"\\\n\x01\xe4\xbd\xa0\xe4\xbd").take();
   EXPECT_EQ(nlohmann::json::parse(out), "a\"\\\n\x01\xe4\xbd\xa0\xef\xbf\xbd");
 }
 

@@ -20,12 +20,13 @@ std::string raw(const char (&text)[N]) {
 
 TEST(PickleReader, ReadsPlainValues) {
   // {"a": (1, -2, None, True), "b": [300]}, with a memo and protocol 4's frame, short text and MEMOIZE.
-  const Pickle pickle =
-      read(raw("\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01"
-               "a\x94(K\x01J\xfe\xff\xff\xffN\x88t\x94"
-               "\x8c\x01"
-               "b\x94]\x94M\x2c\x01"
-               "au."));
+  const std::string bytes =
+      raw("\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01"
+          "a\x94(K\x01J\xfe\xff\xff\xffN\x88t\x94"
+          "\x8c\x01"
+          "b\x94]\x94M\x2c\x01"
+          "au.");
+  const Pickle pickle = read(bytes);  // its texts are views of the bytes
   const PickleValue& root = pickle.values[pickle.root];
   ASSERT_EQ(root.kind, Kind::kDict);
   ASSERT_EQ(root.items.size(), 4u);

@@ -34,6 +34,9 @@ ChatRequest parse_chat_request(const JsonValue& body) {
   ChatRequest request;
   request.model = fields.string("model", kMaxModelBytes).value_or("");
   request.conversation = read_conversation(fields);
+  // The model would write its call as text, and a client that waits for tool_calls would take it for the answer.
+  if (!request.conversation.options.tools.empty())
+    throw UnsupportedError("tool calls are not supported; leave tools out or send tool_choice \"none\"", "tools");
   request.sampling = read_sampling_fields(fields);
   request.logit_bias = read_logit_bias(fields);
   request.n = read_choices(fields);

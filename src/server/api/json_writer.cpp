@@ -3,50 +3,20 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/json_string.h"
 #include "base/utf8.h"
 
 namespace qwen {
+namespace {
 
-void append_json_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  while (!text.empty()) {
-    const auto byte = static_cast<unsigned char>(text[0]);
-    if (byte >= 0x80) {
-      const Utf8Char c = utf8_decode(text);
-      if (c.valid)
-        out.append(text.substr(0, static_cast<size_t>(c.length)));
-      else
-        utf8_append(out, 0xfffd);
-      text.remove_prefix(static_cast<size_t>(c.length));
-      continue;
-    }
-    switch (byte) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (byte < 0x20 || byte == 0x7f)
-          out.append("\\u00").append({kHex[byte >> 4], kHex[byte & 15]});
-        else
-          out += static_cast<char>(byte);
-    }
-    text.remove_prefix(1);
-  }
-  out += '"';
+void append_text(std::string& out, std::string_view text) {
+  if (utf8_valid(text))
+    append_json_string(out, text);
+  else
+    append_json_string(out, utf8_lossy(text));
 }
+
+}  // namespace
 
 void JsonWriter::separate() {
   if (needs_comma_) out_ += ',';
@@ -74,7 +44,7 @@ JsonWriter& JsonWriter::scalar(std::string_view text) {
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   separate();
-  append_json_string(out_, name);
+  append_text(out_, name);
   out_ += ':';
   needs_comma_ = false;
   return *this;
@@ -82,7 +52,7 @@ JsonWriter& JsonWriter::key(std::string_view name) {
 
 JsonWriter& JsonWriter::value(std::string_view text) {
   separate();
-  append_json_string(out_, text);
+  append_text(out_, text);
   return *this;
 }
 

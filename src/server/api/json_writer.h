@@ -10,8 +10,6 @@
 
 namespace qwen {
 
-void append_json_string(std::string& out, std::string_view text);  // with its quotes
-
 class JsonWriter {
  public:
   JsonWriter& begin_object() { return open('{'); }

@@ -1,28 +1,48 @@
 #include "server/handlers/handler_context.h"
 
 #include "server/api/errors.h"
+#include "server/api/request_json.h"
 
 namespace qwen {
 namespace {
 
-constexpr size_t kLargeBody = 64 * 1024;  // takes milliseconds to parse and tokenize
+void answer_error(const ResponderPtr& responder, std::exception_ptr error, const std::string& request_id) {
+  responder->send(error_response(to_api_error(std::move(error), request_id)));
+}
 
 }  // namespace
 
 void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
                    std::function<void(Request&, const ResponderPtr&)> work) {
-  const auto size = request.body.size() > kLargeBody ? WorkerPool::Size::kLarge : WorkerPool::Size::kSmall;
+  // More than that takes milliseconds to parse and tokenize.
+  const bool large = request.body.size() > context.config.http.small_body_bytes;
   const auto shared = std::make_shared<Request>(std::move(request));
   auto task = [shared, responder, work = std::move(work)] {
     if (responder->client_gone()) return;
     try {
       work(*shared, responder);
     } catch (...) {
-      responder->send(error_response(to_api_error(std::current_exception(), shared->request_id)));
+      answer_error(responder, std::current_exception(), shared->request_id);
     }
   };
-  if (!context.workers.submit(std::move(task), size))
+  auto dropped = [shared, responder] {
+    const Error draining(ErrorCode::kDraining, "the service is shutting down");
+    answer_error(responder, std::make_exception_ptr(draining), shared->request_id);
+  };
+  if (!context.workers.submit(std::move(task), large ? WorkerPool::Size::kLarge : WorkerPool::Size::kSmall,
+                              std::move(dropped)))
     throw Error(ErrorCode::kOverloaded, "too many requests are waiting; try again later");
+}
+
+Handler answer_on_worker(const HandlerContext& context, BodyAnswer answer) {
+  return [&context, answer](Request request, ResponderPtr responder) {
+    context.service.ready_model();
+    run_on_worker(context, std::move(request), std::move(responder),
+                  [&context, answer](Request& in, const ResponderPtr& out) {
+                    const auto model = context.service.ready_model();
+                    out->send({.body = answer(parse_request(in.body), *model)});
+                  });
+  };
 }
 
 }  // namespace qwen

@@ -7,6 +7,7 @@
 #include "server/http/routes.h"
 #include "server/service_config.h"
 #include "server/worker_pool.h"
+#include "text/json_value.h"
 
 namespace qwen {
 
@@ -19,9 +20,14 @@ struct HandlerContext {  // outlives the server's threads
   ServiceMonitor* monitor = nullptr;  // null: no /metrics and no /stats
 };
 
-// Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then.
+// Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then, or
+// the server stops before: that is answered kDraining.
 // Errors: kOverloaded.
 void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
                    std::function<void(Request&, const ResponderPtr&)> work);
+
+// A handler whose whole answer is a function of the body and the model. Errors: those of parse_request and `answer`.
+using BodyAnswer = std::string (*)(const JsonValue& body, const LoadedModel& model);
+Handler answer_on_worker(const HandlerContext& context, BodyAnswer answer);
 
 }  // namespace qwen

@@ -1,4 +1,5 @@
-// The handlers, one file per family, and the table that joins them to paths.
+// The handlers, each in the file of its route's name (chat_completions.cpp, models.cpp, …; the three health questions
+// in health.cpp, the page's files in page.cpp), and the table that joins them to paths.
 #pragma once
 
 #include "server/handlers/handler_context.h"

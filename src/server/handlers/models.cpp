@@ -1,4 +1,4 @@
-// GET /v1/models and GET /model_info: what is served.
+// GET /v1/models and /v1/models/{id}: what is served, in OpenAI's words.
 #include "server/api/json_writer.h"
 #include "server/handlers/handlers.h"
 
@@ -12,14 +12,6 @@ void write_model(JsonWriter& json, const LoadedModel& model, std::chrono::system
   json.field("owned_by", "qwen-thinking").field("root", model.info.name).key("parent").null();
   json.field("max_model_len", model.engine->max_model_len());
   json.key("permission").begin_array().end_array();
-  json.end_object();
-}
-
-void write_sampling(JsonWriter& json, float temperature, float top_p, const SamplingParams& rest) {
-  json.begin_object();
-  json.key("temperature").fixed(temperature, 4).key("top_p").fixed(top_p, 4);
-  json.field("top_k", rest.top_k).key("min_p").fixed(rest.min_p, 4);
-  json.key("repetition_penalty").fixed(rest.repetition_penalty, 4);
   json.end_object();
 }
 
@@ -43,28 +35,6 @@ Handler get_model_handler(const HandlerContext& context) {
       throw Error(ErrorCode::kNotFound, str("this server serves ", model->info.name, " and no other model"), "model");
     JsonWriter json;
     write_model(json, *model, context.service.ready_since());
-    responder->send({.body = json.take()});
-  };
-}
-
-Handler model_info_handler(const HandlerContext& context) {
-  return [&context](Request, ResponderPtr responder) {
-    const auto model = context.service.ready_model();
-    const ModelInfo& info = model->info;
-    JsonWriter json;
-    json.begin_object();
-    json.field("model_type", info.name).field("architecture", info.architecture).field("parameters", info.parameters);
-    json.field("quantization", info.quantization).field("context_length", info.context_length);
-    json.field("max_model_len", model->engine->max_model_len()).field("vocab_size", info.vocab_size);
-    json.field("dtype", info.dtype).field("device", info.device).field("kernels", info.kernels);
-    json.field("fingerprint", info.fingerprint).field("template_family", model->chat_template->family_name());
-    json.field("demo", info.demo).field("thinking_tokens_per_depth", context.config.tokens_per_depth);
-    json.key("default_sampling").begin_object();
-    json.key("generate");
-    write_sampling(json, context.config.default_temperature, context.config.default_top_p, model->default_sampling);
-    json.key("chat");
-    write_sampling(json, model->default_sampling.temperature, model->default_sampling.top_p, model->default_sampling);
-    json.end_object().end_object();
     responder->send({.body = json.take()});
   };
 }
