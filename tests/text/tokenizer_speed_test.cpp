@@ -1,5 +1,5 @@
-// A megabyte that is one word, one run of spaces, … must not be an attack: naive merging takes minutes here. The bound
-// is generous, so that it holds in every build; a quadratic step is off by orders of magnitude.
+// A megabyte that is one word, one run of spaces, … must not be an attack: naive merging takes minutes here. A quadratic
+// step is off by orders of magnitude.
 #include <gtest/gtest.h>
 
 #include <ctime>
@@ -9,6 +9,12 @@
 
 namespace qwen {
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double kMostSeconds = 20;
+#else
+constexpr double kMostSeconds = 1;
+#endif
 
 TEST(TokenizerSpeed, MegabytesOfTheWorstAreLinear) {
   const Tokenizer tokenizer = Tokenizer::load(testing::text_data(""));
@@ -31,7 +37,7 @@ TEST(TokenizerSpeed, MegabytesOfTheWorstAreLinear) {
     const std::clock_t start = std::clock();
     const std::vector<TokenId> ids = tokenizer.encode(text);
     const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-    EXPECT_LT(seconds, 2.0) << name;
+    EXPECT_LT(seconds, kMostSeconds) << name;
     EXPECT_FALSE(ids.empty()) << name;
   }
 }
