@@ -56,6 +56,11 @@ class Oracle:
     def resident(self):
         return load_client.resident_bytes(self.pid)
 
+    def check_resident(self, test, limit):
+        """Sanitizers keep freed memory, and are known by the patience that they need."""
+        if harness.PATIENCE < 10:
+            test.assertLess(self.resident(), limit)
+
     # --- after a case
 
     def check_alive(self, test):

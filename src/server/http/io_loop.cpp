@@ -67,6 +67,7 @@ void IoLoop::stop() {
     });
     thread_.join();
   }
+  for (const auto& task : std::exchange(at_end_, {})) contained(task);
   std::unique_ptr<asio::io_context> context;
   std::unique_ptr<Timer> timer;  // refers to the context
   std::vector<std::function<void()>> soon;

@@ -68,6 +68,9 @@ class IoLoop {
   size_t abort_waiting(size_t most, LoopMember::TimePoint before);
 
   boost::asio::io_context& context() { return *context_; }
+  // `task` runs once the thread has ended, before the context goes: for whoever else holds parts of it. To be called
+  // before start().
+  void at_end(std::function<void()> task) { at_end_.push_back(std::move(task)); }
 
  private:
   struct Timer;
@@ -83,6 +86,7 @@ class IoLoop {
   std::vector<std::function<void()>> soon_;  // a timer is set while there are any
   std::unique_ptr<boost::asio::io_context> context_;
   std::unique_ptr<Timer> timer_;
+  std::vector<std::function<void()>> at_end_;
   std::atomic<std::thread::id> thread_id_{};
   std::thread thread_;
 

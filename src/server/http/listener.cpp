@@ -72,19 +72,23 @@ void turn_away(const Arrival& arrival, ConnectionContext& context) {
 
 struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   Impl(std::vector<std::shared_ptr<IoLoop>> io_loops, std::shared_ptr<ConnectionContext> shared)
-      : loops(std::move(io_loops)),
-        context(std::move(shared)),
-        acceptor(loops[0]->context()),
-        pause(loops[0]->context()) {}
+      : loops(std::move(io_loops)), context(std::move(shared)), io(std::make_unique<Io>(loops[0]->context())) {}
+
+  // What belongs to the first loop's context, and goes with it.
+  struct Io {
+    explicit Io(asio::io_context& of) : acceptor(of), pause(of) {}
+    tcp::acceptor acceptor;
+    asio::steady_timer pause;
+  };
 
   void accept() {
-    acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error, tcp::socket socket) {
+    io->acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error, tcp::socket socket) {
       self->on_accept(error, std::move(socket));
     });
   }
 
   void on_accept(const boost::system::error_code& error, tcp::socket socket) {
-    if (!acceptor.is_open()) return;
+    if (!io || !io->acceptor.is_open()) return;
     if (error) return wait_for_descriptors(error.message());
     try {
       hand_over(std::move(socket));
@@ -100,9 +104,9 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   void wait_for_descriptors(const std::string& reason) {
     if (!paused) log_warning("accept: ", reason, "; pausing");
     paused = true;
-    pause.expires_after(kAcceptPause);
-    pause.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-      if (!cancelled && self->acceptor.is_open()) self->accept();
+    io->pause.expires_after(kAcceptPause);
+    io->pause.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
+      if (!cancelled && self->io && self->io->acceptor.is_open()) self->accept();
     });
     for (const auto& loop : loops)
       loop->post([loop, before = std::chrono::steady_clock::now() - context->limits.eviction_age] {
@@ -153,8 +157,7 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
 
   std::vector<std::shared_ptr<IoLoop>> loops;
   std::shared_ptr<ConnectionContext> context;
-  tcp::acceptor acceptor;
-  asio::steady_timer pause;
+  std::unique_ptr<Io> io;  // null once the loop has ended
   bool acceptor_ipv6 = false;
   bool paused = false;
   std::atomic<size_t> next = 0;
@@ -166,7 +169,10 @@ Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<C
     : impl_(std::make_shared<Impl>(std::move(loops), std::move(context))) {
   const tcp::endpoint endpoint = resolve(impl_->loops[0]->context(), host, port);
   boost::system::error_code error;
-  auto& acceptor = impl_->acceptor;
+  auto& acceptor = impl_->io->acceptor;
+  impl_->loops[0]->at_end([listener = std::weak_ptr(impl_)] {
+    if (const auto alive = listener.lock()) alive->io.reset();
+  });
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
@@ -185,8 +191,8 @@ void Listener::start() {
 void Listener::stop() {
   impl_->loops[0]->post([impl = impl_] {
     boost::system::error_code ignored;
-    impl->acceptor.close(ignored);
-    impl->pause.cancel();
+    impl->io->acceptor.close(ignored);
+    impl->io->pause.cancel();
   });
 }
 
