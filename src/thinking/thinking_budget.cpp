@@ -62,6 +62,7 @@ ThinkingBudget::Next ThinkingBudget::next(Clock::time_point now) {
     }
   }
   if (!forced_.empty()) return {.forced = forced_.front()};
+  if (!limits_.ensure_answer && forced_by_ == ThinkingEnd::kNone) return {};
   if (state_ == State::kThought) return {.stop_becomes = *vocabulary_.tags.think_close};
   if (answer_has_text_) return {};
   const bool may_open = state_ == State::kStart && limits_.budget != 0 && vocabulary_.tags.think_open;
@@ -114,7 +115,7 @@ ThinkingEnd ThinkingBudget::reason_to_close(Clock::time_point now) const {
   if (forced_by_ != ThinkingEnd::kNone) return forced_by_;
   if (limits_.budget >= 0 && thought_tokens_ >= limits_.budget) return ThinkingEnd::kBudget;
   if (looped_) return ThinkingEnd::kLoop;
-  if (limits_.max_tokens > 0) {
+  if (limits_.ensure_answer && limits_.max_tokens > 0) {
     const int least = limits_.answer_reserve + static_cast<int>(vocabulary_.short_closing.size());
     const int wanted = limits_.answer_reserve + static_cast<int>(vocabulary_.closing.size());
     const int needed = wanted < limits_.max_tokens ? wanted : least;

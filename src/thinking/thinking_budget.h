@@ -4,11 +4,15 @@
 // What it keeps, for every model whose vocabulary has </think>:
 // - Thought tokens (the tags not counted, over all thoughts of the output together) never exceed budget + closing: at
 //   the budget the closing sequence is forced, after a split UTF-8 character was finished.
-// - There is an answer: the thought is closed while max_tokens leaves room for `answer_reserve` tokens; a stop token in
+// - There is an answer (where `ensure_answer`): the thought is closed while max_tokens leaves room for `answer_reserve`
+// tokens; a stop token in
 // a
 //   thought closes the thought instead of ending the output; and no stop token or tag is allowed before the answer has
 //   a visible character.
 // - A thought that was closed by force stays closed: a further <think> is answered by </think>.
+//
+// Without `ensure_answer` the model goes its own way, token for token, until budget, time or loop guard close a
+// thought; from there on the above holds.
 //
 // Budget, reserve and loop guard are functions of the tokens: the same seed gives the same output. The time limits are
 // by nature not: they close the thought at another token on a slower or busier machine. Each is decided between tokens.
@@ -46,6 +50,7 @@ struct ThinkingLimits {
   int max_tokens = 0;                             // of the whole output; 0 = no bound
   int answer_reserve = 0;                         // how many of them the answer may need; also reserved in time
   bool loop_guard = false;
+  bool ensure_answer = true;  // false: max_tokens closes no thought, and stop tokens mean what they mean
 };
 
 // What a model's vocabulary has to say about it.

@@ -175,6 +175,20 @@ TEST(ThinkingBudget, AnAnswerIsNeverEmpty) {
   EXPECT_FALSE(tags.answer.empty());
 }
 
+TEST(ThinkingBudget, WithoutAnAnswerToEnsureOnlyTheDeadlineChangesAnything) {
+  const ThinkingLimits limits{.deadline = Clock::time_point() + milliseconds(1000),
+                              .max_tokens = 60,
+                              .answer_reserve = 15,
+                              .ensure_answer = false};
+  EXPECT_EQ(run(limits, words).ids, std::vector<TokenId>(60, kWord));
+  EXPECT_EQ(run(limits, script({kWord})).ids, (std::vector<TokenId>{kWord, kStop}));
+  EXPECT_EQ(run(limits, script({}), false).ids, std::vector<TokenId>{kStop});
+  EXPECT_EQ(run(limits, script({kClose, kClose, kOpen})).ids, (std::vector<TokenId>{kClose, kClose, kOpen, kStop}));
+  const Output late = run(limits, words, true, milliseconds(20));
+  EXPECT_EQ(late.end, ThinkingEnd::kDeadline);
+  EXPECT_GT(late.answer.size(), 5u);
+}
+
 TEST(ThinkingBudget, AReopenedThoughtKeepsCounting) {
   const Output output = run({.budget = 5}, [](std::span<const TokenId> ids) {
     const std::vector<TokenId> begin = {kWord, kWord, kWord, kClose, kOther, kOpen};
