@@ -106,12 +106,22 @@ GenerationService::Prompt GenerationService::encode(const LoadedModel& model, Te
     const bool in_thought = starts_in_thought(model.tokenizer->decode(ids.last(std::min(ids.size(), kTail)), false));
     return {std::move(request.prompt_ids), in_thought};
   }
-  if (request.raw_prompt) return {model.tokenizer->encode(*request.raw_prompt), starts_in_thought(*request.raw_prompt)};
+  // Twice the context: the count of what is not much too long helps a client to shorten it.
+  const auto context = static_cast<size_t>(model.engine->max_model_len());
+  const auto checked = [&](std::optional<std::vector<TokenId>> ids) {
+    if (!ids)
+      throw PromptTooLongError(static_cast<long long>(2 * context + 1), std::max(1, request.max_tokens.value_or(1)),
+                               static_cast<long long>(context), true);
+    return std::move(*ids);
+  };
+  if (request.raw_prompt)
+    return {checked(model.tokenizer->encode_at_most(*request.raw_prompt, 2 * context)),
+            starts_in_thought(*request.raw_prompt)};
   const std::vector<TextSegment> segments =
       model.chat_template->render_segments(request.messages, request.template_options);
   // A caller's text that ends in "<think>" opens no thought: only the template's own does.
   const bool in_thought = !segments.empty() && segments.back().trusted && starts_in_thought(segments.back().text);
-  return {model.tokenizer->encode(segments), in_thought};
+  return {checked(model.tokenizer->encode_at_most(segments, 2 * context)), in_thought};
 }
 
 std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::function<void()> on_events) const {
@@ -121,6 +131,8 @@ std::unique_ptr<TextStream> GenerationService::start(TextRequest request, std::f
 TextStreams GenerationService::start_samples(TextRequest request, int count,
                                              const std::function<void()>& on_events) const {
   const std::shared_ptr<const LoadedModel> loaded = ready_model();
+  if (request.deadline && std::chrono::steady_clock::now() >= *request.deadline)
+    throw Error(ErrorCode::kDeadlineExceeded, "the deadline passed before the prompt was looked at");
   Prompt prompt = encode(*loaded, request);
   if (prompt.ids.empty()) throw Error(ErrorCode::kInvalidValue, "the prompt has no tokens", "prompt");
 
@@ -130,7 +142,10 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
   request.sampling.stop_token_ids = loaded->default_sampling.stop_token_ids;
   const Tokenizer& tokenizer = *loaded->tokenizer;
   std::optional<ThinkingVocabulary> vocabulary;
-  if (request.thinking) vocabulary = thinking_vocabulary(tokenizer, request.sampling.stop_token_ids);
+  // A text of the caller's own is no conversation: only where it ends in an open thought is there one to close in time.
+  const bool has_thought = !request.messages.empty() || prompt.starts_in_thought;
+  if (request.thinking && (request.thinking->ensure_answer || has_thought))
+    vocabulary = thinking_vocabulary(tokenizer, request.sampling.stop_token_ids);
   OutputPlan plan;
   if (request.thinking && request.thinking->answer) {
     const int closing = vocabulary ? static_cast<int>(vocabulary->closing.size()) : 0;

@@ -90,7 +90,7 @@ class GenerationService {
 
   // Submits. `on_events` is called on the engine thread whenever poll() has something new; see GenerationRequest.
   // Blocks for the time that tokenizing takes. Errors: kLoading, kDraining, kOverloaded, kTemporary; kInvalidValue;
-  // PromptTooLongError.
+  // PromptTooLongError; kDeadlineExceeded where the deadline is past already.
   std::unique_ptr<TextStream> start(TextRequest request, std::function<void()> on_events = {}) const;
 
   // The same with `count` streams for one prompt, which is encoded once. Stream i draws with sample_seed(seed, i).

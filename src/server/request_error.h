@@ -14,14 +14,16 @@ class UnsupportedError : public Error {
       : Error(ErrorCode::kInvalidValue, message, std::move(param)) {}
 };
 
-// The prompt, or the prompt and the tokens asked for, are more than a sequence may hold. The sentence is vLLM's: client
+// The prompt, or the prompt and the tokens asked for, are more than a sequence may hold. `at_least`: the prompt is as
+// long or longer, nobody counted to its end. The sentence is vLLM's: client
 // libraries look for "maximum context length is".
 class PromptTooLongError : public Error {
  public:
-  PromptTooLongError(long long prompt, long long max_tokens, long long context)
+  PromptTooLongError(long long prompt, long long max_tokens, long long context, bool at_least = false)
       : Error(ErrorCode::kContextLengthExceeded,
               str("This model's maximum context length is ", context, " tokens. However, you requested ",
-                  prompt + max_tokens, " tokens (", prompt, " in the messages, ", max_tokens,
+                  at_least ? "at least " : "", prompt + max_tokens, " tokens (", at_least ? "at least " : "", prompt,
+                  " in the messages, ", max_tokens,
                   " in the completion). Please reduce the length of the messages or completion."),
               "input_tokens"),
         prompt_tokens(prompt),

@@ -59,7 +59,8 @@ std::unique_ptr<TokenConstraint> make_thinking_constraint(const ThinkingVocabula
                               .deadline = deadline,
                               .max_tokens = plan.max_tokens,
                               .answer_reserve = plan.answer_reserve,
-                              .loop_guard = thinking.loop_guard};
+                              .loop_guard = thinking.loop_guard,
+                              .ensure_answer = thinking.ensure_answer};
   return std::make_unique<ThinkingConstraint>(ThinkingBudget(vocabulary, limits, starts_in_thought), std::move(end));
 }
 

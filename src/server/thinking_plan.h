@@ -20,6 +20,9 @@ struct ThinkingRequest {
   int budget = -1;  // most thought tokens; -1 = none; 0: the prompt should close the thought itself
   std::optional<std::chrono::milliseconds> time;  // most time for the thought, from the first token on
   bool loop_guard = false;                        // close a thought that goes round in circles
+  // The thought leaves a part of max_tokens to the answer, and no stop token ends the output before it. False: the
+  // deadline closes the thought, and nothing else is changed.
+  bool ensure_answer = true;
 
   // The answer's own limit, the thought not counted. Absent: one limit for both, of which the thought leaves a part.
   struct AnswerLimit {

@@ -38,7 +38,12 @@ struct Tokenizer::Impl {
   BpeMerges merges{{}, 0};
   uint64_t fingerprint = 0;
 
-  void encode_run(std::string_view raw, std::vector<TokenId>& out) const;
+  size_t longest = 1;  // bytes of any token
+
+  // Each appends to `out` and is false where it gave up, because there are more than `most` tokens in all.
+  bool encode_run(std::string_view raw, size_t most, std::vector<TokenId>& out) const;
+  bool encode(std::string_view text, AddedTokens mode, size_t most, std::vector<TokenId>& out) const;
+  bool encode(std::span<const TextSegment> segments, size_t most, std::vector<TokenId>& out) const;
 };
 
 namespace {
@@ -137,6 +142,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_dir) {
   for (const std::string& bytes : tokens.bytes) {
     impl->begins.push_back(static_cast<uint32_t>(impl->bytes.size()));
     impl->bytes += bytes;
+    impl->longest = std::max(impl->longest, bytes.size());
   }
   impl->begins.push_back(static_cast<uint32_t>(impl->bytes.size()));
   impl->kinds = tokens.kinds;
@@ -156,7 +162,7 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 // Text without added tokens: repaired, normalized as a whole, cut into pieces, each merged.
-void Tokenizer::Impl::encode_run(std::string_view raw, std::vector<TokenId>& out) const {
+bool Tokenizer::Impl::encode_run(std::string_view raw, size_t most, std::vector<TokenId>& out) const {
   if (raw.size() > kMaxTextBytes)
     throw Error(ErrorCode::kTooLarge, str("a text of ", raw.size(), " bytes is too long to tokenize"));
   std::string repaired, normalized;
@@ -166,52 +172,76 @@ void Tokenizer::Impl::encode_run(std::string_view raw, std::vector<TokenId>& out
   }
   std::string_view text = to_nfc(raw, normalized);
   while (!text.empty()) {
+    // What is left has at least one token for each `longest` bytes: this also ends a piece without end.
+    if (out.size() > most || text.size() / longest > most - out.size()) return false;
     const size_t length = next_piece(text);
     merges.encode(text.substr(0, length), out);
     text.remove_prefix(length);
   }
+  return out.size() <= most;
 }
 
-std::vector<TokenId> Tokenizer::encode(std::string_view text, AddedTokens mode) const {
-  std::vector<TokenId> out;
+bool Tokenizer::Impl::encode(std::string_view text, AddedTokens mode, size_t most, std::vector<TokenId>& out) const {
   size_t at = 0;
   if (mode == AddedTokens::kRecognise) {
-    while (const auto match = impl_->added.find(text, at)) {
-      impl_->encode_run(text.substr(at, match->begin - at), out);
+    while (const auto match = added.find(text, at)) {
+      if (!encode_run(text.substr(at, match->begin - at), most, out)) return false;
       out.push_back(match->id);
       at = match->begin + match->length;
     }
   }
-  impl_->encode_run(text.substr(at), out);
-  return out;
+  return encode_run(text.substr(at), most, out);
 }
 
-std::vector<TokenId> Tokenizer::encode(std::span<const TextSegment> segments) const {
-  std::vector<TokenId> out;
+bool Tokenizer::Impl::encode(std::span<const TextSegment> segments, size_t most, std::vector<TokenId>& out) const {
   std::string run;      // since the last added token
   std::string trusted;  // neighbouring trusted segments are one text: a token may begin in one and end in the next
   const auto end_trusted = [&] {
     size_t at = 0;
-    while (const auto match = impl_->added.find(trusted, at)) {
+    while (const auto match = added.find(trusted, at)) {
       run.append(trusted, at, match->begin - at);
-      impl_->encode_run(run, out);
+      if (!encode_run(run, most, out)) return false;
       run.clear();
       out.push_back(match->id);
       at = match->begin + match->length;
     }
     run.append(trusted, at);
     trusted.clear();
+    return true;
   };
   for (const TextSegment& segment : segments) {
     if (segment.trusted) {
       trusted += segment.text;
     } else if (!segment.text.empty()) {
-      end_trusted();
+      if (!end_trusted()) return false;
       run += segment.text;
     }
   }
-  end_trusted();
-  impl_->encode_run(run, out);
+  return end_trusted() && encode_run(run, most, out);
+}
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text, AddedTokens mode) const {
+  std::vector<TokenId> out;
+  impl_->encode(text, mode, SIZE_MAX, out);
+  return out;
+}
+
+std::vector<TokenId> Tokenizer::encode(std::span<const TextSegment> segments) const {
+  std::vector<TokenId> out;
+  impl_->encode(segments, SIZE_MAX, out);
+  return out;
+}
+
+std::optional<std::vector<TokenId>> Tokenizer::encode_at_most(std::string_view text, size_t most) const {
+  std::vector<TokenId> out;
+  if (!impl_->encode(text, AddedTokens::kRecognise, most, out)) return std::nullopt;
+  return out;
+}
+
+std::optional<std::vector<TokenId>> Tokenizer::encode_at_most(std::span<const TextSegment> segments,
+                                                              size_t most) const {
+  std::vector<TokenId> out;
+  if (!impl_->encode(segments, most, out)) return std::nullopt;
   return out;
 }
 

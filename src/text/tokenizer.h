@@ -41,6 +41,10 @@ class Tokenizer {
   // two of them is one run, so for benign text the ids are those of encode() on the joined text.
   std::vector<TokenId> encode(std::span<const TextSegment> segments) const;
 
+  // The same ids; nullopt where they are more than `most`, which is found out without encoding the rest of the text.
+  std::optional<std::vector<TokenId>> encode_at_most(std::string_view text, size_t most) const;
+  std::optional<std::vector<TokenId>> encode_at_most(std::span<const TextSegment> segments, size_t most) const;
+
   // The raw bytes of a token (an added token's text); empty for an id without a token. Valid as long as the Tokenizer.
   std::string_view token_bytes(TokenId id) const;
   // The token as the vocabulary spells it: "Ġhello" for " hello", an added token as itself. Unlike text, it never loses

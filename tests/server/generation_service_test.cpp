@@ -154,6 +154,19 @@ TEST_F(Service, TooLongIsRefusedWithBothNumbersAndNeverCut) {
   std::string words;
   for (int i = 0; i < context; ++i) words += "word ";
   EXPECT_THROW(complete(ask(words)), PromptTooLongError);
+  for (int i = 0; i < 2 * context; ++i) words += "word ";
+  TextRequest raw;
+  raw.raw_prompt = words;
+  for (TextRequest request : {ask(words), raw}) try {
+      request.max_tokens = 3;
+      complete(std::move(request));
+      FAIL();
+    } catch (const PromptTooLongError& e) {
+      EXPECT_EQ(e.prompt_tokens, 2 * context + 1);
+      const std::string sentence = str("requested at least ", 2 * context + 4, " tokens (at least ", 2 * context + 1,
+                                       " in the messages, 3 in the completion)");
+      EXPECT_NE(std::string(e.what()).find(sentence), std::string::npos) << e.what();
+    }
 }
 
 TEST_F(Service, DefaultsAndCapsOfLength) {

@@ -108,6 +108,42 @@ TEST(ThinkingRequestFields, EffortIsABudget) {
   EXPECT_ANY_THROW(chat_limits(R"(,"reasoning_effort":"low","thinking_budget":5)"));
 }
 
+TEST(ThinkingRequestFields, ChatUnderstandsOtherServicesWords) {
+  const auto chat = [](const std::string& fields) {
+    return parse_chat_request(parse_request(R"({"messages":[{"role":"user","content":"a"}],)" + fields + "}"));
+  };
+  for (const char* off : {R"("enable_thinking":false)", R"("thinking":{"type":"disabled"})", R"("thinking":false)",
+                          R"("chat_template_kwargs":{"enable_thinking":false,"thinking":false})",
+                          R"("chat_template_kwargs":{"thinking_budget":0})", R"("custom_params":{"thinking_budget":0})",
+                          R"("thinking":{"type":"enabled","budget_tokens":0})"}) {
+    EXPECT_FALSE(chat(off).conversation.options.thinking) << off;
+    EXPECT_EQ(chat(off).conversation.options.enable_thinking, false) << off;
+  }
+  for (const char* on : {R"("enable_thinking":true)", R"("thinking":{"type":"enabled"})", R"("thinking":null)"})
+    EXPECT_TRUE(chat(on).conversation.options.thinking) << on;
+  EXPECT_EQ(chat(R"("thinking":{"type":"enabled","budget_tokens":70,"display":"x"})").limits.budget, 70);
+  EXPECT_EQ(chat(R"("chat_template_kwargs":{"thinking_budget":7})").limits.budget, 7);
+  EXPECT_EQ(chat(R"("custom_params":{"thinking_budget":7,"other":1},"thinking_budget":7)").limits.budget, 7);
+
+  const auto refused = [](const std::string& fields) {
+    return verdict(parse_chat_request, R"({"messages":[{"role":"user","content":"a"}],)" + fields + "}");
+  };
+  EXPECT_EQ(refused(R"("enable_thinking":true,"chat_template_kwargs":{"enable_thinking":false})"),
+            "invalid_value chat_template_kwargs.enable_thinking");
+  EXPECT_EQ(refused(R"("enable_thinking":false,"thinking":{"type":"enabled"})"), "invalid_value thinking.type");
+  EXPECT_EQ(refused(R"("thinking_budget":5,"thinking":{"type":"enabled","budget_tokens":6})"),
+            "invalid_value thinking.budget_tokens");
+  EXPECT_EQ(refused(R"("thinking_budget":5,"chat_template_kwargs":{"thinking_budget":6})"),
+            "invalid_value chat_template_kwargs.thinking_budget");
+  EXPECT_EQ(refused(R"("thinking_budget":5,"custom_params":{"thinking_budget":6})"),
+            "invalid_value custom_params.thinking_budget");
+  EXPECT_EQ(refused(R"("thinking":{"type":"adaptive"})"), "invalid_value thinking.type");
+  EXPECT_EQ(refused(R"("thinking":{})"), "invalid_value thinking.type");
+  EXPECT_EQ(refused(R"("thinking":"on")"), "invalid_value thinking");
+  EXPECT_EQ(refused(R"("custom_params":1)"), "invalid_value custom_params");
+  EXPECT_EQ(refused(R"("enable_thinking":1)"), "invalid_value enable_thinking");
+}
+
 TEST(ThinkingRequestFields, ContextComesBeforeTheQuestion) {
   EXPECT_EQ(thinking_prompt(parsed(R"(,"context":"b")")), "b\n\na");
   EXPECT_EQ(thinking_prompt(parsed(R"(,"context":"")")), "a");
@@ -273,6 +309,36 @@ TEST_F(ThinkingRoute, BudgetsOnTheOtherRoutes) {
   EXPECT_NE(generated.at("generated_text"), "");
   EXPECT_EQ(route("/generate", R"({"prompt":"hi","thinking":true,"thinking_budget":0})").json().at("generated_text"),
             "quick");
+}
+
+// Far away it changes no token, and "no limit" is no limit at all.
+TEST_F(ThinkingRoute, ADeadlineAloneChangesNoToken) {
+  scripted_.say("<|im_end|>", "one two three four five six seven eight nine ten eleven twelve thirteen fourteen");
+  const std::string hi = R"({"messages":[{"role":"user","content":"hi"}])", raw = R"({"prompt":"hi<|endoftext|>")";
+  const auto choice = [&](const std::string& path, const std::string& body) {
+    const json answer = route(path, body + "}").json();
+    return std::pair(answer.at("choices"), answer.at("usage").at("completion_tokens"));
+  };
+  for (const char* limit : {R"(,"deadline_ms":3600000)", R"(,"thinking_budget":-1)", R"(,"reasoning_effort":"max")",
+                            R"(,"reasoning_effort":"max","deadline_ms":300000)"}) {
+    for (const char* length : {R"(,"max_tokens":12)", R"(,"max_tokens":60)"})
+      EXPECT_EQ(choice("/v1/chat/completions", hi + length + limit), choice("/v1/chat/completions", hi + length))
+          << length << limit;
+    EXPECT_EQ(choice("/v1/completions", raw + limit), choice("/v1/completions", raw)) << limit;
+  }
+  EXPECT_EQ(choice("/v1/completions", raw).second, 1);
+  const auto ensured = choice("/v1/chat/completions", hi + R"(,"max_tokens":12,"thinking_budget":1000)");
+  EXPECT_TRUE(ensured.first.at(0).at("message").at("content").is_string());
+}
+
+TEST_F(ThinkingRoute, ADeadlineAloneClosesTheThoughtInTime) {
+  std::string words;
+  for (int i = 0; i < 3000; ++i) words += std::to_string(i * 7919 % 100) + " ";
+  scripted_.say("", words);
+  scripted_.control().set_delay(std::chrono::milliseconds(2));
+  const json answer =
+      route("/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi"}],"deadline_ms":600})").json();
+  EXPECT_TRUE(answer.at("choices").at(0).at("message").at("content").is_string()) << answer;
 }
 
 TEST_F(ThinkingRoute, ADeadlineHoldsOnEveryRoute) {

@@ -83,6 +83,32 @@ TEST_F(Tokenize, Template) {
   EXPECT_NE(render({{"messages", user("hi")}, {"tools", tools}}).find("\"name\": \"look_up\""), std::string::npos);
 }
 
+// Whatever a chat says of its thought, the preview shows what that chat sends.
+TEST_F(Tokenize, ThinkingFieldsPreviewWhatIsSent) {
+  for (const json& fields :
+       {json{{"enable_thinking", false}}, json{{"thinking", {{"type", "disabled"}}}},
+        json{{"thinking", {{"type", "enabled"}, {"budget_tokens", 9}}}}, json{{"thinking_budget", 0}},
+        json{{"reasoning_effort", "none"}}, json{{"custom_params", {{"thinking_budget", 0}}}},
+        json{{"chat_template_kwargs", {{"thinking_budget", 0}}}}}) {
+    json body = {{"messages", user("hi")}};
+    body.update(fields);
+    const auto shown = tokenize(body).at("tokens").get<std::vector<TokenId>>();
+    EXPECT_EQ(render(body), scripted_->tokenizer().decode(shown, false)) << fields;
+    body["max_tokens"] = 1;
+    ask(port(), post("/v1/chat/completions", body.dump()));
+    EXPECT_EQ(shown, scripted_->seen()) << fields;
+  }
+}
+
+TEST_F(Tokenize, APromptIsNotRendered) {
+  for (const char* name : {"add_generation_prompt", "continue_final_message", "enable_thinking", "chat_template_kwargs",
+                           "tools", "thinking_budget"}) {
+    const HttpAnswer answer = ask(port(), post("/tokenize", json{{"prompt", "a"}, {name, true}}.dump()));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.json().at("error").at("message"), str(name, " must only be given with messages"));
+  }
+}
+
 TEST_F(Tokenize, WrongValuesAreNamed) {
   EXPECT_EQ(refusal("/tokenize", "{}"), "invalid_value prompt");
   EXPECT_EQ(refusal("/tokenize", R"({"prompt":1})"), "invalid_value prompt");

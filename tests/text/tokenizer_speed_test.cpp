@@ -1,5 +1,5 @@
-// A megabyte that is one word, one run of spaces, … must not be an attack: naive merging takes minutes here. A quadratic
-// step is off by orders of magnitude.
+// A megabyte that is one word, one run of spaces, … must not be an attack: naive merging takes minutes here. A
+// quadratic step is off by orders of magnitude.
 #include <gtest/gtest.h>
 
 #include <ctime>
@@ -39,6 +39,22 @@ TEST(TokenizerSpeed, MegabytesOfTheWorstAreLinear) {
     const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     EXPECT_LT(seconds, kMostSeconds) << name;
     EXPECT_FALSE(ids.empty()) << name;
+  }
+}
+
+// Whether it is many pieces or one.
+TEST(TokenizerSpeed, ATextThatIsMuchTooLongIsNotEncoded) {
+  const Tokenizer tokenizer = Tokenizer::load(testing::text_data(""));
+  for (const std::string unit : {"some words and ", "a", "<think>"}) {
+    std::string text;
+    while (text.size() < (4 << 20)) text += unit;
+    const auto seconds = [&](const auto& encode) {
+      const std::clock_t start = std::clock();
+      encode();
+      return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    };
+    const double whole = seconds([&] { EXPECT_GT(tokenizer.encode(text).size(), 1000u); });
+    EXPECT_LT(seconds([&] { EXPECT_FALSE(tokenizer.encode_at_most(text, 1000)); }), whole / 4) << unit;
   }
 }
 

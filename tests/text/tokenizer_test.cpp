@@ -26,6 +26,21 @@ std::vector<nlohmann::json> golden_cases() {
   return cases;
 }
 
+TEST(Tokenizer, AtMostIsAllOrNothing) {
+  for (const auto& golden : golden_cases()) {
+    const std::string text = golden.at("text");
+    const Ids ids = small_tokenizer().encode(text);
+    const std::vector<TextSegment> segments = {{text, true}, {text, false}};
+    const Ids both = small_tokenizer().encode(segments);
+    EXPECT_EQ(small_tokenizer().encode_at_most(text, ids.size()), ids);
+    EXPECT_EQ(small_tokenizer().encode_at_most(segments, both.size()), both);
+    if (!ids.empty()) {
+      EXPECT_FALSE(small_tokenizer().encode_at_most(text, ids.size() - 1));
+      EXPECT_FALSE(small_tokenizer().encode_at_most(segments, both.size() - 1));
+    }
+  }
+}
+
 TEST(Tokenizer, AgreesWithTheReference) {
   const std::vector<nlohmann::json> cases = golden_cases();
   ASSERT_GT(cases.size(), 400u);

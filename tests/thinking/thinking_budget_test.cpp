@@ -54,10 +54,10 @@ Output run(const ThinkingLimits& limits, const Model& model, bool starts_in_thou
     TokenId id = next.forced >= 0 ? next.forced : model(output.ids);
     if (next.forced < 0 && std::find(next.barred.begin(), next.barred.end(), id) != next.barred.end()) id = kOther;
     if (next.forced < 0 && id == kStop && next.stop_becomes >= 0) id = next.stop_becomes;
-    budget.advance(id);
     output.ids.push_back(id);
-    now += step;
     if (id == kStop) break;
+    budget.advance(id);
+    now += step;
     if (id == kOpen || id == kClose) {
       in_thought = id == kOpen;
       output.closes += id == kClose;

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "server/api/chat_thinking_fields.h"
 #include "server/api/chat_types.h"
 #include "server/api/conversation_fields.h"
 #include "server/request_error.h"
@@ -44,12 +45,7 @@ ChatRequest parse_chat_request(const JsonValue& body) {
   const auto newer = fields.integer("max_completion_tokens", 1, kMost), older = fields.integer("max_tokens", 1, kMost);
   if (newer || older) request.max_tokens = static_cast<int>(newer ? *newer : *older);
   request.stream = read_stream_fields(fields);
-  request.limits = read_thinking_fields(fields);
-  read_reasoning_effort(fields, request.limits);
-  if (request.limits.budget == 0) {
-    request.conversation.options.thinking = false;
-    request.conversation.options.enable_thinking = false;
-  }
+  request.limits = read_chat_thinking(fields, request.conversation.options);
   return request;
 }
 

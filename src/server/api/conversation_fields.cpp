@@ -55,22 +55,6 @@ void check_tools(const JsonValue& tools) {
   }
 }
 
-// enable_thinking is the one template variable that a caller may set; false closes the thought in every family that
-// thinks.
-void read_template_kwargs(FieldReader& fields, TemplateOptions& options) {
-  const JsonValue* kwargs = fields.any("chat_template_kwargs");
-  if (kwargs == nullptr) return;
-  if (!kwargs->is_object()) throw_invalid("chat_template_kwargs", "be an object");
-  FieldReader inner(*kwargs, FieldReader::Unknown::kReject, "chat_template_kwargs.");
-  for (const char* name : {"enable_thinking", "thinking"}) {
-    const auto flag = inner.boolean(name);
-    if (!flag) continue;
-    options.thinking = options.thinking && *flag;
-    options.enable_thinking = options.thinking;
-  }
-  inner.finish();
-}
-
 }  // namespace
 
 Conversation read_conversation(FieldReader& fields) {
@@ -90,7 +74,6 @@ Conversation read_conversation(FieldReader& fields) {
   }
   Conversation conversation = parse_conversation(object);
   check_messages(conversation.messages);
-  read_template_kwargs(fields, conversation.options);
   return conversation;
 }
 

@@ -1,5 +1,5 @@
 // A conversation as the routes that take one spell it: messages (content as a string or as text parts), tools,
-// tool_choice "none", chat_template_kwargs.
+// tool_choice "none". What they say of the thought is read by chat_thinking_fields.h.
 #pragma once
 
 #include "server/api/field_reader.h"

@@ -1,7 +1,6 @@
 #include "server/api/thinking_fields.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -18,20 +17,19 @@ std::optional<std::chrono::milliseconds> read_milliseconds(FieldReader& fields, 
   return std::chrono::milliseconds(*value);
 }
 
-void set_budget(ThinkingFields& thinking, int budget, const std::string& param) {
+}  // namespace
+
+void set_thinking_budget(ThinkingFields& thinking, int budget, const std::string& param) {
   if (thinking.budget && *thinking.budget != budget)
     throw_invalid(param, "agree with the other thinking budget of this request");
   thinking.budget = budget;
 }
 
-}  // namespace
-
 ThinkingFields read_thinking_fields(FieldReader& fields) {
   ThinkingFields thinking;
-  for (const char* name : {"thinking_budget", "thinking_token_budget", "thinking_budget_tokens",
-                           "reasoning_budget_tokens", "reasoning_budget"}) {
-    if (const auto value = fields.integer(name, -1, std::numeric_limits<int32_t>::max()))
-      set_budget(thinking, static_cast<int>(*value), fields.param(name));
+  for (const std::string_view name : kBudgetFields) {
+    if (const auto value = fields.integer(name, -1, kMaxThinkingBudget))
+      set_thinking_budget(thinking, static_cast<int>(*value), fields.param(name));
   }
   thinking.time = read_milliseconds(fields, "thinking_time_ms");
   thinking.deadline = read_milliseconds(fields, "deadline_ms");
@@ -45,12 +43,14 @@ void read_reasoning_effort(FieldReader& fields, ThinkingFields& thinking) {
                                 [&](const auto& candidate) { return candidate.first == *effort; });
   if (row == std::end(kEfforts))
     throw_invalid(fields.param("reasoning_effort"), "be one of none, minimal, low, medium, high, xhigh, max");
-  set_budget(thinking, row->second, fields.param("reasoning_effort"));
+  set_thinking_budget(thinking, row->second, fields.param("reasoning_effort"));
 }
 
 std::optional<ThinkingRequest> to_thinking_request(const ThinkingFields& fields) {
-  if (!fields.budget && !fields.time && !fields.deadline) return std::nullopt;
-  return ThinkingRequest{.budget = fields.budget.value_or(-1), .time = fields.time, .answer = std::nullopt};
+  const int budget = fields.budget.value_or(-1);
+  const bool limited = budget >= 0 || fields.time;
+  if (!limited && !fields.deadline) return std::nullopt;
+  return ThinkingRequest{.budget = budget, .time = fields.time, .ensure_answer = limited, .answer = std::nullopt};
 }
 
 std::chrono::steady_clock::time_point deadline_of(const ThinkingFields& fields,

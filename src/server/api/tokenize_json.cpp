@@ -1,5 +1,6 @@
 // See tokenize_types.h.
 #include "base/error.h"
+#include "server/api/chat_thinking_fields.h"
 #include "server/api/conversation_fields.h"
 #include "server/api/json_writer.h"
 #include "server/api/openai_fields.h"
@@ -14,11 +15,20 @@ namespace {
 Conversation read_rendering(FieldReader& fields) {
   Conversation conversation = read_conversation(fields);
   TemplateOptions& options = conversation.options;
-  if (fields.boolean("enable_thinking") == false) options.thinking = false;
-  if (!options.thinking) options.enable_thinking = false;
+  read_chat_thinking(fields, options);
   options.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
   options.continue_final_message = fields.boolean("continue_final_message").value_or(false);
   return conversation;
+}
+
+// Where there is no conversation, what says how to render one is known, but out of place.
+void refuse_rendering(FieldReader& fields) {
+  const auto refuse = [&](std::string_view name) {
+    if (fields.any(name) != nullptr) throw_invalid(fields.param(name), "only be given with messages");
+  };
+  for (const char* name : {"tools", "tool_choice", "add_generation_prompt", "continue_final_message"}) refuse(name);
+  for (const std::string_view name : kChatThinkingFields) refuse(name);
+  for (const std::string_view name : kBudgetFields) refuse(name);
 }
 
 std::string read_model(FieldReader& fields) { return fields.string("model", kMaxModelBytes).value_or(""); }
@@ -30,11 +40,13 @@ TokenizeRequest parse_tokenize_request(const JsonValue& body) {
   TokenizeRequest request;
   request.model = read_model(fields);
   const auto prompt = fields.string("prompt"), content = fields.string("content");
-  if (body.find("messages") != nullptr) request.conversation = read_rendering(fields);
+  if (fields.any("messages") != nullptr)
+    request.conversation = read_rendering(fields);
+  else
+    refuse_rendering(fields);
   for (const char* name : {"add_special_tokens", "add_special"}) fields.boolean(name);
   request.parse_special = fields.boolean("parse_special").value_or(true);
   request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
-  fields.any("messages");
   fields.finish();
   const int given = int{prompt.has_value()} + int{content.has_value()} + int{request.conversation.has_value()};
   if (given == 0) throw Error(ErrorCode::kInvalidValue, "prompt or messages is required", "prompt");

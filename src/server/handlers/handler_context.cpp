@@ -17,9 +17,11 @@ void run_on_worker(const HandlerContext& context, Request request, ResponderPtr 
   // More than that takes milliseconds to parse and tokenize.
   const bool large = request.body.size() > context.config.http.small_body_bytes;
   const auto shared = std::make_shared<Request>(std::move(request));
-  auto task = [shared, responder, work = std::move(work)] {
+  auto task = [shared, responder, timeout = context.config.request_timeout, work = std::move(work)] {
     if (responder->client_gone()) return;
     try {
+      if (std::chrono::steady_clock::now() >= shared->arrived + timeout)
+        throw Error(ErrorCode::kDeadlineExceeded, "the deadline passed while the request waited for a thread");
       work(*shared, responder);
     } catch (...) {
       answer_error(responder, std::current_exception(), shared->request_id);

@@ -21,8 +21,8 @@ struct HandlerContext {  // outlives the server's threads
 };
 
 // Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then, or
-// the server stops before: that is answered kDraining.
-// Errors: kOverloaded.
+// the server stops before: that is answered kDraining. Where the configuration's time for a request is over by then,
+// the answer is kDeadlineExceeded. Errors: kOverloaded.
 void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
                    std::function<void(Request&, const ResponderPtr&)> work);
 
