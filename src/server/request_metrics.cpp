@@ -7,7 +7,6 @@
 namespace qwen {
 namespace {
 
-constexpr int kClientGone = 499;
 constexpr std::string_view kUnmatched = "unmatched";
 
 std::string_view method_label(std::string_view method) {
@@ -16,14 +15,24 @@ std::string_view method_label(std::string_view method) {
 }
 
 // Why a request was refused without being looked into; empty where it was not.
-std::string_view rejection(int status, std::string_view code) {
+std::string_view rejection(const AccessRecord& record) {
+  const int status = record.status;
   if (status == 401 || status == 403) return "auth";
   if (status == 413) return "too_large";
   if (status == 429) return "rate_limit";
   if (status != 503) return {};
-  if (code == "server_overloaded") return "queue_full";
   for (const std::string_view same : {"loading", "draining", "unhealthy"})
-    if (code == same) return same;
+    if (record.code == same) return same;
+  switch (record.shortage) {
+    case Shortage::kQueue:
+      return "queue_full";
+    case Shortage::kConnections:
+      return "too_many_connections";
+    case Shortage::kMemory:
+      return "memory";
+    case Shortage::kNone:
+      break;
+  }
   return {};
 }
 
@@ -32,8 +41,8 @@ bool slow_client(std::string_view code) { return code == kSlowClient || code == 
 }  // namespace
 
 void RequestMetrics::declare(const RouteTable& routes) {
-  for (const std::string_view reason :
-       {"auth", "draining", "loading", "queue_full", "rate_limit", "too_large", "too_many_connections", "unhealthy"})
+  for (const std::string_view reason : {"auth", "draining", "loading", "memory", "queue_full", "rate_limit",
+                                        "too_large", "too_many_connections", "unhealthy"})
     metrics_.rejected.with({reason});
   for (const std::string_view status : {"400", "404"}) metrics_.http_requests.with({status, "GET", kUnmatched});
   for (const Route& route : routes.routes()) {
@@ -69,8 +78,7 @@ void RequestMetrics::record(const AccessRecord& record) {
 void RequestMetrics::count_reason(const AccessRecord& record) const {
   if (record.status == kClientGone)
     return (slow_client(record.code) ? metrics_.slow_client_aborts : metrics_.client_disconnects).add();
-  if (const std::string_view reason = rejection(record.status, record.code); !reason.empty())
-    metrics_.rejected.with({reason}).add();
+  if (const std::string_view reason = rejection(record); !reason.empty()) metrics_.rejected.with({reason}).add();
 }
 
 RequestTotals RequestMetrics::totals() const {

@@ -134,6 +134,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
     for (const auto& loop : impl_->loops.all) loop->drain();
     if (!impl_->wait_until_idle(drain, hurry)) {
       impl_->service.shutdown();
+      impl_->workers.stop();  // what is still queued there is answered now, while the loops can send it
       impl_->wait_until_idle(kLastWords, hurry);
     }
   }

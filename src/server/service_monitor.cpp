@@ -83,7 +83,6 @@ void ServiceMonitor::read_connections() const {
   if (!connections_) return;
   metrics_.connections_open.set(connections_->count.open());
   metrics_.streams_open.set(connections_->streams_open);
-  metrics_.rejected.with({"too_many_connections"}).follow(static_cast<double>(connections_->count.refused()));
 }
 
 void ServiceMonitor::read_machine() {

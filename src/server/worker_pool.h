@@ -20,17 +20,19 @@ class WorkerPool {
   WorkerPool(int threads, size_t max_queued);
   ~WorkerPool();  // stop()
 
-  // False: the queue is full or the pool stopped. What a task throws is logged.
-  bool submit(std::function<void()> task, Size size = Size::kSmall);
+  // False: the queue is full or the pool stopped. What a task throws is logged. `dropped`: called instead of a task
+  // that stop() finds queued.
+  bool submit(std::function<void()> task, Size size = Size::kSmall, std::function<void()> dropped = {});
   void stop();  // drops what is queued, waits for what runs
 
  private:
   struct Task {
     uint64_t number;  // in order of arrival
-    std::function<void()> run;
+    std::function<void()> run, dropped;
   };
   using Queue = std::deque<Task>;
 
+  static void contained(const std::function<void()>& work);
   void run();
   Queue* next_queue();  // the one to take from; null where there is nothing that this thread may take
 

@@ -1,7 +1,9 @@
 // Listener, loops and connections with handlers of the test's own: HTTP without a service behind it.
 #pragma once
 
+#include <atomic>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "raw_client.h"
@@ -18,6 +20,7 @@ class HttpFixture : public testing::Test {
   }
   void start(int loops = 2) {
     context_->on_request = [this](const AccessRecord& record) {
+      if (fail_next_record_.exchange(false)) throw std::bad_alloc();
       const std::lock_guard lock(mutex_);
       records_.push_back(record);
     };
@@ -42,6 +45,7 @@ class HttpFixture : public testing::Test {
   std::shared_ptr<ConnectionContext> context_ = std::make_shared<ConnectionContext>();
   std::vector<std::shared_ptr<IoLoop>> loops_;
   std::unique_ptr<Listener> listener_;
+  std::atomic<bool> fail_next_record_{false};  // to keep a record throws, once
   std::mutex mutex_;
   std::vector<AccessRecord> records_;
 };

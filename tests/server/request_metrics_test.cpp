@@ -21,7 +21,7 @@ class RequestFigures : public testing::Test {
     figures_.declare(routes_);
   }
   void record(const std::string& method, const std::string& path, Traffic traffic, int status,
-              const std::string& code = {}, double seconds = 1) {
+              const std::string& code = {}, double seconds = 1, Shortage shortage = Shortage::kNone) {
     AccessRecord record;
     record.method = method;
     record.path = path;
@@ -29,6 +29,7 @@ class RequestFigures : public testing::Test {
     record.status = status;
     record.code = code;
     record.seconds = seconds;
+    record.shortage = shortage;
     figures_.record(record);
   }
   double read(const std::string& series) const { return figure(metrics_.registry.text(), series); }
@@ -91,24 +92,28 @@ TEST_F(RequestFigures, SuccessFailureCancelled) {
 }
 
 TEST_F(RequestFigures, RejectionsByReason) {
-  const std::vector<std::tuple<int, const char*, const char*>> cases = {{401, "unauthorized", "auth"},
-                                                                        {403, "forbidden", "auth"},
-                                                                        {413, "request_too_large", "too_large"},
-                                                                        {429, "rate_limited", "rate_limit"},
-                                                                        {503, "loading", "loading"},
-                                                                        {503, "draining", "draining"},
-                                                                        {503, "server_overloaded", "queue_full"},
-                                                                        {503, "unhealthy", "unhealthy"}};
-  for (const auto& [status, code, reason] : cases) {
+  const std::vector<std::tuple<int, const char*, Shortage, const char*>> cases = {
+      {401, "unauthorized", Shortage::kNone, "auth"},
+      {403, "forbidden", Shortage::kNone, "auth"},
+      {413, "request_too_large", Shortage::kNone, "too_large"},
+      {429, "rate_limited", Shortage::kNone, "rate_limit"},
+      {503, "loading", Shortage::kNone, "loading"},
+      {503, "draining", Shortage::kNone, "draining"},
+      {503, "server_overloaded", Shortage::kQueue, "queue_full"},
+      {503, "server_overloaded", Shortage::kConnections, "too_many_connections"},
+      {503, "server_overloaded", Shortage::kMemory, "memory"},
+      {503, "unhealthy", Shortage::kNone, "unhealthy"}};
+  for (const auto& [status, code, shortage, reason] : cases) {
     const std::string series = std::string("qwen_rejected_total{reason=\"") + reason + "\"}";
     const double before = read(series);
-    record("POST", "/generate", Traffic::kApi, status, code);
+    record("POST", "/generate", Traffic::kApi, status, code, 1, shortage);
     EXPECT_EQ(read(series), before + 1) << status << ' ' << code;
   }
   record("POST", "/generate", Traffic::kApi, 500, "internal_error");
   record("POST", "/generate", Traffic::kApi, 400, "invalid_value");
   double sum = 0;
-  for (const char* reason : {"auth", "draining", "loading", "queue_full", "rate_limit", "too_large", "unhealthy"})
+  for (const char* reason : {"auth", "draining", "loading", "memory", "queue_full", "rate_limit", "too_large",
+                             "too_many_connections", "unhealthy"})
     sum += read(std::string("qwen_rejected_total{reason=\"") + reason + "\"}");
   EXPECT_EQ(sum, static_cast<double>(cases.size()));
 }

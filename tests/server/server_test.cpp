@@ -221,6 +221,26 @@ TEST_F(Server, AFullQueueIs503) {
   EXPECT_EQ(refused.header("Retry-After"), "1");
 }
 
+// An answer that names its prompt keeps it for as long as it takes, so its share of the memory stays taken.
+TEST_F(Server, LargeBodiesCountUntilTheirAnswersEnd) {
+  config_.http.max_buffered_body_bytes = 150'000;
+  start();
+  scripted_->echo(100'000);
+  scripted_->control().set_delay(milliseconds(2));
+  const std::string padding(100'000, ' ');
+  const std::string large = post("/generate", R"({"prompt":"hi","max_length":5)" + padding + "}");
+  RawClient first(port());
+  first.send(post("/generate", R"({"prompt":"hi","max_length":3000,"stream":true)" + padding + "}"));
+  ASSERT_NE(first.read_until("data: "), "");
+  expect_error(ask(port(), large), 503, "server_overloaded");
+  const std::string metrics = ask(port(), get("/metrics")).body;
+  EXPECT_NE(metrics.find("qwen_rejected_total{reason=\"memory\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("qwen_rejected_total{reason=\"queue_full\"} 0\n"), std::string::npos);
+  first.close();
+  EXPECT_TRUE(becomes_idle());
+  EXPECT_EQ(ask(port(), large).status, 200);
+}
+
 TEST_F(Server, AFailureInMidStreamIsAnEventAndThenDone) {
   start();
   scripted_->echo(100'000);

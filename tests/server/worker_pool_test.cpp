@@ -64,5 +64,32 @@ TEST(WorkerPool, IsBoundedAndSurvivesWhatTasksThrow) {
   EXPECT_FALSE(pool.submit([] {}));
 }
 
+TEST(WorkerPool, WhatIsStillQueuedAtTheEndIsToldSo) {
+  WorkerPool pool(1, 10);
+  std::promise<void> started, dropped;
+  pool.submit([&] {
+    started.set_value();
+    dropped.get_future().wait();
+  });
+  started.get_future().wait();
+  int told = 0;
+  bool ran = false;
+  for (const auto size : {WorkerPool::Size::kSmall, WorkerPool::Size::kLarge})
+    pool.submit([&] { ran = true; }, size,
+                [&] {
+                  ++told;
+                  throw std::runtime_error("does not keep the others from being told");
+                });
+  pool.submit([&] { ran = true; });
+  pool.submit([&] { ran = true; }, WorkerPool::Size::kLarge,
+              [&] {
+                ++told;
+                dropped.set_value();
+              });
+  pool.stop();
+  EXPECT_EQ(told, 3);
+  EXPECT_FALSE(ran);
+}
+
 }  // namespace
 }  // namespace qwen

@@ -47,6 +47,7 @@ ApiError from_error(const Error& error, std::string_view request_id) {
                   .retry_after_seconds = row->retry_after_seconds};
   if (dynamic_cast<const UnsupportedError*>(&error)) result.code = "unsupported_parameter";
   if (error.code() == ErrorCode::kNotFound && error.param() == "model") result.code = "model_not_found";
+  if (error.code() == ErrorCode::kOverloaded) result.shortage = Shortage::kQueue;
   if (const auto* too_long = dynamic_cast<const PromptTooLongError*>(&error))
     result.numbers = {{"n_prompt_tokens", too_long->prompt_tokens}, {"n_ctx", too_long->context_length}};
   return result;
@@ -64,6 +65,14 @@ ApiError to_api_error(std::exception_ptr error, std::string_view request_id) {
   } catch (...) {
     return internal_error("unknown exception", request_id);
   }
+}
+
+ApiError overloaded(std::string message, Shortage shortage) {
+  return {.status = 503,
+          .code = "server_overloaded",
+          .message = std::move(message),
+          .retry_after_seconds = kOverloadRetrySeconds,
+          .shortage = shortage};
 }
 
 std::string_view error_type(int status) {
@@ -105,7 +114,7 @@ std::string error_json(const ApiError& error) {
 }
 
 Response error_response(const ApiError& error) {
-  Response response{.status = error.status, .body = error_json(error), .code = error.code};
+  Response response{.status = error.status, .body = error_json(error), .code = error.code, .shortage = error.shortage};
   if (error.retry_after_seconds > 0) {
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after_seconds)});
     response.headers.push_back({"retry-after-ms", std::to_string(error.retry_after_seconds * 1000)});

@@ -23,10 +23,13 @@ struct ApiError {
   int retry_after_seconds = 0;                                  // 1…60 also sends Retry-After and retry-after-ms
   std::string allow = {};                                       // methods, for 405
   std::vector<std::pair<std::string, long long>> numbers = {};  // further members of the object, e.g. n_prompt_tokens
+  Shortage shortage = Shortage::kNone;                          // not told to the client
 };
 
 // What the client gets for an exception; anything that is not an Error is a 500 with a text that reveals nothing.
 ApiError to_api_error(std::exception_ptr error, std::string_view request_id);
+
+ApiError overloaded(std::string message, Shortage shortage);
 
 std::string_view error_type(int status);                    // invalid_request_error, server_error, …
 void write_error(JsonWriter& json, const ApiError& error);  // the member "error" of an open object

@@ -18,7 +18,8 @@ namespace {
 
 // What concerns one prompt and not the others.
 bool concerns_one_prompt(ErrorCode code) {
-  return code == ErrorCode::kContextLengthExceeded || code == ErrorCode::kTooLarge || code == ErrorCode::kInvalidValue;
+  return code == ErrorCode::kContextLengthExceeded || code == ErrorCode::kTooLarge ||
+         code == ErrorCode::kInvalidValue || code == ErrorCode::kDeadlineExceeded;
 }
 
 class BatchFormat final : public AnswerFormat {
@@ -97,13 +98,13 @@ class BatchFormat final : public AnswerFormat {
   std::vector<std::optional<ApiError>> errors_;  // by prompt
 };
 
-void start_batch(const HandlerContext& context, const Request& in, const ResponderPtr& out) {
+void start_batch(const HandlerContext& context, Request& in, const ResponderPtr& out) {
   const BatchGenerateRequest batch =
       parse_batch_generate_request(parse_request(in.body), context.config.max_batch_prompts);
   const auto model = context.service.ready_model();
   auto owned = std::make_unique<BatchFormat>(batch.prompts, model, in.arrived);
   BatchFormat& format = *owned;
-  const auto session = GenerationSession::create(out, std::move(owned), batch.shared.stream, in.request_id);
+  const auto session = GenerationSession::create(out, std::move(owned), batch.shared.stream, in);
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (size_t i = 0; i < batch.prompts.size(); ++i) {
     TextRequest text = native_text_request(batch.shared, batch.prompts[i], context.config, *model, in);
@@ -111,7 +112,8 @@ void start_batch(const HandlerContext& context, const Request& in, const Respond
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       format.accepted(i);
     } catch (const Error& error) {
-      if (!concerns_one_prompt(error.code())) throw;
+      const bool too_late_for_all = i == 0 && error.code() == ErrorCode::kDeadlineExceeded;
+      if (too_late_for_all || !concerns_one_prompt(error.code())) throw;
       format.refused(i, to_api_error(std::current_exception(), in.request_id));
     }
   }

@@ -36,7 +36,7 @@ class ChatFormat final : public AnswerFormat {
   const bool include_usage_;
 };
 
-void start_chat(const HandlerContext& context, const Request& in, const ResponderPtr& out) {
+void start_chat(const HandlerContext& context, Request& in, const ResponderPtr& out) {
   ChatRequest chat = parse_chat_request(parse_request(in.body));
   const auto model = context.service.ready_model();
   check_model_name(chat.model, model->info);
@@ -46,7 +46,7 @@ void start_chat(const HandlerContext& context, const Request& in, const Responde
   text.thinking = to_thinking_request(chat.limits);
   text.deadline = deadline_of(chat.limits, in.arrived, context.config.request_timeout);
   auto format = std::make_unique<ChatFormat>(new_openai_head("chatcmpl-", model->info), chat);
-  const auto session = GenerationSession::create(out, std::move(format), chat.stream.stream, in.request_id);
+  const auto session = GenerationSession::create(out, std::move(format), chat.stream.stream, in);
   session->run(context.service.start_samples(std::move(text), chat.n, session->on_events()));
 }
 

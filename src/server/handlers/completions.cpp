@@ -48,7 +48,7 @@ std::vector<std::string> prompt_texts(const CompletionRequest& request, const To
   return texts;
 }
 
-void start_completion(const HandlerContext& context, const Request& in, const ResponderPtr& out) {
+void start_completion(const HandlerContext& context, Request& in, const ResponderPtr& out) {
   CompletionRequest request = parse_completion_request(parse_request(in.body), context.config.max_batch_prompts);
   const auto model = context.service.ready_model();
   check_model_name(request.model, model->info);
@@ -57,7 +57,7 @@ void start_completion(const HandlerContext& context, const Request& in, const Re
   auto format = std::make_unique<CompletionFormat>(
       new_openai_head("cmpl-", model->info), request,
       request.echo ? prompt_texts(request, *model->tokenizer) : std::vector<std::string>());
-  const auto session = GenerationSession::create(out, std::move(format), request.stream.stream, in.request_id);
+  const auto session = GenerationSession::create(out, std::move(format), request.stream.stream, in);
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (CompletionPrompt& prompt : request.prompts) {
     TextRequest text =

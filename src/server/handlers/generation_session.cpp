@@ -5,14 +5,14 @@
 
 #include "base/log.h"
 #include "server/api/errors.h"
+#include "server/http/io_loop.h"
+#include "server/http/request.h"
 #include "server/http/sse_writer.h"
 
 namespace qwen {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kPace{5};  // between wake-ups of one session, at least
 
 // An end that is no answer.
 std::optional<ApiError> failure(const Completion& completion, const std::string& request_id) {
@@ -45,18 +45,19 @@ struct GenerationSession::Waker {
 };
 
 GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream,
-                                     std::string request_id)
+                                     Request& request)
     : responder_(std::move(responder)),
       format_(std::move(format)),
       stream_(stream),
-      request_id_(std::move(request_id)),
+      request_id_(request.request_id),
+      body_reservation_(std::move(request.body_reservation)),
       waker_(std::make_shared<Waker>(responder_)) {}
 
 std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder,
                                                              std::unique_ptr<AnswerFormat> format, bool stream,
-                                                             std::string request_id) {
+                                                             Request& request) {
   return std::shared_ptr<GenerationSession>(
-      new GenerationSession(std::move(responder), std::move(format), stream, std::move(request_id)));
+      new GenerationSession(std::move(responder), std::move(format), stream, request));
 }
 
 std::function<void()> GenerationSession::on_events() const {
@@ -68,7 +69,7 @@ std::function<void()> GenerationSession::on_events() const {
       if (const auto session = waker->session.lock()) session->drain();
     };
     // A token leaves at once, but a model that speaks faster than anyone reads must not spend itself on packets.
-    const bool at_once = Clock::now() - waker->drained_at.load(std::memory_order_relaxed) >= kPace;
+    const bool at_once = Clock::now() - waker->drained_at.load(std::memory_order_relaxed) >= IoLoop::kPace;
     at_once ? waker->responder->post(drain) : waker->responder->post_soon(drain);
   };
 }

@@ -16,6 +16,7 @@
 namespace qwen {
 
 struct ApiError;
+struct Request;
 
 // How a route words its answer. Called on the I/O thread.
 class AnswerFormat {
@@ -37,15 +38,16 @@ class AnswerFormat {
 
 class GenerationSession : public std::enable_shared_from_this<GenerationSession> {
  public:
+  // Takes over what the request holds of the memory for bodies: its format may keep the prompt's text to the end.
   static std::shared_ptr<GenerationSession> create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format,
-                                                   bool stream, std::string request_id);
+                                                   bool stream, Request& request);
 
   std::function<void()> on_events() const;  // for GenerationService::start
   void run(TextStreams streams);            // from any thread, once
 
  private:
   struct Waker;
-  GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream, std::string request_id);
+  GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream, Request& request);
 
   void begin(TextStreams streams);
   void drain();
@@ -57,6 +59,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   const std::unique_ptr<AnswerFormat> format_;
   const bool stream_;
   const std::string request_id_;
+  const std::shared_ptr<void> body_reservation_;
   const std::shared_ptr<Waker> waker_;
 
   TextStreams streams_;  // I/O thread only, as what follows

@@ -24,11 +24,9 @@ using Clock = std::chrono::steady_clock;
 using ErrorCodeT = boost::system::error_code;
 
 constexpr size_t kReadBytes = 8 * 1024;
-constexpr int kClientWentAway = 499;
 
 ApiError too_much_held() {
-  static constexpr char kMessage[] = "too many large requests and answers are under way; try again later";
-  return {.status = 503, .code = "server_overloaded", .message = kMessage, .retry_after_seconds = 1};
+  return overloaded("too many large requests and answers are under way; try again later", Shortage::kMemory);
 }
 
 class Connection final : public LoopMember, public AnswerSink, public std::enable_shared_from_this<Connection> {
@@ -41,7 +39,7 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
 
   void tick(Clock::time_point now) override;
   void drain() override;
-  void abort() override { close(); }
+  void abort() override { close(503, "draining"); }
   std::optional<Clock::time_point> waiting_since() const override;
 
   void answer(uint64_t exchange, Response response) override;
@@ -77,7 +75,7 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void answer_complete();
   void after_answer();
   void linger();
-  void close();
+  void close(int status = kClientGone, std::string_view code = {});
   void stream_closed() { context_->streams_open -= std::exchange(streaming_, false) ? 1 : 0; }
   void leave() {
     if (std::exchange(counted_, false)) context_->count.release(client_);
@@ -149,7 +147,7 @@ void Connection::guarded(Work&& work) {
   try {
     work();
   } catch (const std::exception& e) {
-    close();
+    close(500, "internal_error");
     log_error("a connection was closed: ", e.what());
   }
 }
@@ -176,7 +174,7 @@ void Connection::on_read(const ErrorCodeT& error, size_t size) {
   if (state_ != State::kHandling)
     parse();
   else if (in_.size() > limits().max_unparsed_bytes)
-    return close();
+    return close(400, "bad_request");
   if (state_ != State::kClosed) read();
 }
 
@@ -233,7 +231,7 @@ void Connection::admit_request() {
   minor_version_ = head.minor_version;
   head_only_ = head.method == "HEAD";
   keep_alive_ = head.keep_alive && !context_->draining;
-  record_.request_id = request_id_or_new(find_header(head.headers, "x-request-id").value_or(""));
+  record_.request_id = request_id_or_new(parser_.request_id(in_));
   admission_ = admit(head, context_->routes);
   if (admission_.route) {
     record_.path = admission_.route->path;
@@ -279,7 +277,7 @@ void Connection::dispatch() {
 void Connection::refuse(const ApiError& error) {
   // A refused head leaves nothing to answer a second request by.
   keep_alive_ = false;
-  if (record_.request_id.empty()) record_.request_id = request_id_or_new("");
+  if (record_.request_id.empty()) record_.request_id = request_id_or_new(parser_.request_id(in_));
   if (arrived_ == Clock::time_point{}) arrived_ = Clock::now();
   answer_unread(error_response(error));
 }
@@ -303,6 +301,7 @@ void Connection::answer(uint64_t exchange, Response response) {
     if (!hold(response.body.size())) response = error_response(too_much_held());
     record_.status = response.status;
     record_.code = response.code;
+    record_.shortage = response.shortage;
     Framing how = framing();
     how.body_size = response.body.size();
     std::string bytes = serialize_head(response, how);
@@ -330,10 +329,8 @@ void Connection::begin_stream(uint64_t exchange, Response head, std::string hear
 void Connection::write_stream(uint64_t exchange, std::string bytes) {
   if (!current(exchange) || !streaming_ || bytes.empty()) return;
   // What is left from before counts: one event may be larger than the bound.
-  if (out_.size() > limits().max_stream_buffer || !hold(out_.size() + bytes.size())) {
-    record_.code = kSlowClient;
-    return close();
-  }
+  if (out_.size() > limits().max_stream_buffer || !hold(out_.size() + bytes.size()))
+    return close(kClientGone, kSlowClient);
   guarded([&] { queue_chunk(bytes); });
 }
 
@@ -417,8 +414,8 @@ void Connection::linger() {
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
-// A request that got no answer is logged as one whose client went away.
-void Connection::close() {
+// A request that is under way is logged with this status and code, whatever its answer began with.
+void Connection::close(int status, std::string_view code) {
   if (state_ == State::kClosed) return;
   const auto self = shared_from_this();  // remove() may drop the last other reference
   state_ = State::kClosed;
@@ -430,7 +427,8 @@ void Connection::close() {
   held_.reset();
   loop_->remove(this);
   leave();
-  record_.status = kClientWentAway;
+  record_.status = status;
+  if (!code.empty()) record_.code = code;
   if (!record_.request_id.empty()) log();
 }
 
@@ -444,10 +442,7 @@ void Connection::log() {
 // --- time ------------------------------------------------------------------------------------------------------------
 
 void Connection::tick(Clock::time_point now) {
-  if (out_.stalled(now, limits().write_stall_timeout)) {
-    record_.code = kWriteStall;
-    return close();
-  }
+  if (out_.stalled(now, limits().write_stall_timeout)) return close(kClientGone, kWriteStall);
   switch (state_) {
     case State::kIdle:
     case State::kLingering:
@@ -461,7 +456,7 @@ void Connection::tick(Clock::time_point now) {
     case State::kHandling:
       if (!answer_complete_ && exchange_.expired()) {
         // Whoever was to answer is gone, and what it may have said last has arrived by the next tick.
-        if (orphaned_) return close();
+        if (orphaned_) return close(500, "internal_error");
         orphaned_ = true;
         return;
       }

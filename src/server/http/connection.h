@@ -27,13 +27,17 @@ struct AccessRecord {
   std::string method = "-", path = "-";  // "-" where no request could be read; path is the route's pattern
   std::string request_id, client;
   Traffic traffic = Traffic::kPage;  // kPage where there is no route
-  int status = 0;                    // 499: the client went away before the answer was complete
+  int status = 0;                    // kClientGone; where the server gave up, the error that it would have told
   std::string code;                  // of an error, also of one told in mid-stream; kSlowClient, kWriteStall
+  Shortage shortage = Shortage::kNone;
   double seconds = 0;
   size_t bytes_out = 0;
 };
 
-// Codes of a connection that the server gave up on: unread output passed its bound, no byte was taken for too long.
+// The status of a request whose client left before the answer was complete, or did not take it.
+inline constexpr int kClientGone = 499;
+
+// Codes of a client that did not take its answer: unread output passed its bound, no byte was taken for too long.
 inline constexpr std::string_view kSlowClient = "slow_client", kWriteStall = "write_stall";
 
 // What all connections of a server share; outlives them.

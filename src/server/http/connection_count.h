@@ -19,13 +19,10 @@ class ConnectionCount {
   // addresses (a proxy on this host) are bounded by the total alone.
   Place acquire(const std::string& client, const HttpLimits& limits);
   void release(const std::string& client);
-  void refuse() { ++refused_; }
   int open() const { return open_.load(); }
-  uint64_t refused() const { return refused_.load(); }  // connections, so far
 
  private:
   std::atomic<int> open_{0};
-  std::atomic<uint64_t> refused_{0};
   std::mutex mutex_;
   std::unordered_map<std::string, int> by_client_;
 };

@@ -50,20 +50,20 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
 
 // The connection is one too many: a best effort to say so, never waiting.
 void turn_away(const Arrival& arrival, ConnectionContext& context) {
-  context.count.refuse();
-  AccessRecord record{.request_id = request_id_or_new(""), .client = arrival.client};
-  const Response response = error_response(
-      {.status = 503, .code = "server_overloaded", .message = "too many connections", .retry_after_seconds = 1});
+  // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
+  char sent_already[4096];
+  const auto taken = ::recv(arrival.descriptor, sent_already, sizeof sent_already, MSG_DONTWAIT);
+  const std::string_view head(sent_already, taken > 0 ? static_cast<size_t>(taken) : 0);
+  AccessRecord record{.request_id = request_id_or_new(callers_request_id(head)), .client = arrival.client};
+  const Response response = error_response(overloaded("too many connections", Shortage::kConnections));
   const Framing framing{.keep_alive = false, .body_size = response.body.size(), .request_id = record.request_id};
   const std::string bytes = serialize_head(response, framing) + response.body;
-  // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
-  char ignored[4096];
-  [[maybe_unused]] const auto taken = ::recv(arrival.descriptor, ignored, sizeof ignored, MSG_DONTWAIT);
   [[maybe_unused]] const auto sent =
       ::send(arrival.descriptor, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   ::shutdown(arrival.descriptor, SHUT_WR);
   record.status = response.status;
   record.code = response.code;
+  record.shortage = response.shortage;
   record.bytes_out = bytes.size();
   if (context.on_request) context.on_request(record);
 }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
+
+#include "server/http/headers.h"
 
 namespace qwen {
 
@@ -29,6 +32,20 @@ std::string request_id_or_new(std::string_view from_client) {
   if (!from_client.empty() && from_client.size() <= 64 && std::all_of(from_client.begin(), from_client.end(), valid))
     return std::string(from_client);
   return "req-" + random_hex(24);
+}
+
+std::string_view callers_request_id(std::string_view head) {
+  std::string_view id;
+  bool found = false;
+  for (size_t end = head.find("\r\n"); end != std::string_view::npos && end > 0; end = head.find("\r\n")) {
+    const std::string_view line = head.substr(0, end);
+    head.remove_prefix(end + 2);
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos || !iequals(line.substr(0, colon), "x-request-id")) continue;
+    if (std::exchange(found, true)) return {};
+    id = trim_spaces(line.substr(colon + 1));
+  }
+  return id;
 }
 
 }  // namespace qwen

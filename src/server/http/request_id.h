@@ -10,6 +10,10 @@ namespace qwen {
 // replaced by ours.
 std::string request_id_or_new(std::string_view from_client);
 
+// The value of X-Request-Id in a request head, of which the end may be missing and whatever else may be wrong: also
+// who is refused gets his id back. Empty where there is none, or more than one.
+std::string_view callers_request_id(std::string_view head);
+
 // `digits` random hexadecimal digits (at most 32); unpredictable enough to be unique, not a secret.
 std::string random_hex(int digits);
 

@@ -11,6 +11,7 @@
 
 #include "server/http/chunked_body.h"
 #include "server/http/framing_guard.h"
+#include "server/http/request_id.h"
 
 namespace qwen {
 
@@ -26,6 +27,10 @@ class RequestParser {
   void reset();
 
   RequestHead& head() { return head_; }
+  // Of the head that was or is being parsed from `buffer`, also of one that is refused.
+  std::string_view request_id(std::string_view buffer) const {
+    return callers_request_id(raw_head_.empty() ? buffer : raw_head_);
+  }
   size_t body_bytes() const { return body_.size(); }  // so far
   std::string take_body() { return std::move(body_); }
   const ApiError& error() const { return error_; }

@@ -8,12 +8,16 @@
 
 namespace qwen {
 
+// What the server was short of where it answers 503 server_overloaded.
+enum class Shortage { kNone, kQueue, kConnections, kMemory };
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   Headers headers;   // besides the ones that the connection adds
   std::string code;  // the error's code, for logs; empty on success
+  Shortage shortage = Shortage::kNone;
 };
 
 std::string_view reason_phrase(int status);
