@@ -109,6 +109,24 @@ class Chat(PageTest):
         self.assertEqual(page.text(".answer"), "825")
         self.assertRegex(page.text(".thought-length"), r"tokens$")
 
+    def test_what_is_stored_is_checked(self):
+        """Nothing in the tab's storage keeps the page from starting."""
+        page = self.page
+        fields = ("thought", "state", "finish", "usage", "budget", "error", "times")
+        values = (None, 1, -1.5, "x", [], {}, {"code": 1, "first": "a", "completion_tokens": "b"}, {"completion_tokens": 3, "code": None})
+        strange = [{"question": "a", "answer": "b", "state": state, "thought": "c", field: value}
+                   for field in fields for value in values for state in ("done", "failed")]
+        stored = [None, 1, "x", [], {}, {"question": "a"}, {"question": 1, "answer": "b"}, {"question": "a", "answer": "b", "times": None}, *strange]
+        page.js("sessionStorage.setItem('conversation', arguments[0])", json.dumps(stored))
+        page.open(self.proxy.address)
+        self.assertEqual(len(page.all(".exchange")), 1 + len(strange))
+        self.assertEqual(page.all(".exchange[data-state=thinking]"), [])
+        for text in ("{}", "[", "null", "7"):
+            page.js("sessionStorage.setItem('conversation', arguments[0])", text)
+            page.open(self.proxy.address)
+            self.assertEqual(page.all(".exchange"), [])
+        self.assertEqual(page.ask("358 + 467 = ?"), "825")
+
     def test_demo_says_so_and_offers_problems_that_it_solves(self):
         page = self.page
         self.assertIn("demonstration", page.text("#demo-notice"))
@@ -277,14 +295,38 @@ class Markdown(PageTest):
             return [box.firstChild === first, box.innerHTML === whole.innerHTML];""", text)
         self.assertEqual(kept, [True, True])
 
+    def test_growing_text_is_shown_like_the_whole(self):
+        for text in ("\\[\nx\n\\]\n\n\\[ a\n\nb \\]\n\nc", "1. a\n\n10. b\n\n   c\n\nd\n\n- e\n\n  f\n\n-g\n", "a\r\n\r\n\tb\r\rc\n\n| d |\n|-|\n\n| e",
+                     "```\na\n\nb\n```\nc\n\n> d\n\n> e\nf\n\n---\n\n# g\n\n* * *\n\n$$\nh\n$$", "\\[ a\n# b\nc \\]\n\n$$ d\n> e\n\n$$\n\nf"):
+            differing = self.page.module("""const {MarkdownView} = await import('/assets/markdown.js');
+                const view = new MarkdownView(document.createElement('div')); const differing = [];
+                const check = (text) => { view.show(text); const whole = new MarkdownView(document.createElement('div')); whole.show(text);
+                  if (view.element.innerHTML !== whole.element.innerHTML) differing.push(text); };
+                for (let i = 0; i <= args[0].length; i += 1) check(args[0].slice(0, i));
+                check('else'); check('');
+                return differing;""", text)
+            self.assertEqual(differing, [])
+
+    def test_long_answer_is_not_read_again_for_each_frame(self):
+        seconds = self.page.module("""const {MarkdownView} = await import('/assets/markdown.js');
+            const view = new MarkdownView(document.createElement('div')); const start = performance.now(); let text = '';
+            for (let i = 0; i < 4000; i += 1) view.show(text += 'A paragraph with *some* `words` and a [link](https://e.com).\\n\\n');
+            return (performance.now() - start) / 1000;""")
+        self.assertLess(seconds, 4 * harness.PATIENCE)
+
     def test_time_does_not_explode(self):
         slowest = self.page.module("""const {MarkdownView} = await import('/assets/markdown.js');
             const times = {};
             for (const piece of ['*a ', '**', '_a', '`', '``a', '[', '[a](', '![', '<', '$a', '\\\\(', '> ', '- ', '  - a\\n', '| a ', '#', '~~a ',
-                                 '```\\n', '|-', 'https://', '*a_b', '(', ' ', '\\t', '\\n', '1. ', '$$']) {
+                                 '```\\n', '|-', 'https://', '*a_b', '(', ' ', '\\t', '\\n', '1. ', '$$', '\\\\[ a\\n\\n', '\\\\[ a\\n# h\\n', '$$ a\\n> b\\n', ' $a']) {
               const start = performance.now();
               new MarkdownView(document.createElement('div')).show(piece.repeat(20000));
               times[piece] = performance.now() - start;
+            }
+            for (const text of [' $a'.repeat(60000) + '$', '|\\n' + ' '.repeat(60000) + 'a|-', '\\\\[ a\\n# h\\n'.repeat(20000) + '\\\\] b']) {
+              const start = performance.now();
+              new MarkdownView(document.createElement('div')).show(text);
+              times[text.slice(0, 8) + '…'] = performance.now() - start;
             }
             return times;""")
         self.assertIsInstance(slowest, dict, slowest)

@@ -34,9 +34,28 @@ export function messagesOf(exchanges, system) {
   return messages;
 }
 
-// From storage, which anyone may have written: what does not look like an exchange is left out.
+// From storage, which anyone may have written: what does not look like an exchange is left out, and of the others each field that
+// is not what it should be.
 export function restored(list) {
   if (!Array.isArray(list)) return [];
-  return list.filter((item) => typeof item?.question === "string" && typeof item.answer === "string")
-    .map((item) => ({ ...newExchange(item.question), ...item, state: running(item) ? "stopped" : item.state, retry: null }));
+  return list.filter((item) => typeof item?.question === "string" && typeof item.answer === "string").map(checked);
+}
+
+const text = (value) => (typeof value === "string" ? value : "");
+const count = (value) => (Number.isFinite(value) && value >= 0 ? value : null);
+
+function checked({ question, state, thought, answer, finish, usage, budget, error, times }) {
+  const tokens = count(usage?.completion_tokens);
+  return {
+    ...newExchange(question),
+    state: ["done", "failed"].includes(state) ? state : "stopped",
+    thought: text(thought),
+    answer,
+    finish: ["stop", "length"].includes(finish) ? finish : null,
+    usage: tokens === null ? null
+      : { completion_tokens: tokens, completion_tokens_details: { reasoning_tokens: count(usage.completion_tokens_details?.reasoning_tokens) } },
+    budget: count(budget),
+    error: state === "failed" ? { code: text(error?.code), message: text(error?.message) } : null,
+    times: { first: count(times?.first), thought: count(times?.thought), total: count(times?.total) ?? 0 },
+  };
 }

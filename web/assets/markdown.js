@@ -1,26 +1,39 @@
-// Shows Markdown that is still being written: blocks that did not change keep their elements, so a selection in them survives.
+// Shows Markdown that is still being written: blocks that did not change keep their elements, so a selection in them survives,
+// and of a text that grows only the end, which can still change, is read again.
 import { copyText, make } from "./dom.js";
 import { t } from "./language.js";
 import { mathElement } from "./math.js";
-import { parseBlocks } from "./markdown_blocks.js";
+import { parseBlocks, plainLines } from "./markdown_blocks.js";
 import { inlineNodes } from "./markdown_inline.js";
 
 const COPIED_MS = 1500;
 
 export class MarkdownView {
-  #sources = [];
+  #fixed = ""; // the start of the text that is not read again
+  #numFixed = 0; // its blocks
+  #sources = []; // of the blocks behind it
 
   constructor(element) {
     this.element = element;
   }
 
   show(text) {
-    const blocks = parseBlocks(text);
+    const whole = plainLines(text);
+    if (!whole.startsWith(this.#fixed)) {
+      this.#fixed = "";
+      this.#numFixed = 0;
+      this.#sources = [];
+    }
+    const rest = whole.slice(this.#fixed.length);
+    const blocks = parseBlocks(rest);
     let same = 0;
     while (same < blocks.length && blocks[same].source === this.#sources[same]) same += 1;
-    while (this.element.children.length > same) this.element.lastChild.remove();
+    while (this.element.children.length > this.#numFixed + same) this.element.lastChild.remove();
     for (const block of blocks.slice(same)) this.element.append(blockElement(block));
-    this.#sources = blocks.map((block) => block.source);
+    const open = Math.max(blocks.findLastIndex((block) => block.fixed), 0);
+    if (open > 0) this.#fixed += rest.slice(0, blocks[open].from);
+    this.#numFixed += open;
+    this.#sources = blocks.slice(open).map((block) => block.source);
   }
 }
 

@@ -1,5 +1,6 @@
 // Markdown text → a tree of blocks, plain objects. Never fails: what is not understood is a paragraph. Time grows with the text
-// and not faster, whatever the text; nesting is bounded. A block keeps its `source`, so that a caller sees which ones changed.
+// and not faster, whatever the text; nesting is bounded. A block keeps its `source`, so that a caller sees which ones changed, and
+// says where a text that grows can be read on from: no block reads past a blank line and the next block's first line to decide.
 
 const MOST_NESTED = 8;
 
@@ -8,34 +9,44 @@ const HEADING = /^ {0,3}(#{1,6})(?:[ \t]|$)/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,12})([-*+]|\d{1,9}[.)])(?:( {1,4})(?=\S)|[ \t]*$|[ \t]+)/;
-const DELIMITERS = /^[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)*(?:[ \t]*:?-+:?[ \t]*)?$/;
+const DELIMITERS = /^\|?(?: *:?-+:? *\|)*(?: *:?-+:?)?$/; // of a trimmed line
 const MATH = [["$$", "$$"], ["\\[", "\\]"]];
 
 const blank = (line) => line.trim() === "";
 const indentOf = (line) => line.length - line.trimStart().length;
 
+// What parseBlocks() reads. The start of a text becomes the start of the whole.
+export const plainLines = (text) => text.replace(/\r\n?/g, "\n").replace(/\t/g, "    ");
+
+// Each block has `from`, where it begins in the text, and `fixed`: what stands before it stays as it is, whatever is appended.
 export function parseBlocks(text, nested = 0) {
-  const lines = text.replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n");
+  const lines = text.split("\n");
   const blocks = [];
+  const unclosed = new Map(); // a formula's closer → the line up to which no formula is closed
+  let from = 0;
   for (let at = 0; at < lines.length;) {
     if (blank(lines[at])) {
+      from += lines[at].length + 1;
       at += 1;
       continue;
     }
-    const [block, next] = readBlock(lines, at, nested);
+    const [block, next] = readBlock(lines, at, nested, unclosed);
     block.source = lines.slice(at, next).join("\n");
+    block.from = from;
+    block.fixed = at > 0 && blank(lines[at - 1]) && at + 1 < lines.length;
     blocks.push(block);
+    from += block.source.length + 1;
     at = next;
   }
   return blocks;
 }
 
-function readBlock(lines, at, nested) {
+function readBlock(lines, at, nested, unclosed) {
   const line = lines[at];
   const readers = [readFence, readHeading, readRule, readMath, readTable];
   if (nested < MOST_NESTED) readers.push(readQuote, readList);
   for (const read of readers) {
-    const result = read(lines, at, line, nested);
+    const result = read(lines, at, line, nested, unclosed);
     if (result) return result;
   }
   return readParagraph(lines, at);
@@ -70,20 +81,26 @@ function readRule(lines, at, line) {
   return RULE.test(line) ? [{ type: "rule" }, at + 1] : null;
 }
 
-// A formula on lines of its own: Markdown keeps off it.
-function readMath(lines, at, line) {
+// A formula on lines of its own: Markdown keeps off it. As in TeX it has no blank line.
+function readMath(lines, at, line, nested, unclosed) {
   const start = line.trimStart();
   const pair = MATH.find(([open]) => start.startsWith(open));
   if (!pair) return null;
   const [open, close] = pair;
-  let text = start.slice(open.length);
-  for (let end = at; end < lines.length; end += 1) {
-    if (end > at) text = lines[end];
+  if (at < (unclosed.get(close) ?? 0)) return null;
+  const first = start.slice(open.length);
+  for (let end = at; end < lines.length && (end === at || !blank(lines[end])); end += 1) {
+    const text = end === at ? first : lines[end];
     const found = text.indexOf(close);
-    if (found < 0) continue;
-    if (!blank(text.slice(found + close.length))) return null; // prose goes on behind it: a paragraph
-    const first = start.slice(open.length);
-    const whole = end === at ? [first.slice(0, found)] : [first, ...lines.slice(at + 1, end), text.slice(0, found)];
+    if (found < 0) {
+      unclosed.set(close, end + 1);
+      continue;
+    }
+    if (!blank(text.slice(found + close.length))) {
+      unclosed.set(close, end);
+      return null; // prose goes on behind it: a paragraph
+    }
+    const whole = end === at ? [text.slice(0, found)] : [first, ...lines.slice(at + 1, end), text.slice(0, found)];
     return [{ type: "math", text: whole.join("\n").trim() }, end + 1];
   }
   return null;
@@ -140,7 +157,7 @@ function startsBlock(lines, at) {
 function readTable(lines, at, line) {
   if (at + 1 >= lines.length || !line.includes("|")) return null;
   const delimiter = lines[at + 1];
-  if (!delimiter.includes("-") || !delimiter.includes("|") || !DELIMITERS.test(delimiter)) return null;
+  if (!delimiter.includes("-") || !delimiter.includes("|") || !DELIMITERS.test(delimiter.trim())) return null;
   const align = cells(delimiter).map((c) => (c.startsWith(":") && c.endsWith(":") ? "center" : c.endsWith(":") ? "right" : null));
   const head = cells(line);
   if (head.length !== align.length) return null;

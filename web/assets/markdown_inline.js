@@ -1,5 +1,5 @@
 // The text of one block → nodes: code, bold, italic, struck out, links, formulas. Markup in the text stays text. A link leads to
-// http or https, or it is no link. Each search for an end that fails is remembered, so that time does not grow with the square.
+// http or https, or it is no link. What a search for an end has found is remembered, so that time does not grow with the square.
 import { make } from "./dom.js";
 import { mathElement } from "./math.js";
 
@@ -37,7 +37,7 @@ function formula(tex) {
 
 export function inlineNodes(text, nested = 0) {
   const nodes = [];
-  const failed = new Set(); // ends that do not come any more
+  const ends = new Map(); // an end → where it comes next, as far as is known
   let plain = "";
   const add = (node) => {
     if (plain) nodes.push(document.createTextNode(plain));
@@ -45,10 +45,11 @@ export function inlineNodes(text, nested = 0) {
     nodes.push(node);
   };
   const endOf = (end, from, accepts = () => true) => {
-    if (failed.has(end)) return -1;
-    for (let at = text.indexOf(end, from); at >= 0; at = text.indexOf(end, at + 1)) if (accepts(at)) return at;
-    failed.add(end);
-    return -1;
+    const known = ends.get(end) ?? -1;
+    let at = known >= from ? known : text.indexOf(end, from);
+    if (at !== known) while (at >= 0 && !accepts(at)) at = text.indexOf(end, at + 1);
+    ends.set(end, at < 0 ? Infinity : at);
+    return at < Infinity ? at : -1;
   };
   const inner = (from, to) => (nested < MOST_NESTED ? inlineNodes(text.slice(from, to), nested + 1) : [text.slice(from, to)]);
 
