@@ -271,12 +271,6 @@ TEST_F(Server, DeadlinesEndRequests) {
   EXPECT_TRUE(queued.status == 504 || queued.status == 200) << queued.body;
 }
 
-TEST_F(Server, SeedsReproduceAndGreedyIgnoresThem) {
-  start();
-  EXPECT_EQ(generate(R"(,"seed":5,"temperature":1)").json().at("generated_text"), "The answer is 42。");
-  EXPECT_EQ(generate(R"(,"do_sample":false)").json().at("generated_text"), "The answer is 42。");
-}
-
 TEST_F(Server, ManyStreamsAllFinishAndEachIsItsOwn) {
   EngineOptions options;
   options.max_num_seqs = 32;
