@@ -233,8 +233,10 @@ TEST_F(Server, LargeBodiesCountUntilTheirAnswersEnd) {
   first.send(post("/generate", R"({"prompt":"hi","max_length":3000,"stream":true)" + padding + "}"));
   ASSERT_NE(first.read_until("data: "), "");
   expect_error(ask(port(), large), 503, "server_overloaded");
+  EXPECT_TRUE(eventually([&] {  // counted once the answer is out
+    return ask(port(), get("/metrics")).body.find("qwen_rejected_total{reason=\"memory\"} 1\n") != std::string::npos;
+  }));
   const std::string metrics = ask(port(), get("/metrics")).body;
-  EXPECT_NE(metrics.find("qwen_rejected_total{reason=\"memory\"} 1\n"), std::string::npos);
   EXPECT_NE(metrics.find("qwen_rejected_total{reason=\"queue_full\"} 0\n"), std::string::npos);
   first.close();
   EXPECT_TRUE(becomes_idle());
