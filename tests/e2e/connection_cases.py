@@ -33,9 +33,9 @@ def watched(model, *flags, **options):
 
 
 class Crowd:
-    """Connections that somebody else holds open: each sends `first`, then `drip` every `pause` seconds, and never reads."""
+    """Connections that somebody else holds open: each sends `first`, then every `pause` seconds `drip`, and takes `take` bytes."""
 
-    def __init__(self, port, count, first, drip=b"", pause=0.5, receive_buffer=None):
+    def __init__(self, port, count, first, drip=b"", pause=0.5, receive_buffer=None, take=0):
         self.sockets, self.stopped = [], threading.Event()
         for _ in range(count):
             client = socket.socket()
@@ -47,15 +47,18 @@ class Crowd:
             with contextlib.suppress(OSError):
                 client.send(first)
             self.sockets.append(client)
-        self.drip, self.pause = drip, pause
+        self.drip, self.pause, self.take = drip, pause, take
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self):
-        while self.drip and not self.stopped.wait(self.pause):
+        while (self.drip or self.take) and not self.stopped.wait(self.pause):
             for client in self.sockets:
                 with contextlib.suppress(OSError):
-                    client.send(self.drip)
+                    if self.drip:
+                        client.send(self.drip)
+                    if self.take:
+                        client.recv(self.take)
 
     def statuses(self):
         """What each connection was answered so far: a status, 0 for an end without an answer, None for nothing yet."""

@@ -49,9 +49,11 @@ class Crowds(unittest.TestCase):
 
 class CostToOthers(unittest.TestCase):
     """Tokens a second, and processor time of the server for each, of a steady load: alone, and beside a crowd. The rounds take turns, so that
-    what else the machine does meets both alike; the medians are compared."""
+    what else the machine does meets both alike; the medians are compared. Of several attempts the middle one counts."""
 
-    ROUNDS, STREAMS, TOKENS = 9, 48, 150
+    ATTEMPTS, ROUNDS, STREAMS, TOKENS = 3, 5, 48, 150
+    # Nobody is cut off while it is measured.
+    PATIENT = ("--header-timeout", 600, "--body-timeout", 600, "--write-stall-timeout", 600)
 
     def one_round(self, service, oracle):
         requests = [load_client.post("/generate", cases.endless(self.TOKENS, seed=i)) for i in range(self.STREAMS)]
@@ -69,13 +71,13 @@ class CostToOthers(unittest.TestCase):
             time.sleep(0.5)
             busy = load_client.cpu_seconds(oracle.pid) - before > 0.05
 
-    def compare(self, name, make_crowd):
+    def compare(self, name, make_crowd, flags=PATIENT):
         load_client.allow_descriptors(5000)
-        # Nobody is cut off while it is measured, and threads that wait for each other turning in circles count for nothing.
-        flags = ("--header-timeout", 600, "--body-timeout", 600, "--write-stall-timeout", 600, "--threads", 1)
-        with cases.endless_model() as model, cases.watched(model, *flags) as (service, oracle):
+        # Threads that wait for each other turning in circles count for nothing.
+        with cases.endless_model() as model, cases.watched(model, "--threads", 1, *flags) as (service, oracle):
             self.one_round(service, oracle)
-            for attempt in range(3):
+            rates, costs = [], []
+            for _ in range(self.ATTEMPTS):
                 alone, beside = [], []
                 for _ in range(self.ROUNDS):
                     alone.append(self.one_round(service, oracle))
@@ -86,16 +88,21 @@ class CostToOthers(unittest.TestCase):
                 rate, cost = (statistics.median(row[i] for row in beside) / statistics.median(row[i] for row in alone) for i in (0, 1))
                 print(f"{name}: {statistics.median(row[0] for row in alone):.0f} tokens/s, {1e6 * statistics.median(row[1] for row in alone):.1f} us "
                       f"of processor time each; beside them {100 * (rate - 1):+.1f} % and {100 * (cost - 1):+.1f} %", flush=True)
-                if rate >= 0.95 and cost <= 1.05:
-                    break
-            self.assertGreaterEqual(rate, 0.95)
-            self.assertLessEqual(cost, 1.05)
+                rates.append(rate)
+                costs.append(cost)
+            self.assertGreaterEqual(statistics.median(rates), 0.95, rates)
+            self.assertLessEqual(statistics.median(costs), 1.05, costs)
             oracle.check_service(self)
 
     def test_readers_that_take_nothing(self):
         """C-07: zero windows, each with an answer of a megabyte waiting for it."""
         request = load_client.post("/tokenize", {"prompt": "ab " * 100_000})
         self.compare("50 readers that take nothing", lambda port: cases.Crowd(port, 50, request, receive_buffer=4096))
+
+    def test_readers_of_a_byte_a_second(self):
+        """Streams that are read, but hardly, as the service meets them by default."""
+        request = load_client.post("/generate", cases.endless(1500))
+        self.compare("20 streams read a byte a second", lambda port: cases.Crowd(port, 20, request, pause=1.0, receive_buffer=4096, take=1), ())
 
     def test_headers_for_minutes(self):
         start = b"GET /health HTTP/1.1\r\nHost: a\r\n"
