@@ -2,9 +2,9 @@
 // loads.
 #include <ctime>
 
+#include "base/memory_usage.h"
 #include "server/api/json_writer.h"
 #include "server/handlers/handlers.h"
-#include "base/memory_usage.h"
 
 namespace qwen {
 namespace {
