@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "commands/commands.h"
 #include "commands/config_flags.h"
 #include "commands/demo_model.h"
+#include "commands/interrupts.h"
 #include "commands/line_reader.h"
 #include "commands/load_service.h"
 #include "commands/sampling_flags.h"
@@ -29,16 +29,6 @@ constexpr char kHelp[] =
     "/exit   leave (also Ctrl-D)\n"
     "Ctrl-C  stop the answer\n";
 
-volatile std::sig_atomic_t g_interrupted = 0;  // the one thing a signal handler may write
-
-void on_interrupt(int) { g_interrupted = 1; }
-
-bool take_interrupt() {
-  const bool interrupted = g_interrupted != 0;
-  g_interrupted = 0;
-  return interrupted;
-}
-
 struct Options {
   ConfigFlags flags;
   SamplingFlags sampling;
@@ -48,7 +38,10 @@ struct Options {
 
 class Conversation {
  public:
-  Conversation(const Options& options, GenerationService& service) : options_(options), service_(service) { reset(); }
+  Conversation(const Options& options, GenerationService& service, const Interrupts& interrupts)
+      : options_(options), service_(service), interrupts_(interrupts) {
+    reset();
+  }
 
   void reset() {
     messages_.clear();
@@ -78,8 +71,7 @@ class Conversation {
     request.max_tokens = options_.sampling.max_length;
     const auto stream = service_.start(std::move(request));
     TerminalWriter writer;
-    take_interrupt();
-    const bool finished = print_stream(*stream, writer, take_interrupt);
+    const bool finished = print_stream(*stream, writer, [this] { return interrupts_.take(); });
     writer.end();
     const Completion& completion = stream->completion();
     if (!finished) std::cerr << "(stopped)\n";
@@ -90,6 +82,7 @@ class Conversation {
 
   const Options& options_;
   GenerationService& service_;
+  const Interrupts& interrupts_;
   std::vector<Message> messages_;
 };
 
@@ -106,8 +99,8 @@ bool obey(const std::string& line, Conversation& conversation) {
   return true;
 }
 
-int converse(Conversation& conversation, bool interactive) {
-  LineReader reader;
+int converse(Conversation& conversation, const Interrupts& interrupts, bool interactive) {
+  LineReader reader(interrupts.descriptor());
   std::string line;
   bool asked_to_leave = false;  // Ctrl-C at the prompt, twice in a row
   while (true) {
@@ -115,7 +108,7 @@ int converse(Conversation& conversation, bool interactive) {
     const LineReader::Result result = reader.next(line);
     if (result == LineReader::Result::kEnd) return 0;
     if (result == LineReader::Result::kInterrupted) {
-      if (!take_interrupt()) continue;
+      interrupts.take();
       if (asked_to_leave || !interactive) return 130;
       asked_to_leave = true;
       std::cerr << "\n(Ctrl-C again, Ctrl-D or /exit to leave)\n";
@@ -138,17 +131,15 @@ int run_chat(const Options& options) {
   GenerationService service;
   load_and_wait(service, config);
 
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;  // without SA_RESTART: a read at the prompt returns
-  ::sigaction(SIGINT, &action, nullptr);
+  const Interrupts interrupts;  // from here on: before, Ctrl-C ends a load
   const bool interactive = ::isatty(STDIN_FILENO) != 0;
   if (interactive) {
     const ModelInfo& info = service.ready_model()->info;
     std::cerr << info.name << (info.demo ? " (a demonstration model: a little arithmetic and cryptography)" : "")
               << "; /help lists commands\n";
   }
-  Conversation conversation(options, service);
-  return converse(conversation, interactive);
+  Conversation conversation(options, service, interrupts);
+  return converse(conversation, interrupts, interactive);
 }
 
 }  // namespace

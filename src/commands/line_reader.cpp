@@ -1,5 +1,6 @@
 #include "commands/line_reader.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,9 +15,12 @@ LineReader::Result LineReader::next(std::string& line) {
       buffer_.erase(0, end + 1);
       return Result::kLine;
     }
+    pollfd events[] = {{STDIN_FILENO, POLLIN, 0}, {interrupts_, POLLIN, 0}};
+    if (::poll(events, 2, -1) < 0 && errno == EINTR) continue;
+    if ((events[1].revents & POLLIN) != 0) return Result::kInterrupted;
     char bytes[4096];
     const ssize_t n = ::read(STDIN_FILENO, bytes, sizeof bytes);
-    if (n < 0 && errno == EINTR) return Result::kInterrupted;
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       line = std::move(buffer_);
       buffer_.clear();

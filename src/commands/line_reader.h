@@ -1,4 +1,4 @@
-// Lines of standard input for a program that handles signals: an interrupted read is told apart from the end.
+// Lines of standard input, while something else may happen: a wait ends as soon as another descriptor is readable.
 #pragma once
 
 #include <string>
@@ -8,9 +8,14 @@ namespace qwen {
 class LineReader {
  public:
   enum class Result { kLine, kEnd, kInterrupted };
-  Result next(std::string& line);  // without the line break; a last line without one counts
+
+  explicit LineReader(int interrupts) : interrupts_(interrupts) {}  // the other descriptor; it stays the caller's
+
+  // Without the line break; a last line without one counts. kInterrupted: the other descriptor is readable.
+  Result next(std::string& line);
 
  private:
+  const int interrupts_;
   std::string buffer_;
 };
 
