@@ -33,6 +33,8 @@ struct GenerationRequest {
   SamplingParams sampling;
   std::unique_ptr<TokenConstraint> constraint;                    // may be null
   std::optional<std::chrono::steady_clock::time_point> deadline;  // passed: finishes with kDeadline
+  // Not begun by then: finishes with kQueueTimeout. A sequence that was preempted has begun.
+  std::optional<std::chrono::steady_clock::time_point> start_by;
   // Called on the engine thread once after the events of a step were added to the stream; must not block, throw or drop
   // the stream. May be empty. A call may still be under way while another thread drops the stream: own what it touches.
   std::function<void()> on_events;

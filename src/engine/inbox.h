@@ -31,7 +31,7 @@ class CancelSignal {
 struct Submission {
   std::unique_ptr<Sequence> sequence;
   std::shared_ptr<TokenChannel> channel;
-  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::optional<std::chrono::steady_clock::time_point> deadline, start_by;
 };
 
 class Inbox {

@@ -62,7 +62,7 @@ void StepLoop::drain_inbox() {
     const RequestId id = submission.sequence->id();
     const std::shared_ptr<TokenChannel> channel = submission.channel;
     try {
-      requests_.emplace(id, Request{std::move(submission.channel), submission.deadline});
+      requests_.emplace(id, Request{std::move(submission.channel), submission.deadline, submission.start_by});
       scheduler_.add(std::move(submission.sequence));
     } catch (const std::exception&) {  // of memory; whatever it is, the next submission is not to be lost
       requests_.erase(id);
@@ -82,6 +82,8 @@ void StepLoop::end_expired() {
   const auto now = std::chrono::steady_clock::now();
   end_where([now](RequestId, const Request& request) { return request.deadline && *request.deadline <= now; },
             FinishReason::kDeadline);
+  end_where([now](RequestId, const Request& request) { return request.start_by && *request.start_by <= now; },
+            FinishReason::kQueueTimeout);
 }
 
 void StepLoop::step() {
@@ -95,7 +97,9 @@ void StepLoop::step() {
     in_step_.push_back(sequence.id());
     if (sequence.num_output_tokens() == 0) {
       prompt_tokens += scheduled.num_new_tokens;
-      requests_.at(sequence.id()).channel->set_cached_tokens(sequence.num_cached_tokens());
+      Request& request = requests_.at(sequence.id());
+      request.start_by.reset();
+      request.channel->set_cached_tokens(sequence.num_cached_tokens());
     }
   }
   runner_.launch(plan);

@@ -33,6 +33,7 @@ class StepLoop {
   struct Request {
     std::shared_ptr<TokenChannel> channel;
     std::optional<std::chrono::steady_clock::time_point> deadline;
+    std::optional<std::chrono::steady_clock::time_point> start_by;  // gone once it has begun
   };
 
   void drain_inbox();

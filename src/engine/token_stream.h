@@ -14,7 +14,7 @@
 
 namespace qwen {
 
-enum class FinishReason { kNone, kStop, kLength, kCancelled, kDeadline, kError };
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kDeadline, kQueueTimeout, kError };
 
 struct TokenEvent {
   TokenId id = -1;    // -1: no token, only the end (cancelled, error)

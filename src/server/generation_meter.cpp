@@ -17,6 +17,7 @@ std::string_view finish_reason_label(FinishReason reason) {
     case FinishReason::kLength:
       return "length";
     case FinishReason::kDeadline:
+    case FinishReason::kQueueTimeout:
       return "timeout";
     case FinishReason::kError:
       return "error";

@@ -182,6 +182,8 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
     generation.sampling = request.sampling;
     generation.sampling.seed = sample_seed(request.sampling.seed, i);
     generation.deadline = request.deadline;
+    // Of several, the first one tells how busy the engine is; the rest wait for it.
+    if (i == 0 && request.max_wait.count() > 0) generation.start_by = request.started + request.max_wait;
     generation.on_events = on_events;
     if (vocabulary) {
       // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.

@@ -273,6 +273,35 @@ TEST_F(Server, DeadlinesEndRequests) {
   EXPECT_TRUE(queued.status == 504 || queued.status == 200) << queued.body;
 }
 
+TEST_F(Server, ARequestThatWaitsTooLongForItsTurnIs503) {
+  config_.max_wait = std::chrono::seconds(1);
+  start({.max_num_seqs = 1});
+  scripted_->echo(100'000);
+  scripted_->control().set_delay(milliseconds(2));
+  RawClient first = streaming_client();
+  const auto begin = std::chrono::steady_clock::now();
+  const HttpAnswer refused = generate("");
+  const auto waited = std::chrono::steady_clock::now() - begin;
+  expect_error(refused, 503, "server_overloaded");
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_GE(waited, milliseconds(900));
+  EXPECT_LT(waited, kASecond + std::chrono::seconds(4));
+  EXPECT_EQ(scripted_->service.stats().running, 1) << "who has begun is not ended";
+  const std::vector<std::string> events = sse_events(generate(R"(,"stream":true)").body);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(json::parse(events[0]).at("error").at("code"), "server_overloaded");
+}
+
+TEST_F(Server, OfABatchOnlyTheFirstPromptsWaitIsLimited) {
+  config_.max_wait = std::chrono::seconds(1);
+  start({.max_num_seqs = 1});
+  scripted_->echo(700);
+  scripted_->control().set_delay(milliseconds(2));
+  const HttpAnswer batch = ask(port(), post("/batch_generate", R"({"prompts":["a","b"],"max_length":700})"));
+  EXPECT_EQ(batch.status, 200);
+  EXPECT_EQ(batch.json().dump().find("error"), std::string::npos) << batch.body;
+}
+
 TEST_F(Server, ManyStreamsAllFinishAndEachIsItsOwn) {
   EngineOptions options;
   options.max_num_seqs = 32;

@@ -108,6 +108,7 @@ void start_batch(const HandlerContext& context, Request& in, const ResponderPtr&
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (size_t i = 0; i < batch.prompts.size(); ++i) {
     TextRequest text = native_text_request(batch.shared, batch.prompts[i], context.config, *model, in);
+    if (!streams.empty()) text.max_wait = {};  // the batch has its turn when its first prompt has
     try {
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       format.accepted(i);

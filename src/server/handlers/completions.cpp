@@ -62,6 +62,7 @@ void start_completion(const HandlerContext& context, Request& in, const Responde
   for (CompletionPrompt& prompt : request.prompts) {
     TextRequest text =
         openai_text_request(request.sampling, request.logit_bias, request.max_tokens, context.config, *model, in);
+    if (!streams.empty()) text.max_wait = {};  // the request has its turn when its first prompt has
     if (prompt.ids.empty()) text.raw_prompt = std::move(prompt.text);
     text.prompt_ids = std::move(prompt.ids);
     text.default_max_tokens = kDefaultCompletionTokens;

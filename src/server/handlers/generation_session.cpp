@@ -28,6 +28,8 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
       if (completion.usage.completion_tokens > 0) return std::nullopt;  // what there is, is given
       return ApiError{
           .status = 504, .code = "deadline_exceeded", .message = "the deadline passed before the first token"};
+    case FinishReason::kQueueTimeout:
+      return overloaded("the request waited too long for its turn; try again later", Shortage::kQueue);
     default:
       return std::nullopt;
   }

@@ -24,6 +24,7 @@ TextRequest native_text_request(const GenerateRequest& generate, const std::stri
   text.default_max_tokens = config.default_max_length;
   text.max_tokens_cap = config.max_length;
   text.started = in.arrived;
+  text.max_wait = config.max_wait;
   text.deadline = deadline_of(generate.limits, in.arrived, config.request_timeout);
   if (generate.thinking) text.thinking = to_thinking_request(generate.limits);
   return text;

@@ -19,6 +19,7 @@ TextRequest openai_text_request(const SamplingFields& sampling, const std::vecto
   text.max_tokens = max_tokens;
   text.max_tokens_cap = config.max_completion_tokens;
   text.started = in.arrived;
+  text.max_wait = config.max_wait;
   text.deadline = in.arrived + config.request_timeout;
   return text;
 }

@@ -56,6 +56,7 @@ TextRequest to_text_request(const DeepThinkingRequest& thinking, const ServiceCo
                                              .asked_for = thinking.max_length.has_value()}};
   text.max_tokens_cap = config.max_length;
   text.started = in.arrived;
+  text.max_wait = config.max_wait;
   text.deadline = deadline_of(thinking.limits, in.arrived, config.request_timeout);
   return text;
 }
