@@ -4,8 +4,11 @@ measured machine is the server's and not the client's.
 
 import asyncio
 import json
+import math
 import os
 import resource
+import selectors
+import socket
 import time
 
 import harness
@@ -32,6 +35,7 @@ class Exchange(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
         self.received = bytearray()
         self.first_byte = None
+        self.length = None  # of the whole answer, once its head is there; infinite where chunks tell the end
         self.transport = None
 
     def connection_made(self, transport):
@@ -49,9 +53,14 @@ class Exchange(asyncio.Protocol):
             self.finish()
 
     def _whole(self):
-        head, _, body = self.received.partition(b"\r\n\r\n")
-        at = head.lower().find(b"content-length:")
-        return at >= 0 and len(body) >= int(head[at + 15:].split(b"\r\n")[0])
+        if self.length is None:
+            end = self.received.find(b"\r\n\r\n")
+            if end < 0:
+                return False
+            head = bytes(self.received[:end]).lower()
+            at = head.find(b"content-length:")
+            self.length = end + 4 + int(head[at + 15:].split(b"\r\n")[0]) if at >= 0 else math.inf
+        return len(self.received) >= self.length
 
     def connection_lost(self, error):
         self.finish()
@@ -104,6 +113,30 @@ async def exchange_all(port, requests, stop_after=None, timeout=300):
 
 def run_all(port, requests, **options):
     return asyncio.run(exchange_all(port, requests, **options))
+
+
+def stream_all(port, requests, timeout=300):
+    """The same for a steady load: all requests at once, the whole answers as bytes. The kernel collects each and wakes this process at its
+    end, so that the measured server has the processor to itself. Each request has to ask for "Connection: close"."""
+    answers = {}
+    with selectors.DefaultSelector() as selector:
+        for request in requests:
+            client = socket.create_connection(("127.0.0.1", port))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1 << 20)
+            client.sendall(request)
+            answers[client] = bytearray()
+            selector.register(client, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(timeout * harness.PATIENCE)
+            assert ready, "no answer in time"
+            for key, _ in ready:
+                data = key.fileobj.recv(1 << 20)
+                answers[key.fileobj] += data
+                if not data:
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()
+    return list(answers.values())
 
 
 # --- what the server used ---------------------------------------------------------------------------------------------
