@@ -100,7 +100,7 @@ bool obey(const std::string& line, Conversation& conversation) {
 }
 
 int converse(Conversation& conversation, const Interrupts& interrupts, bool interactive) {
-  LineReader reader(interrupts.descriptor());
+  LineReader reader(STDIN_FILENO, interrupts.descriptor());
   std::string line;
   bool asked_to_leave = false;  // Ctrl-C at the prompt, twice in a row
   while (true) {

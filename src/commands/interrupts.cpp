@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace qwen {
 namespace {
 
 // What the handler writes to; it stays open, since a handler may run as long as the process does.
-volatile std::sig_atomic_t g_descriptor = -1;
+std::atomic<int> g_descriptor{-1};
+static_assert(std::atomic<int>::is_always_lock_free);
 
 void on_interrupt(int) {
   const int error = errno;
@@ -30,6 +32,7 @@ Interrupts::Interrupts() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
   g_descriptor = descriptor_;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;  // a write that a signal ends early would leave std::cout useless
   ::sigaction(SIGINT, &action, nullptr);
 }
 

@@ -1,4 +1,4 @@
-// Lines of standard input, while something else may happen: a wait ends as soon as another descriptor is readable.
+// Lines of a descriptor, while something else may happen: a wait ends as soon as another descriptor is readable.
 #pragma once
 
 #include <string>
@@ -9,13 +9,14 @@ class LineReader {
  public:
   enum class Result { kLine, kEnd, kInterrupted };
 
-  explicit LineReader(int interrupts) : interrupts_(interrupts) {}  // the other descriptor; it stays the caller's
+  LineReader(int input, int interrupts) : input_(input), interrupts_(interrupts) {}  // both stay the caller's
 
-  // Without the line break; a last line without one counts. kInterrupted: the other descriptor is readable.
+  // Without the line break; a last line without one counts. kInterrupted: the other descriptor is readable, which goes
+  // before lines that are there.
   Result next(std::string& line);
 
  private:
-  const int interrupts_;
+  const int input_, interrupts_;
   std::string buffer_;
 };
 

@@ -15,6 +15,9 @@ namespace {
 // How often the heartbeat moves while nothing is to do.
 constexpr std::chrono::milliseconds kIdle{250};
 
+// How often those that wait for their turn are looked through: there may be thousands, and a step may take a moment.
+constexpr std::chrono::milliseconds kOverdueCheck{50};
+
 constexpr std::string_view kOutOfMemory = "out of memory";
 constexpr auto kEverything = [](RequestId, const auto&) { return true; };
 
@@ -82,6 +85,13 @@ void StepLoop::end_expired() {
   const auto now = std::chrono::steady_clock::now();
   end_where([now](RequestId, const Request& request) { return request.deadline && *request.deadline <= now; },
             FinishReason::kDeadline);
+}
+
+// After the plan, so that whose turn has come is not turned away in the same moment.
+void StepLoop::end_overdue() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_overdue_check_) return;
+  next_overdue_check_ = now + kOverdueCheck;
   end_where([now](RequestId, const Request& request) { return request.start_by && *request.start_by <= now; },
             FinishReason::kQueueTimeout);
 }
@@ -102,6 +112,7 @@ void StepLoop::step() {
       request.channel->set_cached_tokens(sequence.num_cached_tokens());
     }
   }
+  end_overdue();
   runner_.launch(plan);
   const std::vector<SampledToken> sampled = runner_.collect();
   StepReport report{.num_sequences = static_cast<int>(plan.sequences.size()), .num_tokens = plan.num_tokens};

@@ -39,6 +39,7 @@ class StepLoop {
   void drain_inbox();
   void end_cancelled();
   void end_expired();
+  void end_overdue();
   void step();
   void fail_step(const char* what);
   void publish(std::vector<SequenceEvent> events, int prompt_tokens, StepReport report);
@@ -59,6 +60,7 @@ class StepLoop {
   std::function<void(const StepReport&)> on_step_;
   std::unordered_map<RequestId, Request> requests_;
   std::vector<RequestId> in_step_;  // what the step in progress computes
+  std::chrono::steady_clock::time_point next_overdue_check_;
   int failures_in_a_row_ = 0;
   bool closed_ = false;
 

@@ -222,7 +222,7 @@ constexpr auto kRows = std::to_array<Row>({
      set_int<&C::max_waiting, 0, kMillion>,
      show<&C::max_waiting>},
     {{"engine.max_wait", "max-wait", "MAX_WAIT",
-      "Seconds that a request may wait for its turn; past them 503; 0 = no limit"},
+      "Seconds that a request may wait for its turn; past them 503; 0 = until its deadline"},
      set_seconds<&C::max_wait, 0, 86400>,
      show<&C::max_wait>},
     {{"engine.kv_cache", "kv-cache", "KV_CACHE", "Memory for keys and values, e.g. 8GiB; 0 = derived from free memory"},

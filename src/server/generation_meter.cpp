@@ -17,8 +17,9 @@ std::string_view finish_reason_label(FinishReason reason) {
     case FinishReason::kLength:
       return "length";
     case FinishReason::kDeadline:
-    case FinishReason::kQueueTimeout:
       return "timeout";
+    case FinishReason::kQueueTimeout:
+      return "queue_timeout";
     case FinishReason::kError:
       return "error";
     case FinishReason::kNone:
@@ -58,7 +59,8 @@ void GenerationMeter::finished(const Completion& completion, Clock::time_point n
     metrics_->thinking_tokens.add(usage.reasoning_tokens);
     metrics_->thoughts.with({thinking_end_name(completion.thinking_end)}).add();
   }
-  if (reason == FinishReason::kNone || reason == FinishReason::kCancelled) return;
+  if (reason == FinishReason::kNone || reason == FinishReason::kCancelled || reason == FinishReason::kQueueTimeout)
+    return;  // nothing of it was computed, or not all
   metrics_->request_duration.observe(seconds(now - started_));
   metrics_->prompt_tokens.observe(usage.prompt_tokens);
   metrics_->generation_tokens.observe(usage.completion_tokens);

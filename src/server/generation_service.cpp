@@ -183,7 +183,8 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
     generation.sampling.seed = sample_seed(request.sampling.seed, i);
     generation.deadline = request.deadline;
     // Of several, the first one tells how busy the engine is; the rest wait for it.
-    if (i == 0 && request.max_wait.count() > 0) generation.start_by = request.started + request.max_wait;
+    if (i == 0 && request.max_wait.count() > 0)
+      generation.start_by = std::chrono::steady_clock::now() + request.max_wait;
     generation.on_events = on_events;
     if (vocabulary) {
       // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.

@@ -57,8 +57,8 @@ struct TextRequest {
   std::vector<std::string> stop;
   std::optional<ThinkingRequest> thinking;  // limits of the thought; its answer limit goes before max_tokens
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  std::chrono::seconds max_wait{
-      0};  // for its first token's step, since `started`; then the request fails; 0 = no limit
+  // In the engine's queue, until its first step; then the request fails. 0 = no limit.
+  std::chrono::seconds max_wait{0};
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

@@ -47,7 +47,7 @@ struct ServiceConfig {
   int max_num_seqs = 16;
   int max_num_batched_tokens = 512;
   int max_waiting = 1024;
-  std::chrono::seconds max_wait{60};  // for a request's turn; 0 = as long as its deadline
+  std::chrono::seconds max_wait{60};  // for a request's turn; 0 = until its deadline
   size_t kv_cache_bytes = 0;          // 0 = derived from free memory
 
   // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on

@@ -30,7 +30,7 @@ ServiceMonitor::ServiceMonitor(const GenerationService& service)
       cpu_(read_process_usage().cpu_seconds, usable_cores()) {
   metrics_.build_info.with({QWEN_VERSION, __VERSION__}).set(1);
   for (const FinishReason reason : {FinishReason::kStop, FinishReason::kLength, FinishReason::kCancelled,
-                                    FinishReason::kDeadline, FinishReason::kError})
+                                    FinishReason::kDeadline, FinishReason::kQueueTimeout, FinishReason::kError})
     metrics_.finished.with({finish_reason_label(reason)});
   for (const ThinkingEnd end : {ThinkingEnd::kNatural, ThinkingEnd::kBudget, ThinkingEnd::kDeadline, ThinkingEnd::kLoop,
                                 ThinkingEnd::kClient, ThinkingEnd::kLength})

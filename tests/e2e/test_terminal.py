@@ -153,6 +153,13 @@ class ChatOnATerminal(unittest.TestCase):
             terminal.write("/exit\n")
             self.assertEqual(terminal.status(), 0)
 
+    def test_ctrl_c_twice_at_the_prompt_leaves(self):
+        terminal = self.start(harness.needs_demo())
+        terminal.write("\x03")
+        terminal.read_until(lambda seen: "/exit to leave" in seen and seen.endswith("> "))
+        terminal.write("\x03")
+        self.assertEqual(terminal.status(), 130)
+
 
 if __name__ == "__main__":
     harness.main()

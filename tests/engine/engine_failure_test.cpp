@@ -152,6 +152,8 @@ TEST_F(EngineFailure, RandomClients) {
         GenerationRequest random_request = request(prompt, pick(1, 100));
         if (pick(0, 9) == 0)
           random_request.deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(pick(0, 3000));
+        if (pick(0, 9) == 0)
+          random_request.start_by = std::chrono::steady_clock::now() + std::chrono::microseconds(pick(0, 100'000));
         TokenStream stream = engine_->submit(std::move(random_request));
         const int to_read = pick(0, 2) == 0 ? pick(0, 5) : 1000;
         for (int n = 0; n < to_read; ++n) {

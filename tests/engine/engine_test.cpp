@@ -185,6 +185,28 @@ TEST_F(EngineBehaviour, DeadlineEndsWaitingAndRunning) {
   EXPECT_TRUE(becomes_idle());
 }
 
+TEST_F(EngineBehaviour, WhoDoesNotGetATurnInTimeIsTurnedAway) {
+  EngineOptions options;
+  options.max_num_seqs = 1;
+  start(options);
+  const auto begin_within = [&](std::chrono::milliseconds time) {
+    GenerationRequest request = this->request({1}, 300);
+    request.start_by = std::chrono::steady_clock::now() + time;
+    return request;
+  };
+  EXPECT_EQ(answer(begin_within(-1s)).ids.size(), 300u) << "an idle engine turns nobody away";
+  control_->set_delay(2ms);
+  TokenStream running = engine_->submit(begin_within(50ms));
+  TokenStream waiting = engine_->submit(begin_within(50ms));
+  TokenStream patient = engine_->submit(request({2}, 5));
+  const Answer refused = read_all(waiting);
+  EXPECT_EQ(refused.reason, FinishReason::kQueueTimeout);
+  EXPECT_TRUE(refused.ids.empty());
+  EXPECT_EQ(read_all(running).ids.size(), 300u) << "who has begun goes on";
+  EXPECT_EQ(read_all(patient).ids.size(), 5u);
+  EXPECT_TRUE(becomes_idle());
+}
+
 // Forces ids, then allows one; remembers what it was told.
 class Script : public TokenConstraint {
  public:

@@ -78,7 +78,9 @@ TEST_F(Meter, AnAbortCountsButIsNoDuration) {
 }
 
 TEST_F(Meter, ReasonsInTheFieldsWords) {
-  for (const auto& [reason, label] : {std::pair(FinishReason::kDeadline, "timeout"), {FinishReason::kError, "error"}}) {
+  for (const auto& [reason, label] : {std::pair(FinishReason::kDeadline, "timeout"),
+                                      {FinishReason::kQueueTimeout, "queue_timeout"},
+                                      {FinishReason::kError, "error"}}) {
     GenerationMeter(metrics_, start_).finished(completion(reason, {}), start_);
     EXPECT_EQ(read(name(label)), 1);
   }

@@ -279,27 +279,37 @@ TEST_F(Server, ARequestThatWaitsTooLongForItsTurnIs503) {
   scripted_->echo(100'000);
   scripted_->control().set_delay(milliseconds(2));
   RawClient first = streaming_client();
-  const auto begin = std::chrono::steady_clock::now();
-  const HttpAnswer refused = generate("");
-  const auto waited = std::chrono::steady_clock::now() - begin;
-  expect_error(refused, 503, "server_overloaded");
-  EXPECT_EQ(refused.header("Retry-After"), "1");
-  EXPECT_GE(waited, milliseconds(900));
-  EXPECT_LT(waited, kASecond + std::chrono::seconds(4));
+  for (const auto& [path, body] : {std::pair("/generate", R"({"prompt":"hi"})"),
+                                   {"/thinking", R"({"question":"hi"})"},
+                                   {"/batch_generate", R"({"prompts":["hi","ho"]})"},
+                                   {"/v1/completions", R"({"prompt":"hi","n":2})"},
+                                   {"/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi"}]})"}}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const HttpAnswer refused = ask(port(), post(path, body));
+    expect_error(refused, 503, "server_overloaded");
+    EXPECT_EQ(refused.header("Retry-After"), "10");
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(900)) << path;
+  }
   EXPECT_EQ(scripted_->service.stats().running, 1) << "who has begun is not ended";
   const std::vector<std::string> events = sse_events(generate(R"(,"stream":true)").body);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(json::parse(events[0]).at("error").at("code"), "server_overloaded");
+  const std::string metrics = ask(port(), get("/metrics")).body;
+  EXPECT_NE(metrics.find("qwen_rejected_total{reason=\"queue_full\"} 0\n"), std::string::npos);
 }
 
-TEST_F(Server, OfABatchOnlyTheFirstPromptsWaitIsLimited) {
+TEST_F(Server, OfSeveralPromptsOnlyTheFirstOnesWaitIsLimited) {
   config_.max_wait = std::chrono::seconds(1);
   start({.max_num_seqs = 1});
-  scripted_->echo(700);
+  scripted_->say(std::string(700, 'a'), "");
   scripted_->control().set_delay(milliseconds(2));
-  const HttpAnswer batch = ask(port(), post("/batch_generate", R"({"prompts":["a","b"],"max_length":700})"));
-  EXPECT_EQ(batch.status, 200);
-  EXPECT_EQ(batch.json().dump().find("error"), std::string::npos) << batch.body;
+  for (const auto& [path, body] : {std::pair("/batch_generate", R"({"prompts":["a","b"],"max_length":700})"),
+                                   {"/v1/completions", R"({"prompt":["a","b"],"max_tokens":700})"},
+                                   {"/v1/completions", R"({"prompt":"a","n":2,"max_tokens":700})"}}) {
+    const HttpAnswer several = ask(port(), post(path, body));
+    EXPECT_EQ(several.status, 200) << path;
+    EXPECT_EQ(several.body.find("error"), std::string::npos) << several.body;
+  }
 }
 
 TEST_F(Server, ManyStreamsAllFinishAndEachIsItsOwn) {

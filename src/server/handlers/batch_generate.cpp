@@ -73,7 +73,7 @@ class BatchFormat final : public AnswerFormat {
   }
   void close(std::string& out, const TextStreams& streams) override { append_sse_event(out, whole(streams)); }
 
-  // Where the service is shutting down, the client should ask all of it elsewhere.
+  // Where the service is shutting down or too busy, the client should ask all of it elsewhere or later.
   bool keeps_failure(size_t index, const ApiError& error) override {
     if (error.status == 503) return false;
     errors_[prompt_of_[index]] = error;

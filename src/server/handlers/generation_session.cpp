@@ -14,6 +14,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The queue is as long as a request may wait: who comes back at once only makes it longer.
+constexpr int kQueueRetrySeconds = 10;
+
 // An end that is no answer.
 std::optional<ApiError> failure(const Completion& completion, const std::string& request_id) {
   switch (completion.finish_reason) {
@@ -29,7 +32,10 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
       return ApiError{
           .status = 504, .code = "deadline_exceeded", .message = "the deadline passed before the first token"};
     case FinishReason::kQueueTimeout:
-      return overloaded("the request waited too long for its turn; try again later", Shortage::kQueue);
+      return ApiError{.status = 503,
+                      .code = "server_overloaded",
+                      .message = "the request waited too long for its turn; try again later",
+                      .retry_after_seconds = kQueueRetrySeconds};
     default:
       return std::nullopt;
   }
