@@ -18,6 +18,7 @@
 #include "commands/format_number.h"
 #include "commands/load_service.h"
 #include "commands/service_signals.h"
+#include "server/config.h"
 #include "server/server.h"
 
 namespace qwen {
@@ -95,6 +96,10 @@ int run_serve(const ConfigFlags& flags) {
   ServiceConfig config = flags.resolve();
   set_log_level(config.log_level);
   config.model_path = model_or_demo(config.model_path, config.demo);
+  if (config.metrics_port != 0 && config.metrics_port == config.port)
+    throw wrong_setting(config, "monitoring.metrics_port", "is the port of the service itself; give it another");
+  if (config.metrics_port != 0 && !config.enable_metrics)
+    throw wrong_setting(config, "monitoring.metrics_port", "needs metrics, which are switched off");
   GenerationService service;
   HttpServer server(config, service);
   server.start();

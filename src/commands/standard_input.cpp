@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace qwen {
 
@@ -15,6 +16,7 @@ std::string read_standard_input() {
     if (text.size() > kMaxBytes)
       throw Error(ErrorCode::kBadData, "standard input: more than 64 MiB; use --jsonl with one text a line");
   }
+  if (!utf8_valid(text)) throw Error(ErrorCode::kBadData, "standard input: the text must be UTF-8");
   return text;
 }
 

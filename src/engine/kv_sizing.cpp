@@ -18,7 +18,10 @@ constexpr double kShareOfFreeMemory = 0.6;
 // A cache that holds less than this is refused: no useful prompt fits.
 constexpr int kMinModelLen = 16;
 
-std::string mib(uint64_t bytes) { return str((bytes + (1 << 20) - 1) >> 20, " MiB"); }
+std::string size_text(uint64_t bytes) {
+  if (bytes < (1 << 20)) return str((bytes + 1023) >> 10, " KiB");
+  return str((bytes + (1 << 20) - 1) >> 20, " MiB");
+}
 
 }  // namespace
 
@@ -48,15 +51,15 @@ KvSizing size_kv_cache(const KvSizingInput& input) {
 
   const int least_len = input.max_model_len > 0 ? input.max_model_len : std::min(kMinModelLen, input.model_max_len);
   if (held_tokens < static_cast<uint64_t>(least_len)) {
-    const std::string needed = mib(blocks_for(least_len) * block_bytes);
+    const std::string needed = size_text(blocks_for(least_len) * block_bytes);
     if (input.kv_cache_bytes > 0) {
       throw Error(ErrorCode::kConfig,
-                  str("kv_cache_bytes is ", mib(available), " but one sequence of ", least_len, " tokens needs ",
-                      needed, "; give it more or lower max_model_len"),
+                  str("a KV cache of ", size_text(available), " is too small: one sequence of ", least_len,
+                      " tokens needs ", needed, "; raise kv_cache or lower max_model_len"),
                   "kv_cache_bytes");
     }
     throw Error(ErrorCode::kOs, str("the KV cache for one sequence of ", least_len, " tokens needs ", needed,
-                                    " but only ", mib(available), " of ", mib(input.free_memory),
+                                    " but only ", size_text(available), " of ", size_text(input.free_memory),
                                     " free memory are left for it; free memory or lower max_model_len"));
   }
   return {static_cast<int>(blocks),

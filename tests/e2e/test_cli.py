@@ -46,7 +46,17 @@ class Usage(CommandLine):
         self.fails(2, "healthcheck", "--url", "https://example.org", names=["--url"])
 
     def test_version(self):
-        self.assertRegex(harness.run("version").stdout, r"^qwen-thinking \d+\.\d+\.\d+ ")
+        self.assertRegex(harness.run("version").stdout, r"^qwen-thinking \d+\.\d+\.\d+ \(")
+        self.assertRegex(harness.run("--version").stdout, r"^qwen-thinking \d+\.\d+\.\d+$")
+
+    def test_sampling_flags_out_of_range(self):
+        for flags in (["--seed", "18446744073709551616"], ["--seed", "-1"], ["--stop", ""], ["--stop", "x" * 257], ["--stop", "a"] * 5,
+                      ["--temperature", "abc"], ["--top-p", "0"], ["--max-length", "0"]):
+            self.fails(2, "generate", "--prompt", "hi", *flags, names=[flags[0]])
+
+    def test_a_metrics_port_that_cannot_be(self):
+        self.fails(2, "serve", "--port", "8001", "--metrics-port", "8001", names=["--metrics-port"])
+        self.fails(2, "serve", "--metrics-port", "8002", "--enable-metrics", "false", names=["--metrics-port"])
 
     def test_healthcheck_without_a_service_is_1(self):
         self.fails(1, "healthcheck", "--port", "1", names=["127.0.0.1:1"])
