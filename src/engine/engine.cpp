@@ -94,7 +94,8 @@ TokenStream Engine::submit(GenerationRequest request) {
                                                 impl_->inbox.cancel_signal());
   auto sequence = std::make_unique<Sequence>(RequestId{0}, std::move(request.prompt), std::move(request.sampling),
                                              impl_->sizing.max_model_len, std::move(request.constraint));
-  const Inbox::Refusal refusal = impl_->inbox.submit({std::move(sequence), channel, request.deadline, request.start_by});
+  const Inbox::Refusal refusal =
+      impl_->inbox.submit({std::move(sequence), channel, request.deadline, request.start_by});
   switch (refusal) {
     case Inbox::Refusal::kNone:
       break;

@@ -10,7 +10,14 @@ namespace qwen {
 
 namespace {
 constexpr size_t kTail = 16;  // tokens that spell "<think>\n" at most, one for each byte, and some more
+
+[[noreturn]] void refuse_output(const TextRequest& request, long long asked, long long most, long long prompt,
+                                long long context) {
+  throw OutputTooLongError(
+      {.param = request.max_tokens_param, .asked = asked, .most = most, .vllm_sentence = request.vllm_sentence}, prompt,
+      context);
 }
+}  // namespace
 
 std::string_view service_state_name(ServiceState state) {
   switch (state) {
@@ -152,13 +159,17 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
     const std::optional<OutputPlan> fitting = plan_output(*request.thinking, closing, room, cap);
     if (!fitting) {
       const auto& answer = *request.thinking->answer;
-      throw PromptTooLongError(prompt_tokens, static_cast<long long>(answer.asked_for ? answer.tokens : 1) + closing,
-                               context);
+      if (answer.asked_for && room > closing)
+        refuse_output(request, answer.tokens, room - closing, prompt_tokens, context);
+      throw PromptTooLongError(prompt_tokens, 1 + closing, context);
     }
     plan = *fitting;
   } else {
     const long long asked = std::min<long long>(request.max_tokens.value_or(1), cap);
-    if (room < asked) throw PromptTooLongError(prompt_tokens, asked, context);
+    if (room < asked) {
+      if (room > 0) refuse_output(request, *request.max_tokens, room, prompt_tokens, context);
+      throw PromptTooLongError(prompt_tokens, asked, context);
+    }
     const long long by_default = request.default_max_tokens > 0 ? request.default_max_tokens : room;
     plan = plan_shared_output(static_cast<int>(request.max_tokens ? asked : std::min({by_default, room, cap})));
   }

@@ -51,9 +51,11 @@ struct TextRequest {
   bool separate_thought = true;           // false: thought, tags and answer are one text
 
   SamplingParams sampling;        // complete but for max_tokens and stop_token_ids, which the service fills in
-  std::optional<int> max_tokens;  // asked for: refused where it does not fit
-  int default_max_tokens = 0;     // where not asked for: cut to what fits; 0 = as many as fit
-  int max_tokens_cap = 0;         // most that any request gets; 0 = no cap
+  std::optional<int> max_tokens;  // asked for: refused where it does not fit,
+  std::string max_tokens_param = "max_length";  // under this name,
+  bool vllm_sentence = false;                   // in the words that libraries for OpenAI's API read
+  int default_max_tokens = 0;                   // where not asked for: cut to what fits; 0 = as many as fit
+  int max_tokens_cap = 0;                       // most that any request gets; 0 = no cap
   std::vector<std::string> stop;
   std::optional<ThinkingRequest> thinking;  // limits of the thought; its answer limit goes before max_tokens
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -92,7 +94,7 @@ class GenerationService {
 
   // Submits. `on_events` is called on the engine thread whenever poll() has something new; see GenerationRequest.
   // Blocks for the time that tokenizing takes. Errors: kLoading, kDraining, kOverloaded, kTemporary; kInvalidValue;
-  // PromptTooLongError; kDeadlineExceeded where the deadline is past already.
+  // PromptTooLongError, OutputTooLongError; kDeadlineExceeded where the deadline is past already.
   std::unique_ptr<TextStream> start(TextRequest request, std::function<void()> on_events = {}) const;
 
   // The same with `count` streams for one prompt, which is encoded once. Stream i draws with sample_seed(seed, i).

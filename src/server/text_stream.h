@@ -45,6 +45,7 @@ struct Completion {
   int answer_tokens = 0;
   double answer_logprob = 0;  // their sum, under the model's distribution at temperature 1
 
+  bool timed_out() const { return finish_reason == FinishReason::kDeadline; }
   double answer_probability() const;  // geometric mean over answer_tokens, 0…1; 0 where there are none
 };
 

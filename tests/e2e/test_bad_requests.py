@@ -59,7 +59,7 @@ def json_rows():
         yield Row("J-02", path, '{"prompt":')
         yield Row("J-04", path, b'{"prompt":"a"}\0{"n":9}')
         yield Row("J-06", path, "[1]")
-        yield Row("J-08", path, with_raw(path, '"seed": 1, "seed": 2'))
+        yield Row("J-08", path, with_raw(path, '"seed": 1, "seed": 2'), param="seed")
         yield Row("J-12", path, json.dumps(VALID[path]).encode().replace(b'"', b'"\xff', 1))
         yield Row("J-15", path, json.dumps(VALID[path]), 415, "unsupported_media_type", headers={"Content-Type": "text/plain"})
     path = "/generate"
@@ -80,7 +80,7 @@ def json_rows():
         yield Row("J-07", path, bomb, seconds=0.3)
     yield Row("J-08", path, '{"prompt": "a", "max_length": 1, "max_length": 100000}')
     yield Row("J-08", path, '{"prompt": "a", "seed": 1, "seed": 1}')
-    yield Row("J-08", CHAT, '{"messages": [{"role": "user", "role": "system", "content": "a"}]}')
+    yield Row("J-08", CHAT, '{"messages": [{"role": "user", "role": "system", "content": "a"}]}', param="messages[0].role")
     many = ",".join(f'"k{i}":{i % 10}' for i in range(250_000))
     yield Row("J-09", path, "{" + many + "}", 400, "unknown_parameter", seconds=3)
     yield Row("J-09", path, "{" + ",".join(f'"{i:x}":0' for i in range(400_000)) + "}", seconds=3)
@@ -103,10 +103,10 @@ def json_rows():
 
 
 WRONG_TYPES = {
-    "prompt": (5, True, None, [], {}), "system": (5, True, {}, []), "max_length": ("5", True, None, [], {}, 5.5),
-    "temperature": ("0.7", True, None, [], {}), "top_p": ("1", False, {}), "top_k": ("5", 1.5, True, []), "min_p": ("0", True),
+    "prompt": (5, True, None, [], {}), "system": (5, True, {}, []), "max_length": ("5", True, [], {}, 5.5),
+    "temperature": ("0.7", True, [], {}), "top_p": ("1", False, {}), "top_k": ("5", 1.5, True, []), "min_p": ("0", True),
     "repetition_penalty": ("1", []), "presence_penalty": ("1", {}), "frequency_penalty": ("1", True), "seed": ("1", 1.5, True, []),
-    "stop": (5, True, {}, [5], [None], [["a"]]), "stream": (0, 1, "true", None, []), "thinking": ("yes", 1), "raw": ("no", 0),
+    "stop": (5, True, {}, [5], [None], [["a"]]), "stream": (0, 1, "true", []), "thinking": ("yes", 1), "raw": ("no", 0),
     "do_sample": (1, "true"),
 }
 
@@ -128,7 +128,7 @@ def parameter_rows():
         yield Row("P-01", "/detokenize", with_fields("/detokenize", tokens=value))
     for path in SAMPLING:
         for text in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10", "01", "+1", ".5", "1.", "--1"):
-            yield Row("P-02", path, with_raw(path, f'"temperature": {text}'))
+            yield Row("P-02", path, with_raw(path, f'"temperature": {text}'), param="temperature" if "999" in text else None)
         for field, value in (("temperature", -1), ("temperature", 2.1), ("temperature", 100), ("top_p", 0), ("top_p", 1.1), ("top_p", -0.0),
                              ("top_k", -2), ("top_k", 2**31), ("presence_penalty", 2.1), ("presence_penalty", -2.1),
                              ("frequency_penalty", 2.1), ("frequency_penalty", -2.1), ("min_p", -0.1), ("min_p", 1.1),
@@ -137,13 +137,13 @@ def parameter_rows():
         yield Row("P-03", path, with_raw(path, '"top_p": 1e-400'), param="top_p")
         most = "max_tokens" if path.startswith("/v1") else "max_length"
         for text in ("-1", "0", "-9223372036854775808", "2147483648", "4294967296", "9223372036854775808", "18446744073709551616", "1e30",
-                     "5.5", "1e2", "-9223372036854775809"):
+                     "5.5", "1e10", "-9223372036854775809"):
             base = {key: value for key, value in VALID[path].items() if key != most}
-            yield Row("P-04", path, json.dumps(base)[:-1] + f', "{most}": {text}}}')
+            yield Row("P-04", path, json.dumps(base)[:-1] + f', "{most}": {text}}}', param=most)
         for stop in (["a"] * 5, ["a"] * 10_000, "", [""], "x" * 1_000_000, ["x" * 257], 5):
             yield Row("P-10", path, with_fields(path, stop=stop), param="stop")
-        for text in ("18446744073709551616", "9223372036854775808", "1.0", "1e3", '"1"'):
-            yield Row("P-15", path, with_raw(path, f'"seed": {text}'))
+        for text in ("18446744073709551616", "9223372036854775808", "1.5", "1e16", '"1"'):
+            yield Row("P-15", path, with_raw(path, f'"seed": {text}'), param="seed")
     for path, field, value in (("/thinking", "thinking_depth", 0), ("/thinking", "thinking_depth", 11), ("/thinking", "num_paths", 0),
                                ("/thinking", "num_paths", 17), ("/thinking", "thinking_budget", -2), ("/thinking", "thinking_budget", 2**31),
                                ("/thinking", "thinking_time_ms", 0), ("/thinking", "deadline_ms", 0), ("/thinking", "deadline_ms", -5),
@@ -202,6 +202,8 @@ def conversation_rows():
     yield Row("P-21", CHAT, with_fields(CHAT, stream_options={"include_usage": True}), param="stream_options")
     for path in NATIVE:
         yield Row("P-22", path, with_fields(path, no_such_field_at_all=1), code="unknown_parameter", param="no_such_field_at_all")
+        yield Row("P-22", path, json.dumps({**VALID[path], "no_such_field_at_all": None}), code="unknown_parameter", param="no_such_field_at_all")
+        yield Row("P-22", path, json.dumps({**VALID[path], "": 1}), code="unknown_parameter")
         yield Row("P-22", path, json.dumps({**VALID[path], "x" * 5000: 1}), code="unknown_parameter")
         yield Row("P-22", path, json.dumps({**VALID[path], "\u202e\n<script>": 1}), code="unknown_parameter")
 
@@ -231,6 +233,10 @@ def allowed():
             ("/generate", {"prompt": "a", "temperature": 0, "top_k": 5, "top_p": 0.5}), ("/generate", {"prompt": "a", "seed": -1}),
             ("/generate", {"prompt": "a", "seed": 2**63 - 1}), ("/generate", {"prompt": "a", "top_k": -1}),
             ("/generate", {"prompt": "a", "temperature": 1e-300}), ("/generate", {"prompt": "a", "stop": ["x", "xy", "xyz", "y" * 256]}),
+            ("/generate", {"prompt": "a", "max_length": 4.0, "seed": 1e3}), ("/thinking", {"question": "a", "thinking_budget": 4.0}),
+            ("/generate", {"prompt": "a", **{name: None for name in ("temperature", "top_p", "top_k", "seed", "stop", "stream", "system",
+                                                                     "thinking", "raw", "do_sample", "max_tokens", "thinking_budget")}}),
+            ("/thinking", {"question": "a", "context": None, "thinking_depth": None, "deadline_ms": None, "thinking_budget": 4}),
             ("/generate", {"prompt": "![a](http://169.254.169.254/)"}), ("/generate", {"prompt": "a", "top_k": 10**6}),
             (CHAT, {"messages": MESSAGES, "no_such_field": {"a": [1]}}), (CHAT, {"messages": MESSAGES, "temperature": None}),
             (CHAT, {"messages": [{"role": "assistant", "content": "a"}] + MESSAGES}),
@@ -308,6 +314,8 @@ class BadRequests(unittest.TestCase):
         answer = self.service.post("/generate", {"prompt": MARK, "max_length": room + 1})
         error = self.oracle.check_error(self, answer.status, answer.body)
         self.assertEqual((answer.status, error["code"], error["n_prompt_tokens"], error["n_ctx"]), (400, "context_length_exceeded", used, limit))
+        self.assertEqual(error["param"], "max_length")
+        self.assertTrue(error["message"].startswith(f"max_length must be at most {room} with this prompt"), error)
 
     def test_control_tokens_in_text_are_text(self):
         """T-03: what a caller writes opens no turn."""

@@ -187,6 +187,16 @@ class Time(WithService):
                     self.assertTrue(answer.json()["final_answer"].strip(), answer.text)
         self.assertIn("deadline", ends)
 
+    def test_an_answer_that_time_cut_says_so(self):
+        chat = self.endless(deadline_ms=int(300 * harness.PATIENCE), enable_thinking=False)
+        choice = self.timed("/v1/chat/completions", chat)[0]["choices"][0]
+        self.assertEqual((choice["finish_reason"], choice.get("timed_out")), ("length", True))
+        with harness.Service(harness.needs_demo(), "--timeout", 1) as service:
+            cut, full = (service.post("/v1/chat/completions", self.endless(enable_thinking=False, max_tokens=tokens)).json()["choices"][0]
+                         for tokens in (30000, 5))
+        self.assertEqual((cut["finish_reason"], cut.get("timed_out")), ("length", True))
+        self.assertEqual((full["finish_reason"], full.get("timed_out")), ("length", None))
+
     def test_a_deadline_before_the_first_token_is_a_timeout(self):
         answer = self.service.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x " * 9000}], "deadline_ms": 1})
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (504, "deadline_exceeded"), answer.text)

@@ -74,6 +74,10 @@ void check_sampling(const SamplingFields& fields, const std::optional<int>& max_
   FUZZ_CHECK(fields.stop.size() <= kMaxStopStrings);
 }
 
+std::optional<int> tokens(const std::optional<MaxLength>& most) {
+  return most ? std::optional(most->tokens) : std::nullopt;
+}
+
 void check_ids(const std::vector<TokenId>& ids) {
   for (const TokenId id : ids) FUZZ_CHECK(id >= 0);
 }
@@ -81,7 +85,7 @@ void check_ids(const std::vector<TokenId>& ids) {
 void check_generate(const JsonValue& body) {
   const GenerateRequest request = parse_generate_request(body);
   FUZZ_CHECK(!request.prompt.empty());
-  check_sampling(request.sampling, request.max_length);
+  check_sampling(request.sampling, tokens(request.max_length));
 }
 
 // The guide's two answers repeat what was asked.
@@ -97,14 +101,14 @@ void check_thinking(const JsonValue& body) {
   FUZZ_CHECK(!request.question.empty() && request.thinking_depth >= 1 && request.thinking_depth <= 10);
   FUZZ_CHECK(request.limits.budget.value_or(-1) >= -1);
   FUZZ_CHECK(thinking_prompt(request).find(request.question) != std::string::npos);
-  check_sampling(request.sampling, request.max_length);
+  check_sampling(request.sampling, tokens(request.max_length));
   check_answers(request.question, request);
 }
 
 void check_batch_generate(const JsonValue& body) {
   const BatchGenerateRequest request = parse_batch_generate_request(body, kMaxPrompts);
   FUZZ_CHECK(!request.prompts.empty() && request.prompts.size() <= kMaxPrompts);
-  check_sampling(request.shared.sampling, request.shared.max_length);
+  check_sampling(request.shared.sampling, tokens(request.shared.max_length));
 }
 
 void check_chat(const JsonValue& body) {

@@ -7,6 +7,8 @@
 #include "server/api/errors.h"
 #include "server/api/native_types.h"
 #include "server/api/request_json.h"
+#include "server/api/thinking_types.h"
+#include "server/api/tokenize_types.h"
 
 namespace qwen {
 namespace {
@@ -34,10 +36,10 @@ std::string messages(const std::string& list) { return verdict(parse_chat_reques
 TEST(GenerateRequest, WrongTypesNameTheField) {
   for (const char* field : {"max_length", "max_tokens", "max_new_tokens", "temperature", "top_p", "top_k", "min_p",
                             "repetition_penalty", "presence_penalty", "frequency_penalty", "seed"})
-    for (const char* value : {"\"1\"", "true", "null", "[]", "{}"})
+    for (const char* value : {"\"1\"", "true", "[]", "{}"})
       EXPECT_EQ(native(str("\"", field, "\":", value)), str("invalid_value ", field)) << value;
   for (const char* field : {"do_sample", "stream", "thinking", "raw"})
-    for (const char* value : {"\"true\"", "1", "null", "[]"})
+    for (const char* value : {"\"true\"", "1", "[]"})
       EXPECT_EQ(native(str("\"", field, "\":", value)), str("invalid_value ", field)) << value;
   EXPECT_EQ(native("\"system\":1"), "invalid_value system");
   EXPECT_EQ(verdict(parse_generate_request, "{\"prompt\":1}"), "invalid_value prompt");
@@ -45,9 +47,30 @@ TEST(GenerateRequest, WrongTypesNameTheField) {
   EXPECT_EQ(verdict(parse_generate_request, "{\"prompt\":[\"a\"]}"), "invalid_value prompt");
 }
 
+TEST(GenerateRequest, NullIsNoValue) {
+  for (const char* field : {"max_length", "max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "stream",
+                            "system", "thinking", "raw", "do_sample", "thinking_budget", "deadline_ms"})
+    EXPECT_EQ(native(str("\"", field, "\":null")), "") << field;
+  EXPECT_EQ(native("\"max_length\":null,\"max_new_tokens\":7"), "");
+  EXPECT_EQ(native("\"stop\":[null]"), "invalid_value stop");
+  EXPECT_EQ(native("\"no_field\":null"), "unknown_parameter no_field");
+}
+
+TEST(GenerateRequest, WholeNumbersMayBeWrittenAsFloats) {
+  const GenerateRequest request =
+      parse_generate_request(parse_request(R"({"prompt":"a","max_length":3.0,"seed":1e3,"top_k":-1.0})"));
+  EXPECT_EQ(request.max_length->tokens, 3);
+  EXPECT_EQ(request.sampling.seed, 1000u);
+  EXPECT_EQ(request.sampling.top_k, -1);
+  EXPECT_EQ(native("\"seed\":9007199254740992.0"), "");
+  EXPECT_EQ(native("\"seed\":-9007199254740992.0"), "");
+  for (const char* value : {"9007199254740994.0", "1e16", "-1e16", "1e300", "1.5", "-0.5"})
+    EXPECT_EQ(native(str("\"seed\":", value)), "invalid_value seed") << value;
+}
+
 TEST(GenerateRequest, Ranges) {
   for (const char* value :
-       {"-1", "0", "-9223372036854775808", "2147483648", "4294967296", "9223372036854775807", "1e3", "5.5", "1e30"})
+       {"-1", "0", "-9223372036854775808", "2147483648", "4294967296", "9223372036854775807", "1e10", "5.5", "1e30"})
     EXPECT_EQ(native(str("\"max_length\":", value)), "invalid_value max_length") << value;
   for (const char* row :
        {"temperature:-0.1", "temperature:2.1", "temperature:100", "top_p:0", "top_p:1.1", "top_p:-1", "top_k:-2",
@@ -86,12 +109,41 @@ TEST(GenerateRequest, UnknownFieldsAreNamedWithTheNearestKnownOne) {
     EXPECT_NE(std::string(e.what()).find("nearest one is temperature"), std::string::npos);
   }
   EXPECT_EQ(native("\"n\":2"), "unknown_parameter n");
+  EXPECT_EQ(native("\"\":2"), "unknown_parameter ");
   EXPECT_EQ(native("\"bad\\nname\":2"), "unknown_parameter ");
   EXPECT_EQ(native("\"" + std::string(100'000, 'x') + "\":2"), "unknown_parameter ");
 }
 
+// A name that nothing is near to gets no hint: a wrong one misleads.
+TEST(GenerateRequest, OnlyWhatIsNearIsHintedAt) {
+  const auto message = [](const auto& parse, const std::string& body) -> std::string {
+    try {
+      parse(parse_request(body));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  for (const char* far : {"model", "n", "text", "foo", "messages"})
+    EXPECT_EQ(message(parse_generate_request, str("{\"prompt\":\"a\",\"", far, "\":1}")),
+              str("this route has no field ", far));
+  for (const auto& [typed, meant] : {std::pair("max_len", "max_length"),
+                                     {"Temperature", "temperature"},
+                                     {"stops", "stop"},
+                                     {"sytem", "system"},
+                                     {"thinking_budgets", "thinking_budget"}})
+    EXPECT_EQ(message(parse_generate_request, str("{\"prompt\":\"a\",\"", typed, "\":1}")),
+              str("this route has no field ", typed, "; the nearest one is ", meant));
+  EXPECT_EQ(message(parse_thinking_request, R"({"prompt":"a"})"), "this route has no field prompt");
+  EXPECT_EQ(message(parse_tokenize_request, R"({"text":"a"})"), "this route has no field text");
+  EXPECT_EQ(message(parse_generate_request, R"({"prompt":"a","":1})"),
+            "this route has no field with an empty name, \"\"");
+}
+
 TEST(GenerateRequest, SynonymsAndContradictions) {
-  EXPECT_EQ(parse_generate_request(parse_request("{\"prompt\":\"a\",\"max_new_tokens\":7}")).max_length, 7);
+  const GenerateRequest synonym = parse_generate_request(parse_request("{\"prompt\":\"a\",\"max_new_tokens\":7}"));
+  EXPECT_EQ(synonym.max_length->tokens, 7);
+  EXPECT_EQ(synonym.max_length->param, "max_new_tokens");
   EXPECT_EQ(native("\"max_length\":7,\"max_tokens\":7"), "");
   EXPECT_EQ(native("\"max_length\":7,\"max_tokens\":8"), "invalid_value max_tokens");
   EXPECT_EQ(native("\"raw\":true,\"system\":\"a\""), "invalid_value system");

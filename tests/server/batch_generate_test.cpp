@@ -38,7 +38,7 @@ TEST(BatchGenerateRequest, FieldsAreThoseOfGenerate) {
             "");
   EXPECT_EQ(with(R"("prompt":"a")"), "unknown_parameter prompt");
   EXPECT_EQ(with(R"("temprature":1)"), "unknown_parameter temprature");
-  EXPECT_EQ(with(R"("temperature":null)"), "invalid_value temperature");
+  EXPECT_EQ(with(R"("temperature":null)"), "");
   EXPECT_EQ(with(R"("max_length":0)"), "invalid_value max_length");
   EXPECT_EQ(with(R"("raw":true,"system":"s")"), "invalid_value system");
 }
@@ -145,6 +145,20 @@ TEST_F(BatchGenerate, StreamedEventsSayWhichPrompt) {
     EXPECT_EQ(results[i].at("generated_text"), texts[i]);
   }
   EXPECT_EQ(results[1].at("error").at("code"), "context_length_exceeded");
+}
+
+TEST_F(BatchGenerate, ATimeLimitIsToldOfEachPrompt) {
+  start();
+  scripted_->echo(100'000);
+  scripted_->control().set_delay(milliseconds(5));
+  const HttpAnswer answer = batch({"a", "b"}, {{"stream", true}, {"max_length", 3000}, {"deadline_ms", 300}});
+  const std::vector<std::string> events = sse_events(answer.body);
+  ASSERT_GE(events.size(), 4u) << answer.body;
+  int told = 0;
+  for (size_t i = 0; i + 2 < events.size(); ++i) told += json::parse(events[i]).value("timed_out", false);
+  EXPECT_EQ(told, 2);
+  for (const json& result : json::parse(events[events.size() - 2]).at("results"))
+    EXPECT_EQ(result.at("timed_out"), true);
 }
 
 TEST_F(BatchGenerate, AFailureInTheEngineIsOneResults) {

@@ -146,9 +146,12 @@ TEST_F(Service, TooLongIsRefusedWithBothNumbersAndNeverCut) {
   try {
     complete(with_max(context - prompt + 1));
     FAIL();
-  } catch (const PromptTooLongError& e) {
+  } catch (const OutputTooLongError& e) {
     EXPECT_EQ(e.prompt_tokens, prompt);
     EXPECT_EQ(e.context_length, context);
+    EXPECT_EQ(e.param(), "max_length");
+    EXPECT_EQ(std::string(e.what()).find(str("max_length must be at most ", context - prompt, " with this prompt")),
+              0u);
     EXPECT_NE(std::string(e.what()).find("maximum context length is " + std::to_string(context)), std::string::npos);
   }
   std::string words;

@@ -82,8 +82,34 @@ TEST(RequestJson, RefusesRepeatedKeysAtEveryLevel) {
   EXPECT_EQ(problem("{\"x\":[{\"a\":1},{\"a\":1}]}"), "");
 }
 
-// The text of an error never holds the client's own bytes.
+// The text of an error holds none of the client's own bytes but the name of a field.
 TEST(RequestJson, ErrorsDoNotEcho) { EXPECT_EQ(problem("{\"secret\" oops}").find("secret"), std::string::npos); }
+
+std::string place(std::string_view body) {
+  try {
+    parse_request(body);
+  } catch (const Error& e) {
+    return e.param();
+  }
+  return "none";
+}
+
+TEST(RequestJson, NamesTheFieldOfANumberOrAKey) {
+  EXPECT_EQ(place("{\"a\":1,\"max_length\":99999999999999999999999}"), "max_length");
+  EXPECT_EQ(place("{\"seed\":18446744073709551616}"), "seed");
+  EXPECT_EQ(place("{\"temperature\":1e999}"), "temperature");
+  EXPECT_EQ(place("{\"b\":1,\"seed\":1,\"a\":2,\"seed\":3}"), "seed");
+  EXPECT_EQ(place("{\"tokens\":[1,[],1e999]}"), "tokens[2]");
+  EXPECT_EQ(place("{\"m\":[{\"x\":0},{\"x\":[0,{\"role\":1,\"role\":2}]}]}"), "m[1].x[1].role");
+  EXPECT_EQ(problem("{\"seed\":18446744073709551616}"), "seed must be an integer that 64 bits can hold");
+  // Not fit to be shown.
+  for (const std::string& name : {"\\n"s, ""s, "a b"s, "\xe4\xbd\xa0"s, std::string(65, 'x')}) {
+    EXPECT_EQ(place("{\"" + name + "\":1e999}"), "") << name;
+    EXPECT_EQ(problem("{\"" + name + "\":1,\"" + name + "\":1}"), "the body gives the same key twice in one object");
+  }
+  EXPECT_EQ(place("{\"a\":" + repeat("{\"" + std::string(60, 'k') + "\":", 5) + "1e999" + repeat("}", 5) + "}"), "");
+  EXPECT_EQ(place("1e999"), "");
+}
 
 // Of this thread: the machine may have other things to do.
 double cpu_seconds() {

@@ -268,9 +268,44 @@ TEST_F(Server, DeadlinesEndRequests) {
   const HttpAnswer queued = generate("");
   const HttpAnswer cut = first.read_answer();
   EXPECT_EQ(cut.json().at("finish_reason"), "cancelled");
+  EXPECT_EQ(cut.json().at("timed_out"), true);
   EXPECT_GT(cut.json().at("token_count"), 0);
   // The second either never started or got what was left of its own second.
   EXPECT_TRUE(queued.status == 504 || queued.status == 200) << queued.body;
+}
+
+// On /v1 clients know no word but "length"; a member of our own tells it apart from max_tokens.
+TEST_F(Server, OpenAiAnswersTellATimeLimitFromALengthLimit) {
+  start();
+  scripted_->echo(100'000);
+  scripted_->control().set_delay(milliseconds(5));
+  const json cut = chat(R"(,"enable_thinking":false,"deadline_ms":300)").json().at("choices").at(0);
+  EXPECT_EQ(cut.at("finish_reason"), "length");
+  EXPECT_EQ(cut.at("timed_out"), true);
+  const std::string streamed = chat(R"(,"enable_thinking":false,"deadline_ms":300,"stream":true)").body;
+  EXPECT_NE(streamed.find(R"("finish_reason":"length","stop_reason":null,"timed_out":true)"), std::string::npos);
+  const json full = chat(R"(,"enable_thinking":false,"max_tokens":2)").json().at("choices").at(0);
+  EXPECT_EQ(full.at("finish_reason"), "length");
+  EXPECT_FALSE(full.contains("timed_out"));
+  EXPECT_FALSE(generate(R"(,"max_length":2)").json().contains("timed_out"));
+}
+
+TEST_F(Server, WhatDoesNotFitIsNamedAsItWasAskedFor) {
+  start();
+  for (const char* field : {"max_length", "max_tokens", "max_new_tokens"}) {
+    const json error = generate(str(",\"", field, "\":100000")).json().at("error");
+    EXPECT_EQ(error.at("code"), "context_length_exceeded");
+    EXPECT_EQ(error.at("param"), field);
+    const int most = error.at("n_ctx").get<int>() - error.at("n_prompt_tokens").get<int>();
+    EXPECT_EQ(error.at("message").get<std::string>().find(str(field, " must be at most ", most, " with this prompt")),
+              0u)
+        << error;
+  }
+  for (const char* field : {"max_tokens", "max_completion_tokens"}) {
+    const json error = chat(str(",\"", field, "\":100000")).json().at("error");
+    EXPECT_EQ(error.at("param"), field);
+    EXPECT_NE(error.at("message").get<std::string>().find("100000 in the completion"), std::string::npos) << error;
+  }
 }
 
 TEST_F(Server, ARequestThatWaitsTooLongForItsTurnIs503) {

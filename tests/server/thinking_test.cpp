@@ -66,7 +66,6 @@ TEST(ThinkingRequestFields, WrongOnesAreNamed) {
                           "thinking_time_ms:86400001",
                           "deadline_ms:0",
                           "deadline_ms:86400001",
-                          "deadline_ms:null",
                           "num_paths:0",
                           "num_paths:17",
                           "max_length:0",
@@ -79,6 +78,7 @@ TEST(ThinkingRequestFields, WrongOnesAreNamed) {
         field == "question" ? "{\"question\"" + value + "}" : "{\"question\":\"a\",\"" + field + "\"" + value + "}";
     EXPECT_EQ(verdict(parse_thinking_request, body), "invalid_value " + field) << row;
   }
+  EXPECT_EQ(thinking(R"(,"deadline_ms":null,"context":null,"num_paths":null)"), "");
   EXPECT_EQ(thinking(R"(,"num_paths":2)"), "unsupported_parameter num_paths");
   EXPECT_EQ(thinking(R"(,"prompt":"b")"), "unknown_parameter prompt");
   EXPECT_EQ(thinking(R"(,"thinking_dept":2)"), "unknown_parameter thinking_dept");
@@ -247,7 +247,18 @@ TEST_F(ThinkingRoute, MaxLengthIsTheAnswersOwn) {
   EXPECT_EQ(answer.at("finish_reason"), "length");
   const std::vector<TokenId> ids = scripted_.tokenizer().encode("The answer is 42。");
   EXPECT_EQ(answer.at("final_answer"), scripted_.tokenizer().decode(std::span(ids).first(2), true));
-  expect_error(route("/thinking", R"({"question":"hi","max_length":100000})"), 400, "context_length_exceeded");
+  const HttpAnswer refused = route("/thinking", R"({"question":"hi","max_new_tokens":100000})");
+  expect_error(refused, 400, "context_length_exceeded");
+  const json error = refused.json().at("error");
+  EXPECT_EQ(error.at("param"), "max_new_tokens");
+  const int all_closing = closing() + tokens("</think>\n\n");
+  const int most = error.at("n_ctx").get<int>() - error.at("n_prompt_tokens").get<int>() - all_closing;
+  EXPECT_EQ(
+      error.at("message").get<std::string>().find(str("max_new_tokens must be at most ", most, " with this prompt")),
+      0u)
+      << error;
+  EXPECT_EQ(route("/thinking", str(R"({"question":"hi","max_length":)", most, "}")).status, 200);
+  EXPECT_EQ(route("/thinking", str(R"({"question":"hi","max_length":)", most + 1, "}")).status, 400);
 }
 
 TEST_F(ThinkingRoute, ALoopIsClosed) {

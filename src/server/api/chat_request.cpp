@@ -44,6 +44,7 @@ ChatRequest parse_chat_request(const JsonValue& body) {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   const auto newer = fields.integer("max_completion_tokens", 1, kMost), older = fields.integer("max_tokens", 1, kMost);
   if (newer || older) request.max_tokens = static_cast<int>(newer ? *newer : *older);
+  if (newer) request.max_tokens_param = "max_completion_tokens";
   request.stream = read_stream_fields(fields);
   request.limits = read_chat_thinking(fields, request.conversation.options);
   return request;

@@ -19,7 +19,8 @@ struct ChatRequest {
   SamplingFields sampling;
   std::vector<std::pair<TokenId, float>> logit_bias;
   std::optional<int> max_tokens;
-  int n = 1;  // answers to the one conversation
+  std::string max_tokens_param = "max_tokens";  // or max_completion_tokens, which goes before it
+  int n = 1;                                    // answers to the one conversation
   ThinkingFields limits;
   StreamFields stream;
 };

@@ -48,7 +48,7 @@ ApiError from_error(const Error& error, std::string_view request_id) {
   if (dynamic_cast<const UnsupportedError*>(&error)) result.code = "unsupported_parameter";
   if (error.code() == ErrorCode::kNotFound && error.param() == "model") result.code = "model_not_found";
   if (error.code() == ErrorCode::kOverloaded) result.shortage = Shortage::kQueue;
-  if (const auto* too_long = dynamic_cast<const PromptTooLongError*>(&error))
+  if (const auto* too_long = dynamic_cast<const ContextLengthError*>(&error))
     result.numbers = {{"n_prompt_tokens", too_long->prompt_tokens}, {"n_ctx", too_long->context_length}};
   return result;
 }

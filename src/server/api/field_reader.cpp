@@ -11,6 +11,7 @@ namespace qwen {
 namespace {
 
 constexpr size_t kMaxShownName = 64;
+constexpr double kExactInDouble = 9007199254740992.0;  // 2^53: up to it, a double is the number that was written
 
 // Edit distance; names are short.
 size_t distance(std::string_view a, std::string_view b) {
@@ -27,12 +28,17 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// A client's own name for a field, fit to be shown back.
-std::string shown(std::string_view name) {
-  const bool plain = !name.empty() && name.size() <= kMaxShownName && std::all_of(name.begin(), name.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
-  });
-  return plain ? std::string(name) : std::string();
+// The known name that a client may have meant: one that differs in a third of its letters at most.
+std::optional<std::string_view> near(std::string_view name, const std::vector<std::string_view>& known) {
+  std::optional<std::string_view> nearest;
+  size_t least = SIZE_MAX;
+  for (const std::string_view candidate : known) {
+    const size_t edits = distance(name, candidate);
+    if (edits >= least || 3 * edits > std::max(name.size(), candidate.size())) continue;
+    least = edits;
+    nearest = candidate;
+  }
+  return nearest;
 }
 
 std::string number_text(double value) {
@@ -43,6 +49,13 @@ std::string number_text(double value) {
 
 }  // namespace
 
+std::string shown_name(std::string_view name) {
+  const bool plain = !name.empty() && name.size() <= kMaxShownName && std::all_of(name.begin(), name.end(), [](char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+  });
+  return plain ? std::string(name) : std::string();
+}
+
 void throw_invalid(const std::string& param, std::string_view must) {
   throw Error(ErrorCode::kInvalidValue, str(param, " must ", must), param);
 }
@@ -52,8 +65,10 @@ std::optional<int64_t> as_integer(const JsonValue& value) {
   int64_t number = 0;
   const char* const end = value.text.data() + value.text.size();
   const auto [stop, error] = std::from_chars(value.text.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
+  if (error == std::errc() && stop == end) return number;
+  const std::optional<double> whole = as_number(value);
+  if (!whole || std::abs(*whole) > kExactInDouble || std::trunc(*whole) != *whole) return std::nullopt;
+  return static_cast<int64_t>(*whole);
 }
 
 std::optional<double> as_number(const JsonValue& value) {
@@ -71,7 +86,7 @@ FieldReader::FieldReader(const JsonValue& object, Unknown unknown, std::string p
 const JsonValue* FieldReader::any(std::string_view name) {
   asked_.push_back(name);
   const JsonValue* value = object_.find(name);
-  return value != nullptr && value->is_null() && unknown_ == Unknown::kIgnore ? nullptr : value;
+  return value != nullptr && value->is_null() ? nullptr : value;
 }
 
 std::optional<std::string> FieldReader::string(std::string_view name, size_t max_bytes) {
@@ -120,13 +135,16 @@ void FieldReader::finish() const {
   if (unknown_ == Unknown::kIgnore) return;
   for (const JsonMember& member : object_.members) {
     if (std::find(asked_.begin(), asked_.end(), member.key) != asked_.end()) continue;
-    const std::string name = shown(member.key);
-    if (name.empty()) throw Error(ErrorCode::kUnknownField, "the body has a field that this route does not know");
-    const std::string_view nearest = *std::min_element(
-        asked_.begin(), asked_.end(),
-        [&](std::string_view a, std::string_view b) { return distance(name, a) < distance(name, b); });
+    if (member.key.empty()) throw Error(ErrorCode::kUnknownField, "this route has no field with an empty name, \"\"");
+    const std::string name = shown_name(member.key);
+    if (name.empty())
+      throw Error(ErrorCode::kUnknownField,
+                  str("the body has a field that this route does not know; its name is not plain ASCII of at most ",
+                      kMaxShownName, " bytes"));
+    const std::optional<std::string_view> meant = near(name, asked_);
     throw Error(ErrorCode::kUnknownField,
-                str("this route has no field ", param(name), "; the nearest one is ", param(nearest)), param(name));
+                str("this route has no field ", param(name), meant ? "; the nearest one is " + param(*meant) : ""),
+                param(name));
   }
 }
 

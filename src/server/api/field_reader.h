@@ -1,5 +1,6 @@
-// Takes typed, bounded fields out of a request object. Every wrong value names the field and what is allowed; a field
-// that nobody asked for is named with the nearest known one (strict) or ignored.
+// Takes typed, bounded fields out of a request object. Every wrong value names the field and what is allowed; null is
+// no value. A field that nobody asked for is an error that names it, and the known one that is near (strict), or is
+// ignored.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace qwen {
 class FieldReader {
  public:
   enum class Unknown {
-    kReject,  // the native routes: an unknown field and null are errors
-    kIgnore,  // /v1: unknown fields are ignored, null counts as absent
+    kReject,  // the native routes
+    kIgnore,  // /v1
   };
 
   // `object` must outlive the reader. `prefix` stands before the names in errors ("stream_options.").
@@ -27,7 +28,7 @@ class FieldReader {
   std::optional<int64_t> integer(std::string_view name, int64_t low, int64_t high);
   std::optional<double> number(std::string_view name, double low, double high);
   std::optional<double> number_above(std::string_view name, double low, double high);  // low excluded
-  const JsonValue* any(std::string_view name);                                         // null where absent
+  const JsonValue* any(std::string_view name);                                         // nullptr where absent or null
 
   // Errors: kUnknownField for a field that none of the calls above asked for (kReject).
   void finish() const;
@@ -45,7 +46,10 @@ class FieldReader {
 
 [[noreturn]] void throw_invalid(const std::string& param, std::string_view must);  // "<param> must <must>"
 
-// Where a JSON number is written as an integer of 64 bits.
+// A client's own name for a field where it is fit to be shown back: plain ASCII, not long. Else empty.
+std::string shown_name(std::string_view name);
+
+// Where a JSON number is an integer of 64 bits, or one of 53 bits that is written as 3.0 or 1e3.
 std::optional<int64_t> as_integer(const JsonValue& value);
 std::optional<double> as_number(const JsonValue& value);
 

@@ -7,13 +7,14 @@
 
 namespace qwen {
 
-std::optional<int> read_max_length(FieldReader& fields) {
-  std::optional<int> result;
+std::optional<MaxLength> read_max_length(FieldReader& fields) {
+  std::optional<MaxLength> result;
   for (const char* name : {"max_length", "max_tokens", "max_new_tokens"}) {
     const auto value = fields.integer(name, 1, std::numeric_limits<int32_t>::max());
     if (!value) continue;
-    if (result && *result != *value) throw_invalid(name, "agree with max_length: both mean the most new tokens");
-    result = static_cast<int>(*value);
+    if (result && result->tokens != *value)
+      throw_invalid(name, str("agree with ", result->param, ": both mean the most new tokens"));
+    if (!result) result = {static_cast<int>(*value), name};
   }
   return result;
 }
@@ -84,6 +85,11 @@ std::string native_finish_reason(FinishReason reason) {
   }
 }
 
+void write_native_end(JsonWriter& json, const Completion& completion) {
+  json.field("finish_reason", native_finish_reason(completion.finish_reason));
+  if (completion.timed_out()) json.field("timed_out", true);
+}
+
 void write_model_info(JsonWriter& json, const ModelInfo& model) {
   json.key("model_info").begin_object();
   json.field("model_type", model.name).field("quantization", model.quantization);
@@ -105,7 +111,7 @@ void write_generate_answer(JsonWriter& json, const std::string& prompt, const Co
   json.key("generation_time").fixed(completion.seconds, 6);
   json.field("token_count", completion.usage.completion_tokens);
   write_model_info(json, model);
-  json.field("finish_reason", native_finish_reason(completion.finish_reason));
+  write_native_end(json, completion);
   write_native_usage(json, completion.usage);
   json.field("cached", false);
   if (!completion.reasoning.empty()) json.field("reasoning", completion.reasoning);

@@ -24,13 +24,14 @@ void write_openai_head(JsonWriter& json, const OpenAiHead& head, const char* obj
 void write_no_end(JsonWriter& json) { json.key("finish_reason").null(); }
 
 void write_end(JsonWriter& json, const Completion& completion) {
-  // A deadline is a length limit in time.
+  // A deadline is a length limit in time: clients know no other word for a cut.
   json.field("finish_reason", completion.finish_reason == FinishReason::kStop ? "stop" : "length");
   json.key("stop_reason");
   if (completion.stop_string.empty())
     json.null();
   else
     json.value(completion.stop_string);
+  if (completion.timed_out()) json.field("timed_out", true);
 }
 
 void write_usage(JsonWriter& json, const TextStreams& streams, size_t choices_per_prompt) {

@@ -21,7 +21,8 @@ struct OpenAiHead {
 OpenAiHead new_openai_head(const std::string& id_prefix, const ModelInfo& model);
 void write_openai_head(JsonWriter& json, const OpenAiHead& head, const char* object);
 
-// How a choice ends: "finish_reason" and "stop_reason", or a "finish_reason" of null while it goes on.
+// How a choice ends: "finish_reason", "stop_reason" and, where a time limit cut it, "timed_out":true; or a
+// "finish_reason" of null while it goes on.
 void write_no_end(JsonWriter& json);
 void write_end(JsonWriter& json, const Completion& completion);
 

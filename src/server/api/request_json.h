@@ -11,7 +11,8 @@ namespace qwen {
 inline constexpr int kMaxRequestDepth = 32;
 inline constexpr size_t kMaxRequestValues = 300'000;  // values in a body; bounds what they take in memory
 
-// Errors: kInvalidValue with fixed text and a byte position, never the body's own bytes.
+// Errors: kInvalidValue with fixed text and a byte position, or the place of a number that is too large or of a key
+// that is there twice ("messages[0].role"): no other of the body's own bytes.
 JsonValue parse_request(std::string_view body);
 
 }  // namespace qwen

@@ -57,7 +57,7 @@ std::string thinking_answer_json(const DeepThinkingRequest& request, const Compl
   json.field("tokens", completion.usage.reasoning_tokens).field("budget", completion.thinking_budget);
   json.field("ended_by", thinking_end_name(completion.thinking_end)).end_object();
   json.field("confidence_method", "mean_token_probability");
-  json.field("finish_reason", native_finish_reason(completion.finish_reason));
+  write_native_end(json, completion);
   write_native_usage(json, completion.usage);
   write_model_info(json, model);
   json.end_object();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "server/api/native_types.h"
 #include "server/api/sampling_fields.h"
 #include "server/api/thinking_fields.h"
 #include "server/text_stream.h"
@@ -19,8 +20,8 @@ struct DeepThinkingRequest {
   bool include_reasoning = true;
   SamplingFields sampling;
   ThinkingFields limits;
-  std::optional<int> max_length;  // most tokens of the answer, the thought not counted
-  bool do_sample = true;          // false: greedy
+  std::optional<MaxLength> max_length;  // of the answer, the thought not counted
+  bool do_sample = true;                // false: greedy
   bool stream = false;
 };
 
@@ -32,7 +33,8 @@ std::string thinking_prompt(const DeepThinkingRequest& request);
 
 // {"question":…,"thinking_process":…,"final_answer":…,"reasoning_steps":[…],"confidence_score":…,"processing_time":…,
 // "thinking":{"tokens":…,"budget":…,"ended_by":…},"confidence_method":…,"finish_reason":…,"usage":{…},"model_info":{…}}
-// The budget is -1 where there was none. Without include_reasoning the thought is "" and [].
+// and "timed_out":true where the time limit ended it. The budget is -1 where there was none. Without include_reasoning
+// the thought is "" and [].
 std::string thinking_answer_json(const DeepThinkingRequest& request, const Completion& completion,
                                  const ModelInfo& model);
 

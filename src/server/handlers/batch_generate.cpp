@@ -2,8 +2,8 @@
 // as /generate would answer it alone (the same seed stands for each); one that fails has its error in its place.
 // Admission is of all or none: where the engine's queue is full half-way, nothing runs.
 //
-// A stream's events: {"index","text"|"reasoning"}, {"index","finish_reason"|"error"} where a prompt ends, and last the
-// whole answer.
+// A stream's events: {"index","text"|"reasoning"}, {"index","finish_reason"} (and "timed_out") or {"index","error"}
+// where a prompt ends, and last the whole answer.
 #include "server/api/errors.h"
 #include "server/api/json_writer.h"
 #include "server/api/native_types.h"
@@ -69,7 +69,10 @@ class BatchFormat final : public AnswerFormat {
   void finished(std::string& out, size_t index, const Completion& completion) override {
     const size_t prompt = prompt_of_[index];
     if (errors_[prompt]) return append_error(out, prompt);
-    append_text(out, prompt, "finish_reason", native_finish_reason(completion.finish_reason));
+    JsonWriter json;
+    json.begin_object().field("index", prompt);
+    write_native_end(json, completion);
+    append_sse_event(out, json.end_object().take());
   }
   void close(std::string& out, const TextStreams& streams) override { append_sse_event(out, whole(streams)); }
 

@@ -41,6 +41,7 @@ void start_chat(const HandlerContext& context, Request& in, const ResponderPtr& 
   const auto model = context.service.ready_model();
   check_model_name(chat.model, model->info);
   TextRequest text = openai_text_request(chat.sampling, chat.logit_bias, chat.max_tokens, context.config, *model, in);
+  text.max_tokens_param = chat.max_tokens_param;
   text.messages = std::move(chat.conversation.messages);
   text.template_options = std::move(chat.conversation.options);
   text.thinking = to_thinking_request(chat.limits);

@@ -20,7 +20,10 @@ TextRequest native_text_request(const GenerateRequest& generate, const std::stri
   text.sampling = apply_sampling(generate.sampling, defaults);
   if (!generate.do_sample) text.sampling.temperature = 0;
   text.stop = generate.sampling.stop;
-  text.max_tokens = generate.max_length;
+  if (generate.max_length) {
+    text.max_tokens = generate.max_length->tokens;
+    text.max_tokens_param = generate.max_length->param;
+  }
   text.default_max_tokens = config.default_max_length;
   text.max_tokens_cap = config.max_length;
   text.started = in.arrived;

@@ -17,6 +17,8 @@ TextRequest openai_text_request(const SamplingFields& sampling, const std::vecto
   text.sampling.logit_bias = bias;
   text.stop = sampling.stop;
   text.max_tokens = max_tokens;
+  text.max_tokens_param = "max_tokens";
+  text.vllm_sentence = true;
   text.max_tokens_cap = config.max_completion_tokens;
   text.started = in.arrived;
   text.max_wait = config.max_wait;

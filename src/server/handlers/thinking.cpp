@@ -52,8 +52,10 @@ TextRequest to_text_request(const DeepThinkingRequest& thinking, const ServiceCo
       .budget = budget,
       .time = thinking.limits.time,
       .loop_guard = true,
-      .answer = ThinkingRequest::AnswerLimit{.tokens = thinking.max_length.value_or(config.default_max_length),
-                                             .asked_for = thinking.max_length.has_value()}};
+      .answer = thinking.max_length
+                    ? ThinkingRequest::AnswerLimit{.tokens = thinking.max_length->tokens, .asked_for = true}
+                    : ThinkingRequest::AnswerLimit{.tokens = config.default_max_length, .asked_for = false}};
+  if (thinking.max_length) text.max_tokens_param = thinking.max_length->param;
   text.max_tokens_cap = config.max_length;
   text.started = in.arrived;
   text.max_wait = config.max_wait;
