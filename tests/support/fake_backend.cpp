@@ -50,7 +50,10 @@ void FakeBackend::qk_norm_rope(Tensor&, const HeadShape&, const Tensor&, const T
                                const Tensor&, std::span<const int32_t>) {
   computes_nothing();
 }
-void FakeBackend::store_kv(KvLayer&, const Tensor&, std::span<const int32_t>) { computes_nothing(); }
+void FakeBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_t> slot_mapping) {
+  QWEN_CHECK(static_cast<int64_t>(slot_mapping.size()) <= qkv.shape[0]);
+  for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < kv.num_blocks * kv.block_size);
+}
 void FakeBackend::paged_attention(MatmulInput&, const Tensor&, const KvLayer&, const AttentionMetadata&) {
   computes_nothing();
 }
