@@ -55,7 +55,7 @@ Tensor random_tensor(const Shape& shape) {
 }
 
 MatmulInput random_input(int rows, int cols) {
-  MatmulInput input = backend().alloc_matmul_input(rows, cols);
+  MatmulInput input = backend().alloc_matmul_input(rows, cols, {});
   backend().rms_norm(input, random_tensor({rows, cols}), random_tensor({cols}), 1e-6f, rows);
   return input;
 }
@@ -66,7 +66,7 @@ std::vector<Matrix> random_matrices(int rows, int cols, int copies) {
   for (size_t i = 0; i < values.size(); ++i) bits[i] = f32_to_bf16(values[i]);
   const HostMatrix host{{}, rows, cols, {DType::kBF16, {rows, cols}, reinterpret_cast<const std::byte*>(bits.data())}};
   std::vector<Matrix> matrices;
-  for (int i = 0; i < copies; ++i) matrices.push_back(backend().prepare({&host, 1}));
+  for (int i = 0; i < copies; ++i) matrices.push_back(backend().prepare({&host, 1}, {}));
   return matrices;
 }
 
@@ -129,7 +129,7 @@ void BM_Attention(benchmark::State& state) {
     kv.push_back(backend().alloc_kv(backend().kv_dtype(), blocks, block_size, kHeads));
     backend().store_kv(kv.back(), qkv, slots);
   }
-  MatmulInput out = backend().alloc_matmul_input(rows, kHeads.q_size());
+  MatmulInput out = backend().alloc_matmul_input(rows, kHeads.q_size(), {});
   const std::vector<int32_t> query_start = {0, rows}, context_lens = {depth};
   const AttentionMetadata metadata{query_start, context_lens, table, blocks};
   const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
@@ -177,9 +177,9 @@ void BM_Layer(benchmark::State& state) {
   const Tensor rotary = random_tensor({depth, kHeads.head_dim / 2});
   Tensor qkv = backend().alloc(DType::kF32, {rows, kHeads.qkv_size()}),
          gate_up = backend().alloc(DType::kF32, {rows, 2 * kFfn});
-  MatmulInput h = backend().alloc_matmul_input(rows, kHidden),
-              attended = backend().alloc_matmul_input(rows, kHeads.q_size());
-  MatmulInput activated = backend().alloc_matmul_input(rows, kFfn);
+  MatmulInput h = backend().alloc_matmul_input(rows, kHidden, {}),
+              attended = backend().alloc_matmul_input(rows, kHeads.q_size(), {});
+  MatmulInput activated = backend().alloc_matmul_input(rows, kFfn, {});
   const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
   size_t i = 0;
   for (auto _ : state) {
@@ -217,7 +217,7 @@ void BM_AddRmsNorm(benchmark::State& state) {
   const int rows = static_cast<int>(state.range(0));
   Tensor residual = random_tensor({rows, kHidden});
   const Tensor delta = random_tensor({rows, kHidden}), weight = random_tensor({kHidden});
-  MatmulInput out = backend().alloc_matmul_input(rows, kHidden);
+  MatmulInput out = backend().alloc_matmul_input(rows, kHidden, {});
   for (auto _ : state) backend().add_rms_norm(out, residual, delta, weight, 1e-6f, rows);
 }
 BENCHMARK(BM_AddRmsNorm)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMicrosecond);
@@ -225,7 +225,7 @@ BENCHMARK(BM_AddRmsNorm)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmar
 void BM_SiluAndMul(benchmark::State& state) {
   const int rows = static_cast<int>(state.range(0));
   const Tensor gate_up = random_tensor({rows, 2 * kFfn});
-  MatmulInput out = backend().alloc_matmul_input(rows, kFfn);
+  MatmulInput out = backend().alloc_matmul_input(rows, kFfn, {});
   for (auto _ : state) backend().silu_and_mul(out, gate_up, rows);
 }
 BENCHMARK(BM_SiluAndMul)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMicrosecond);

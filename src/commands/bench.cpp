@@ -16,6 +16,7 @@
 #include "commands/config_flags.h"
 #include "commands/format_number.h"
 #include "commands/load.h"
+#include "commands/weight_format.h"
 #include "model/tensor_names.h"
 #include "server/config.h"
 
@@ -23,6 +24,10 @@ namespace qwen {
 namespace {
 
 constexpr int kMostTokens = 1 << 18, kMostSequences = 256;
+
+// Of --probe: far more memory than any cache.
+constexpr double kProbeSeconds = 1.0;
+constexpr size_t kProbeBytes = size_t{1} << 30;
 
 struct Options {
   ConfigFlags flags;
@@ -33,39 +38,23 @@ struct Options {
   bool probe = false, json = false;
 };
 
-// Of the matrices that a step reads, as the backend keeps them.
-int64_t weight_bytes(CausalLm& model) {
-  const ModelConfig& config = model.config();
-  return (layer_values(config) + head_values(config)) *
-         static_cast<int64_t>(model.backend().weight_element_size(config.dtype));
-}
-
 StepCost step_cost(CausalLm& model) {
   Backend& backend = model.backend();
   const size_t kv_bytes = backend.kv_bytes_per_token(backend.kv_dtype(), model.config().heads()) *
                           static_cast<size_t>(model.config().num_hidden_layers);
-  return StepCost(model.config(), weight_bytes(model), static_cast<int64_t>(kv_bytes));
+  return StepCost(model.config(), static_cast<int64_t>(model.weight_bytes()), static_cast<int64_t>(kv_bytes));
 }
 
 int run_probe(const ServiceConfig& config, bool json) {
   const int threads = config.threads > 0 ? config.threads : usable_cores();
-  const MachineCeilings ceilings = probe_machine(config.kernels, threads);
+  const ProbedDot dot = config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8;
+  const MachineCeilings ceilings = probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot);
   if (json)
     std::cout << probe_json(ceilings, threads) << '\n';
   else
     std::cout << "read " << fixed(ceilings.read_gbs, 1) << " GB/s, dot products " << fixed(ceilings.dot_gflops, 0)
               << " Gop/s, " << threads << " threads\n";
   return 0;
-}
-
-// The folder's own spelling is what is measured until loading quantizes.
-std::string format_in_use(const ServiceConfig& config, const ModelConfig& model) {
-  const std::string stored = model.quantization.method.empty() ? "none" : model.quantization.method;
-  if (config.quantization_format != "none" && config.quantization_format != stored)
-    throw wrong_setting(config, "model.quantization.format",
-                        str("is ", config.quantization_format, " but ", config.model_path, " holds ",
-                            stored == "none" ? "plain weights" : stored, ": use none, which takes a folder as it is"));
-  return stored;
 }
 
 int run_bench(Options options) {
@@ -78,26 +67,27 @@ int run_bench(Options options) {
   bench_options.threads = config.threads > 0 ? config.threads : usable_cores();
   const int longest = bench_options.longest_sequence(), sequences = bench_options.most_sequences();
   const ModelConfig model_config = ModelConfig::load(config.model_path);
-  const std::string format = format_in_use(config, model_config);
+  const ChosenFormat format = choose_format(config, model_config);
   if (longest > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--prefill, --decode: a test takes ", longest, " tokens but ", config.model_path,
                                        " was made for ", model_config.context_length(), "; ask for fewer"));
   const LoadedCausalLm loaded =
       load_model_folder(config.model_path, backend_options(config),
-                        {std::max(options.max_num_batched_tokens, sequences), sequences, longest});
+                        {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats});
   CausalLm& model = *loaded.model;
+  if (format.formats.linear.kind != QuantFormat::Kind::kNone) bench_options.dot = ProbedDot::kInt8;
   Bench bench(model, bench_options, step_cost(model));
   bench.warm_up();
   BenchReport report;
   report.model = config.model_path;
   report.device = model.backend().name();
   report.kernels = model.backend().kernels();
-  report.format = format;
+  report.format = format.name;
   report.cpu = cpu_model();
   report.date = utc_now();
   report.threads = bench_options.threads;
   report.parameters = parameter_count(model.config());
-  report.weight_bytes = weight_bytes(model);
+  report.weight_bytes = static_cast<int64_t>(model.weight_bytes());
   report.load_seconds = loaded.seconds;
   report.peak_resident_bytes = peak_resident_bytes();  // the probes' own buffers do not count
   for (const int tokens : bench_options.prefill) report.results.push_back(bench.prefill(tokens));
@@ -129,7 +119,7 @@ void add_bench(CLI::App& app, CommandRun& run) {
   command->add_option("--max-num-batched-tokens", options->max_num_batched_tokens, "Most tokens of one prefill step")
       ->check(CLI::Range(1, 8192).description(""))
       ->capture_default_str();
-  command->add_flag("--probe", options->probe, "Only the machine's ceilings; reads no model");
+  command->add_flag("--probe", options->probe, "Only the machine's ceilings for the format; reads no model");
   command->add_flag("--json", options->json, "One JSON object");
   command->callback([options, &run] { run = [options] { return run_bench(*options); }; });
 }

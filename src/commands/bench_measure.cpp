@@ -78,7 +78,10 @@ void Bench::measure_steps(BenchResult& result, int sequences, int depth) {
 
 template <typename Run>
 void Bench::measure(BenchResult& result, const Run& run) {
-  const auto probe = [&] { return probe_machine(model_.backend().kernels(), options_.threads, kProbeSeconds); };
+  constexpr size_t kProbeBytes = size_t{1} << 30;
+  const auto probe = [&] {
+    return probe_machine(model_.backend().kernels(), options_.threads, kProbeSeconds, kProbeBytes, options_.dot);
+  };
   MachineCeilings before = probe();
   for (int i = 0; i < options_.runs; ++i) {
     const auto start = Clock::now();

@@ -20,6 +20,7 @@ struct BenchOptions {
   int steps = 16;                                 // of a decode or batch run
   int runs = 5;                                   // of each test
   int threads = 0;
+  ProbedDot dot = ProbedDot::kFloat;  // the products that bound computing
 
   static constexpr int kBatchDepth = 64;  // tokens of each sequence before a batch test
   static constexpr int kWarmUpSteps = 2;

@@ -48,7 +48,7 @@ TEST(CreateTest, WeightsTakeTheBytesThatTheBackendSays) {
     for (const DType stored : {DType::kBF16, DType::kF16, DType::kF32}) {
       const std::vector<std::byte> zeros(32 * 64 * dtype_size(stored));
       const HostMatrix matrix{.rows = 32, .cols = 64, .weight = {stored, {32, 64}, zeros.data()}};
-      EXPECT_EQ(backend->prepare({&matrix, 1}).buffer.size_bytes(), 32 * 64 * backend->weight_element_size(stored))
+      EXPECT_EQ(backend->prepare({&matrix, 1}, {}).buffer.size_bytes(), backend->weight_bytes(32, 64, stored, {}))
           << name << " " << dtype_name(stored);
     }
   }

@@ -20,14 +20,17 @@ Tensor FakeBackend::alloc(DType dtype, const Shape& shape) {
   return {dtype, shape, DeviceBuffer(data, bytes, std::move(memory))};
 }
 
-MatmulInput FakeBackend::alloc_matmul_input(int max_rows, int cols) { return {max_rows, cols, {}}; }
+MatmulInput FakeBackend::alloc_matmul_input(int max_rows, int cols, const QuantFormat&) {
+  return {max_rows, cols, DType::kF32, {}};
+}
 
 KvLayer FakeBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
   return {dtype, num_blocks, block_size, heads, {}};
 }
 
-Matrix FakeBackend::prepare(std::span<const HostMatrix> stacked) {
+Matrix FakeBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
   Matrix matrix;
+  matrix.format = format;
   matrix.cols = static_cast<int>(stacked.front().cols);
   for (const HostMatrix& part : stacked) matrix.rows += static_cast<int>(part.rows);
   return matrix;

@@ -10,7 +10,7 @@ namespace qwen {
 namespace {
 
 // Every name there is, best first; whether this CPU runs it is usable_kernel_sets' business.
-constexpr std::array<std::string_view, 3> kNames = {"avx512_bf16", "avx2", "reference"};
+constexpr std::array<std::string_view, 4> kNames = {"avx512_bf16", "avx512_vnni", "avx2", "reference"};
 
 KernelTable with_scalar_for_null(KernelTable table) {
   const auto fill = [](auto& entry, auto scalar) {
@@ -33,13 +33,21 @@ std::vector<KernelSet> find_kernel_sets() {
   std::vector<KernelSet> sets;
 #if defined(__x86_64__)
   if (cpu.avx512_bf16) {
-    sets.push_back({kNames[0], DType::kBF16, DType::kBF16, false, with_scalar_for_null(kAvx512Bf16Kernels)});
+    sets.push_back({kNames[0], DType::kBF16, DType::kBF16, false, with_scalar_for_null(kAvx512Bf16Kernels),
+                    cpu.avx512_vnni ? &kAvx512VnniIntegerKernels : &kScalarIntegerKernels});
   }
-  if (cpu.avx2) sets.push_back({kNames[1], DType::kF32, DType::kBF16, false, with_scalar_for_null(kAvx2Kernels)});
+  if (cpu.avx512_vnni) {
+    sets.push_back(
+        {kNames[1], DType::kF32, DType::kBF16, false, with_scalar_for_null(kAvx2Kernels), &kAvx512VnniIntegerKernels});
+  }
+  if (cpu.avx2) {
+    sets.push_back(
+        {kNames[2], DType::kF32, DType::kBF16, false, with_scalar_for_null(kAvx2Kernels), &kScalarIntegerKernels});
+  }
 #else
   (void)cpu;
 #endif
-  sets.push_back({kNames[2], DType::kF32, DType::kF32, true, kScalarKernels});
+  sets.push_back({kNames[3], DType::kF32, DType::kF32, true, kScalarKernels});
   return sets;
 }
 

@@ -29,8 +29,10 @@ double rate(double seconds, const Round& round) {
 
 }  // namespace
 
-MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds, size_t bytes) {
-  const KernelTable& table = choose_kernel_set(kernels).table;
+MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds, size_t bytes, ProbedDot dot) {
+  const KernelSet& set = choose_kernel_set(kernels);
+  const KernelTable& table = set.table;
+  const auto probe_dot = dot == ProbedDot::kInt8 && set.integer != nullptr ? set.integer->probe_dot : table.probe_dot;
   ThreadPool pool(threads > 0 ? threads : usable_cores());
   const int parts = pool.threads();
   DeviceBuffer buffer = allocate_host_memory(bytes, "the bandwidth probe");
@@ -53,7 +55,7 @@ MachineCeilings probe_machine(std::string_view kernels, int threads, double seco
                                constexpr int64_t kRounds = 1 << 20;  // some milliseconds
                                operations = 0;
                                pool.run(parts, [&](int, int) {
-                                 const double done = table.probe_dot(kRounds);
+                                 const double done = probe_dot(kRounds);
                                  double sum = operations.load();
                                  while (!operations.compare_exchange_weak(sum, sum + done)) {
                                  }
