@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "commands/bench_machine.h"
+
 namespace qwen {
 namespace {
 
@@ -84,12 +86,14 @@ void Bench::measure(BenchResult& result, const Run& run) {
   };
   MachineCeilings before = probe();
   for (int i = 0; i < options_.runs; ++i) {
+    const ProcessorTime time = processor_time();
     const auto start = Clock::now();
     run();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const double others = other_load(time, processor_time());
     const MachineCeilings after = probe();
     result.runs.push_back(
-        {seconds, (before.read_gbs + after.read_gbs) / 2, (before.dot_gflops + after.dot_gflops) / 2});
+        {seconds, (before.read_gbs + after.read_gbs) / 2, (before.dot_gflops + after.dot_gflops) / 2, others});
     before = after;
   }
 }

@@ -52,5 +52,8 @@ double BenchResult::read_gbs() const {
 double BenchResult::dot_gops() const {
   return median_of(runs, [](const BenchRun& run) { return run.dot_gops; });
 }
+double BenchResult::other_load() const {
+  return median_of(runs, [](const BenchRun& run) { return run.other_load; });
+}
 
 }  // namespace qwen

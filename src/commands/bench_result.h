@@ -16,8 +16,9 @@ struct BenchWork {
 // One timed run. Ceilings are the means of the probes before and after.
 struct BenchRun {
   double seconds = 0;
-  double read_gbs = 0;  // 10⁹ bytes per second
-  double dot_gops = 0;  // 10⁹ operations per second, of the instruction that multiplies the weights
+  double read_gbs = 0;    // 10⁹ bytes per second
+  double dot_gops = 0;    // 10⁹ operations per second, of the instruction that multiplies the weights
+  double other_load = 0;  // share of the machine's time that other processes took meanwhile
 };
 
 // max(bytes ÷ bandwidth, operations ÷ dot-product peak); 0 where neither is known.
@@ -37,6 +38,7 @@ struct BenchResult {
   double share() const;              // of each run's own bound; 0 where it is unknown
   double read_gbs() const;
   double dot_gops() const;
+  double other_load() const;
 };
 
 double median(std::vector<double> values);  // the mean of the middle two of an even number; 0 of none

@@ -22,5 +22,14 @@ TEST(BenchMachine, TimeAndMemory) {
   EXPECT_GT(peak_resident_bytes(), 1 << 20);
 }
 
+TEST(BenchMachine, WhatOthersTookIsWhatIsBusyBesidesOneself) {
+  EXPECT_DOUBLE_EQ(other_load({100, 40, 10}, {120, 50, 18}), 0.1);
+  EXPECT_EQ(other_load({100, 40, 10}, {120, 50, 20.5}), 0);  // ticks are coarser than one's own time
+  EXPECT_EQ(other_load({}, {}), 0);
+  const ProcessorTime now = processor_time();
+  EXPECT_GT(now.elapsed, now.busy);
+  EXPECT_GT(now.busy, 0);
+}
+
 }  // namespace
 }  // namespace qwen

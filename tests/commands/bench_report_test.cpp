@@ -61,9 +61,13 @@ TEST(BenchReport, TableNamesTestsAndUnits) {
         "decode, batch of 8", "30.0 GB/s", "50 Gop/s", "80.0 %", "1.00 GiB", "2.0 MiB"})
     EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
   EXPECT_EQ(table.find("caches"), std::string::npos);
+  EXPECT_EQ(table.find("Other processes"), std::string::npos);
   BenchReport small = report();
   small.results[1].work.bytes *= 10;
   EXPECT_NE(bench_table(small).find("caches"), std::string::npos);
+  BenchReport disturbed = report();
+  disturbed.results[0].runs[0].other_load = 0.25;
+  EXPECT_NE(bench_table(disturbed).find("up to 25 %"), std::string::npos);
 }
 
 TEST(BenchReport, ProbeJson) {
