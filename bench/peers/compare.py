@@ -50,6 +50,7 @@ def arguments():
     parser.add_argument("--no-ours", action="store_true", help="only the peers")
     parser.add_argument("--results", type=pathlib.Path, help="JSON lines, appended (WORK/results.jsonl)")
     parser.add_argument("--lock", type=pathlib.Path, help="a file locked around every timed run, where others on the machine heed it")
+    parser.add_argument("--wait-quiet", type=float, default=60, help="seconds to wait before each run for others to finish (%(default)s)")
     options = parser.parse_args()
     options.formats = options.formats.split(",")
     for form in options.formats:
@@ -101,6 +102,16 @@ def busy_seconds():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_until_quiet(patience):
+    """Until the processors have been idle for two seconds, at most for `patience` seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        busy = busy_seconds()
+        time.sleep(2)
+        if busy_seconds() - busy < 2 * ratios.BUSY * os.cpu_count():
+            return
+
+
 @dataclasses.dataclass
 class Outcome:
     status: int
@@ -131,6 +142,7 @@ def probe(ours, form, threads):
 def measure(engine, form, options, ours, number):
     """The samples of one engine in one round."""
     for run in engine.runs(form, options.tests):
+        wait_until_quiet(options.wait_quiet)
         with locked(options.lock):
             before = probe(ours, form, options.threads)
             outcome = execute(run)
@@ -140,11 +152,11 @@ def measure(engine, form, options, ours, number):
             continue
         found = run.read(outcome.stdout, outcome.stderr)
         if run.memory:
-            found.append(("memory", 0, outcome.peak_resident_bytes))
-        for test, size, value in found:
-            yield {"engine": engine.name, "format": form, "test": test, "size": size, "value": value, "round": number,
+            found.append(engines.Figure("memory", 0, outcome.peak_resident_bytes))
+        for figure in found:
+            yield {"engine": engine.name, "format": form, "test": figure.test, "size": figure.size, "value": figure.value, "round": number,
                    "read_gbs": (before["read_gbs"] + after["read_gbs"]) / 2, "dot_gops": (before["dot_gops"] + after["dot_gops"]) / 2,
-                   "other_load": outcome.other_load, "threads": options.threads,
+                   "other_load": 0 if figure.test == "memory" else outcome.other_load, **figure.beside, "threads": options.threads,
                    "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
 
 

@@ -1,11 +1,12 @@
 """How each engine is called for a set of tests and how its output is read. An engine yields runs: commands that each measure some of the tests;
-reading a run's output gives (test, size, value) with tokens per second. Nothing is started here.
+reading a run's output gives figures. Nothing is started here.
 """
 
 import dataclasses
 import json
 import pathlib
 import re
+import typing
 
 from ratios import OURS, PEER_FORMATS
 
@@ -21,10 +22,17 @@ class Tests:
     threads: int = 1
 
 
+class Figure(typing.NamedTuple):
+    test: str
+    size: int
+    value: float  # tokens per second; bytes for "memory"
+    beside: dict = {}  # read_gbs, dot_gops and other_load where the engine knows them better than whoever runs it
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     command: tuple
-    read: object  # (stdout, stderr) → [(test, size, value)]
+    read: object  # (stdout, stderr) → [Figure]
     environment: tuple = ()
     memory: bool = False  # its peak is the engine's
 
@@ -50,9 +58,9 @@ class Ours:
 
 def read_ours(stdout, _stderr):
     report = json.loads(stdout)
-    found = [(test, entry[size], entry["tokens_per_second"]) for test, size in [("prefill", "tokens"), ("decode", "depth"), ("batch", "size")]
-             for entry in report[test]]
-    return found + [("memory", 0, report["peak_resident_bytes"])]
+    found = [Figure(test, entry[size], entry["tokens_per_second"], {key: entry[key] for key in ("read_gbs", "dot_gops", "other_load")})
+             for test, size in [("prefill", "tokens"), ("decode", "depth"), ("batch", "size")] for entry in report[test]]
+    return found + [Figure("memory", 0, report["peak_resident_bytes"])]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +113,9 @@ def read_bench(stdout, _stderr):
     for entry in json.loads(stdout[stdout.index("["):]):
         value = max(entry["samples_ts"])
         if entry["n_gen"] == 0:
-            found.append(("prefill", entry["n_prompt"], value))
+            found.append(Figure("prefill", entry["n_prompt"], value))
         else:
-            found.append(("decode", entry.get("n_depth", 0) or entry["n_prompt"], value))
+            found.append(Figure("decode", entry.get("n_depth", 0) or entry["n_prompt"], value))
     return found
 
 
@@ -118,8 +126,8 @@ def read_batched(stdout, stderr):
     """One JSON object a line, or the table of older builds and forks: PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG, …"""
     objects = [json.loads(line) for line in stdout.splitlines() if line.startswith("{")]
     if objects:
-        return [("batch", entry["pl"], entry["speed_tg"]) for entry in objects]
-    return [("batch", int(size), float(speed)) for size, speed in TABLE_ROW.findall(stdout + "\n" + stderr)]
+        return [Figure("batch", entry["pl"], entry["speed_tg"]) for entry in objects]
+    return [Figure("batch", int(size), float(speed)) for size, speed in TABLE_ROW.findall(stdout + "\n" + stderr)]
 
 
 def parse_peer(text):

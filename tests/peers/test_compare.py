@@ -28,23 +28,25 @@ def sample(engine, value, number=1, other=0.0, test="prefill", size=512, form="i
 
 class Reading(unittest.TestCase):
     def test_our_json(self):
-        report = {"prefill": [{"tokens": 512, "tokens_per_second": 50}], "decode": [{"depth": 0, "tokens_per_second": 4}],
-                  "batch": [{"size": 8, "tokens_per_second": 20}], "peak_resident_bytes": 7}
-        self.assertEqual(engines.read_ours(json.dumps(report), ""), [("prefill", 512, 50), ("decode", 0, 4), ("batch", 8, 20), ("memory", 0, 7)])
+        beside = {"read_gbs": 30, "dot_gops": 800, "other_load": 0.1}
+        report = {"prefill": [{"tokens": 512, "tokens_per_second": 50, **beside}], "decode": [{"depth": 0, "tokens_per_second": 4, **beside}],
+                  "batch": [{"size": 8, "tokens_per_second": 20, **beside}], "peak_resident_bytes": 7}
+        self.assertEqual(engines.read_ours(json.dumps(report), ""), [("prefill", 512, 50, beside), ("decode", 0, 4, beside), ("batch", 8, 20, beside),
+                                                                     ("memory", 0, 7, {})])
 
     def test_llama_bench(self):
         entries = [{"n_prompt": 128, "n_gen": 0, "n_depth": 0, "samples_ts": [30.5]}, {"n_prompt": 0, "n_gen": 16, "n_depth": 2048, "samples_ts": [7]},
                    {"n_prompt": 2048, "n_gen": 16, "samples_ts": [8]}]  # the last one as ik_llama.cpp's -gp
         self.assertEqual(engines.read_bench("a warning\n" + json.dumps(entries), ""),
-                         [("prefill", 128, 30.5), ("decode", 2048, 7), ("decode", 2048, 8)])
+                         [("prefill", 128, 30.5, {}), ("decode", 2048, 7, {}), ("decode", 2048, 8, {})])
 
     def test_batched_bench_as_lines_and_as_a_table(self):
         line = json.dumps({"pp": 64, "tg": 16, "pl": 4, "speed_pp": 29.9, "speed_tg": 21.7})
-        self.assertEqual(engines.read_batched(f"noise\n{line}\n", ""), [("batch", 4, 21.7)])
+        self.assertEqual(engines.read_batched(f"noise\n{line}\n", ""), [("batch", 4, 21.7, {})])
         table = ("|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |\n"
                  "|-------|--------|------|--------|----------|----------|----------|----------|----------|----------|\n"
                  "|    64 |     16 |    8 |    640 |    9.532 |    53.71 |    4.672 |    27.40 |   14.204 |    45.06 |\n")
-        self.assertEqual(engines.read_batched("", table), [("batch", 8, 27.4)])
+        self.assertEqual(engines.read_batched("", table), [("batch", 8, 27.4, {})])
 
 
 class Commands(unittest.TestCase):
