@@ -49,11 +49,13 @@ int run_probe(const ServiceConfig& config, bool json) {
   const int threads = config.threads > 0 ? config.threads : usable_cores();
   const ProbedDot dot = config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8;
   const MachineCeilings ceilings = probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot);
+  const double small_pages = probe_small_page_reads(config.kernels, threads, kProbeSeconds, kProbeBytes);
   if (json)
-    std::cout << probe_json(ceilings, threads) << '\n';
+    std::cout << probe_json(ceilings, small_pages, threads) << '\n';
   else
-    std::cout << "read " << fixed(ceilings.read_gbs, 1) << " GB/s, dot products " << fixed(ceilings.dot_gflops, 0)
-              << " Gop/s, " << threads << " threads\n";
+    std::cout << "read " << fixed(ceilings.read_gbs, 1) << " GB/s (" << fixed(small_pages, 1)
+              << " through 4 KiB pages), dot products " << fixed(ceilings.dot_gflops, 0) << " Gop/s, " << threads
+              << " threads\n";
   return 0;
 }
 
@@ -90,6 +92,7 @@ int run_bench(Options options) {
   report.weight_bytes = static_cast<int64_t>(model.weight_bytes());
   report.load_seconds = loaded.seconds;
   report.peak_resident_bytes = peak_resident_bytes();  // the probes' own buffers do not count
+  report.small_page_read_gbs = probe_small_page_reads(report.kernels, report.threads, kProbeSeconds, kProbeBytes);
   for (const int tokens : bench_options.prefill) report.results.push_back(bench.prefill(tokens));
   for (const int depth : bench_options.decode) report.results.push_back(bench.decode(depth));
   for (const int size : bench_options.batch) report.results.push_back(bench.batch(size));

@@ -69,7 +69,9 @@ std::string bench_table(const BenchReport& report) {
       << report.cpu << ", " << report.date << '\n'
       << "loaded in " << fixed(report.load_seconds, 2) << " s, peak resident memory "
       << gibibytes(static_cast<double>(report.peak_resident_bytes)) << ", weights read by a step "
-      << gibibytes(static_cast<double>(report.weight_bytes)) << "\n\n"
+      << gibibytes(static_cast<double>(report.weight_bytes)) << '\n'
+      << "read bandwidth through 4 KiB pages " << fixed(report.small_page_read_gbs, 1)
+      << " GB/s; below, through huge ones\n\n"
       << "test                      tokens/s      best   ceiling   share     probed beside it\n";
   for (const BenchResult& result : report.results) {
     const std::string label = name(result);
@@ -105,13 +107,17 @@ std::string bench_json(const BenchReport& report) {
                {"load_seconds", report.load_seconds},
                {"peak_resident_bytes", report.peak_resident_bytes},
                {"weight_bytes", report.weight_bytes},
+               {"small_page_read_gbs", report.small_page_read_gbs},
                {"prefill", tests(report, Kind::kPrefill, "tokens")},
                {"decode", tests(report, Kind::kDecode, "depth")},
                {"batch", tests(report, Kind::kBatch, "size")}});
 }
 
-std::string probe_json(const MachineCeilings& ceilings, int threads) {
-  return line({{"threads", threads}, {"read_gbs", ceilings.read_gbs}, {"dot_gops", ceilings.dot_gflops}});
+std::string probe_json(const MachineCeilings& ceilings, double small_page_read_gbs, int threads) {
+  return line({{"threads", threads},
+               {"read_gbs", ceilings.read_gbs},
+               {"small_page_read_gbs", small_page_read_gbs},
+               {"dot_gops", ceilings.dot_gflops}});
 }
 
 }  // namespace qwen

@@ -18,6 +18,7 @@ struct BenchReport {
   int64_t weight_bytes = 0;  // that a step reads
   double load_seconds = 0;
   int64_t peak_resident_bytes = 0;  // of loading and one step of the most tokens; 0 = unknown
+  double small_page_read_gbs = 0;   // read bandwidth through 4 KiB pages; the tests' own is through huge ones
   std::vector<BenchResult> results;
 };
 
@@ -25,6 +26,6 @@ std::string bench_table(const BenchReport& report);
 // One line: what describes the run, then "prefill", "decode" and "batch", each a list of tests with "tokens", "depth"
 // or "size", "tokens_per_second", "ceiling" (the same unit), "share" and their runs.
 std::string bench_json(const BenchReport& report);
-std::string probe_json(const MachineCeilings& ceilings, int threads);
+std::string probe_json(const MachineCeilings& ceilings, double small_page_read_gbs, int threads);
 
 }  // namespace qwen

@@ -110,6 +110,9 @@ TEST(MachineProbeTest, FindsSomeBandwidthAndSomeArithmetic) {
     EXPECT_GT(ceilings.dot_gflops, 0.05) << name;
     EXPECT_LT(ceilings.read_gbs, 2000) << name;
     EXPECT_LT(ceilings.dot_gflops, 20000) << name;
+    const double small_pages = probe_small_page_reads(name, 1, 0.02, size_t{8} << 20);
+    EXPECT_GT(small_pages, 0.05) << name;
+    EXPECT_LT(small_pages, 2000) << name;
   }
 }
 

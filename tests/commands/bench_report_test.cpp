@@ -22,6 +22,7 @@ BenchReport report() {
   out.weight_bytes = int64_t{2} << 20;
   out.load_seconds = 1.5;
   out.peak_resident_bytes = int64_t{1} << 30;
+  out.small_page_read_gbs = 27.5;
   out.results.push_back({Kind::kPrefill, 512, 512, {0, 400e9}, {{10.0, 30, 50}}});
   out.results.push_back({Kind::kDecode, 2048, 10, {8e9, 0}, {{1.0, 10, 50}, {2.0, 5, 40}}});
   out.results.push_back({Kind::kBatch, 8, 80, {8e9, 100e9}, {{4.0, 10, 50}}});
@@ -58,7 +59,7 @@ TEST(BenchReport, TableNamesTestsAndUnits) {
   const std::string table = bench_table(report());
   for (const char* part :
        {"1,234,567 parameters", "format none", "Some CPU, 2026-01-02", "prefill, 512 tokens", "decode, depth 2,048",
-        "decode, batch of 8", "30.0 GB/s", "50 Gop/s", "80.0 %", "1.00 GiB", "2.0 MiB"})
+        "decode, batch of 8", "30.0 GB/s", "50 Gop/s", "80.0 %", "27.5 GB/s", "1.00 GiB", "2.0 MiB"})
     EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
   EXPECT_EQ(table.find("caches"), std::string::npos);
   EXPECT_EQ(table.find("Other processes"), std::string::npos);
@@ -71,8 +72,9 @@ TEST(BenchReport, TableNamesTestsAndUnits) {
 }
 
 TEST(BenchReport, ProbeJson) {
-  const nlohmann::json json = nlohmann::json::parse(probe_json({30.5, 450}, 2));
+  const nlohmann::json json = nlohmann::json::parse(probe_json({30.5, 450}, 28.5, 2));
   EXPECT_EQ(json["read_gbs"], 30.5);
+  EXPECT_EQ(json["small_page_read_gbs"], 28.5);
   EXPECT_EQ(json["dot_gops"], 450);
   EXPECT_EQ(json["threads"], 2);
 }

@@ -23,4 +23,8 @@ enum class ProbedDot {
 MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds = 1.0,
                               size_t bytes = size_t{1} << 30, ProbedDot dot = ProbedDot::kFloat);
 
+// read_gbs through pages of 4 KiB, as a mapped file has them.
+double probe_small_page_reads(std::string_view kernels, int threads, double seconds = 1.0,
+                              size_t bytes = size_t{1} << 30);
+
 }  // namespace qwen
