@@ -37,12 +37,15 @@ def performance_table(reports):
     for label, key, scale in [("load, s", "load_seconds", 1), ("peak memory, GB", "peak_resident_bytes", 1e9),
                               ("weights read by a step, GB", "weight_bytes", 1e9)]:
         lines.append(f"| {label} | " + " | ".join(f"{report[key] / scale:.2f}" for report in reports) + " |")
+    if any(line.endswith(" * |") or " * | " in line for line in lines):
+        lines += ["", f"\\* Other processes took more than {100 * ratios.BUSY:.0f} % of the machine meanwhile."]
     return "\n".join(lines)
 
 
 def shown(entry):
     digits = 1 if entry["tokens_per_second"] >= 10 else 2
-    return f"{entry['tokens_per_second']:.{digits}f} ({entry['share']:.0%} of {entry['ceiling']:.{digits}f})"
+    mark = " *" if entry["other_load"] > ratios.BUSY else ""
+    return f"{entry['tokens_per_second']:.{digits}f} ({100 * entry['share']:.0f} % of {entry['ceiling']:.{digits}f}){mark}"
 
 
 def main():

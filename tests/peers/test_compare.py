@@ -106,7 +106,7 @@ class Ratios(unittest.TestCase):
 
 class PerformanceTable(unittest.TestCase):
     def report(self, form, **changes):
-        entry = {"tokens_per_second": 85.25, "share": 0.704, "ceiling": 121.1, "runs": [{}] * 5}
+        entry = {"tokens_per_second": 85.25, "share": 0.704, "ceiling": 121.1, "other_load": 0.01, "runs": [{}] * 5}
         return {"format": form, "cpu": "Some CPU", "threads": 2, "parameters": 4022468096, "date": "2026-01-02T03:04:05Z", "load_seconds": 1.234,
                 "peak_resident_bytes": 5.2e9, "weight_bytes": 4.1e9, "prefill": [{**entry, "tokens": 2048}],
                 "decode": [{**entry, "depth": 0, "tokens_per_second": 9.876}], "batch": [], **changes}
@@ -114,9 +114,17 @@ class PerformanceTable(unittest.TestCase):
     def test_one_column_a_format_with_machine_and_date(self):
         table = performance_table.performance_table([self.report("int8"), self.report("int4", decode=[])])
         for part in ["Some CPU, 2 threads, 4.02 billion parameters, 2026-01-02, medians of 5 runs", "| test | int8 | int4 |",
-                     "| prefill, 2,048 tokens | 85.2 (70% of 121.1) | 85.2 (70% of 121.1) |", "| decode, depth 0 | 9.88 (70% of 121.10) | – |",
+                     "| prefill, 2,048 tokens | 85.2 (70 % of 121.1) | 85.2 (70 % of 121.1) |", "| decode, depth 0 | 9.88 (70 % of 121.10) | – |",
                      "| load, s | 1.23 | 1.23 |", "| peak memory, GB | 5.20 | 5.20 |"]:
             self.assertIn(part, table)
+
+    def test_disturbed_figures_are_marked(self):
+        self.assertNotIn("*", performance_table.performance_table([self.report("int8")]))
+        report = self.report("int8")
+        report["decode"][0]["other_load"] = 0.2
+        table = performance_table.performance_table([report])
+        self.assertIn("| decode, depth 0 | 9.88 (70 % of 121.10) * |", table)
+        self.assertTrue(table.endswith("\\* Other processes took more than 5 % of the machine meanwhile."), table)
 
     def test_two_machines_do_not_mix(self):
         with self.assertRaises(ValueError):
