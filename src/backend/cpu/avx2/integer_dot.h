@@ -22,12 +22,9 @@ struct Int8Dot {
     const __m256i value = _mm256_xor_si256(load_bytes(p), _mm256_set1_epi8(static_cast<char>(kInt8Offset)));
     return {value, _mm256_abs_epi8(value)};
   }
-  template <int V>
-  static QWEN_INLINE void multiply(I32* acc, const Weights* w, const int8_t* x) {
-    const I32 four = broadcast_four(x);
-    QWEN_UNROLL for (int v = 0; v < V; ++v) {
-      acc[v] = add_pairs(acc[v], _mm256_maddubs_epi16(w[v].magnitude, _mm256_sign_epi8(four, w[v].value)));
-    }
+  static QWEN_INLINE I32 broadcast(const int8_t* x) { return broadcast_four(x); }
+  static QWEN_INLINE I32 multiply(I32 acc, Weights w, I32 x) {
+    return add_pairs(acc, _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x, w.value)));
   }
 };
 
@@ -36,6 +33,7 @@ struct Int4Dot {
   struct Weights {
     __m256i low, high;
   };
+  using Inputs = Weights;
   static constexpr int kOffset = kInt4Offset;
   static constexpr int kSteps = kQuads / 2, kInputs = 8;
 
@@ -43,13 +41,9 @@ struct Int4Dot {
     const __m256i pairs = load_bytes(p), mask = _mm256_set1_epi8(15);
     return {_mm256_and_si256(pairs, mask), _mm256_and_si256(_mm256_srli_epi16(pairs, 4), mask)};
   }
-  template <int V>
-  static QWEN_INLINE void multiply(I32* acc, const Weights* w, const int8_t* x) {
-    const I32 low = broadcast_four(x), high = broadcast_four(x + 4);
-    QWEN_UNROLL for (int v = 0; v < V; ++v) {
-      acc[v] = add_pairs(acc[v],
-                         _mm256_add_epi16(_mm256_maddubs_epi16(w[v].low, low), _mm256_maddubs_epi16(w[v].high, high)));
-    }
+  static QWEN_INLINE Inputs broadcast(const int8_t* x) { return {broadcast_four(x), broadcast_four(x + 4)}; }
+  static QWEN_INLINE I32 multiply(I32 acc, Weights w, Inputs x) {
+    return add_pairs(acc, _mm256_add_epi16(_mm256_maddubs_epi16(w.low, x.low), _mm256_maddubs_epi16(w.high, x.high)));
   }
 };
 

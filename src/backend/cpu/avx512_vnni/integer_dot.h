@@ -31,11 +31,8 @@ struct Int8Dot {
   static constexpr int kSteps = kQuads, kInputs = 4;
 
   static QWEN_INLINE Weights load(const uint8_t* p) { return _mm512_loadu_si512(p); }
-  template <int V>
-  static QWEN_INLINE void multiply(I32* acc, const Weights* w, const int8_t* x) {
-    const I32 four = broadcast_four(x);
-    QWEN_UNROLL for (int v = 0; v < V; ++v) acc[v] = _mm512_dpbusd_epi32(acc[v], w[v], four);
-  }
+  static QWEN_INLINE I32 broadcast(const int8_t* x) { return broadcast_four(x); }
+  static QWEN_INLINE I32 multiply(I32 acc, Weights w, I32 x) { return _mm512_dpbusd_epi32(acc, w, x); }
 };
 
 struct Int4Dot {
@@ -43,6 +40,7 @@ struct Int4Dot {
   struct Weights {
     __m512i low, high;
   };
+  using Inputs = Weights;
   static constexpr int kOffset = kInt4Offset;
   static constexpr int kSteps = kQuads / 2, kInputs = 8;
 
@@ -50,11 +48,9 @@ struct Int4Dot {
     const __m512i pairs = _mm512_loadu_si512(p), mask = _mm512_set1_epi8(15);
     return {_mm512_and_si512(pairs, mask), _mm512_and_si512(_mm512_srli_epi16(pairs, 4), mask)};
   }
-  template <int V>
-  static QWEN_INLINE void multiply(I32* acc, const Weights* w, const int8_t* x) {
-    const I32 low = broadcast_four(x), high = broadcast_four(x + 4);
-    QWEN_UNROLL for (int v = 0; v < V; ++v) acc[v] = _mm512_dpbusd_epi32(acc[v], w[v].low, low);
-    QWEN_UNROLL for (int v = 0; v < V; ++v) acc[v] = _mm512_dpbusd_epi32(acc[v], w[v].high, high);
+  static QWEN_INLINE Inputs broadcast(const int8_t* x) { return {broadcast_four(x), broadcast_four(x + 4)}; }
+  static QWEN_INLINE I32 multiply(I32 acc, Weights w, Inputs x) {
+    return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(acc, w.low, x.low), w.high, x.high);
   }
 };
 

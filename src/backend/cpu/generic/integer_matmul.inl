@@ -10,7 +10,7 @@ constexpr int kMaxTaskRows = 256;
 constexpr int kBlockGroups = 4;  // 16 KiB of int8 weights
 constexpr int kStepBytes = 4 * kPanelRows;
 constexpr int kFetchAhead = 4096;
-constexpr int kFetchLocality = 2;  // into the L2 cache
+constexpr int kFetchLocality = 3;  // into the L1 cache
 
 struct RowBlock {
   const char* x;
@@ -26,33 +26,36 @@ struct RowBlock {
 // M rows times V vectors of outputs from `vector` on, over `groups` groups. Of each step's two lines kFetch are
 // fetched, `ahead` bytes on.
 template <typename Dot, int M, int V, int kFetch>
-__attribute__((noinline)) static void integer_tile(const RowBlock& rows, const typename Dot::Panel* panel, int vector,
+__attribute__((noinline)) static void integer_tile(RowBlock rows, const typename Dot::Panel* panel, int vector,
                                                    int groups, int64_t ahead) {
   for (int group = 0; group < groups; ++group, ++panel) {
     I32 acc[M][V];
     const int8_t* x[M];
-    QWEN_UNROLL for (int m = 0; m < M; ++m) {
+    unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
       x[m] = rows.activations(m, group).q;
       const I32 start = broadcast_integer(rows.activations(m, group).minus_sum * Dot::kOffset);
-      QWEN_UNROLL for (int v = 0; v < V; ++v) acc[m][v] = start;
-    }
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = start; });
+    });
     const uint8_t* w = &panel->q[0][vector * kLanes][0];
     for (int step = 0; step < Dot::kSteps; ++step, w += kStepBytes) {
       typename Dot::Weights weights[V];
-      QWEN_UNROLL for (int v = 0; v < V; ++v) weights[v] = Dot::load(w + v * kLanes * 4);
-      QWEN_UNROLL for (int line = 0; line < kFetch; ++line) {
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + v * kLanes * 4); });
+      unrolled<kFetch>([&](auto line) QWEN_INLINE_LAMBDA {
         __builtin_prefetch(w + ahead + line * static_cast<int>(kCacheLine), 0, kFetchLocality);
-      }
-      QWEN_UNROLL for (int m = 0; m < M; ++m) Dot::template multiply<V>(acc[m], weights, x[m] + step * Dot::kInputs);
+      });
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        const auto inputs = Dot::broadcast(x[m] + step * Dot::kInputs);
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = Dot::multiply(acc[m][v], weights[v], inputs); });
+      });
     }
-    QWEN_UNROLL for (int v = 0; v < V; ++v) {
+    unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
       const F32 scale = load_bf16(panel->scales + (vector + v) * kLanes);
-      QWEN_UNROLL for (int m = 0; m < M; ++m) {
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
         float* const sum = rows.sums + m * kPanelRows + (vector + v) * kLanes;
         const F32 before = group > 0 || rows.resume ? load(sum) : zero();
         store(sum, fma(to_float(acc[m][v]), mul(scale, broadcast(rows.activations(m, group).scale)), before));
-      }
-    }
+      });
+    });
   }
 }
 
