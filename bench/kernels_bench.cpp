@@ -1,8 +1,8 @@
 // The CPU backend's operations at the shapes of Qwen3-4B, each beside the machine's ceiling: matmul by rows (1 =
 // decode), attention of one decoded token by depth, attention of a prompt, the element-wise operations.
 //
-//   kernels_bench [--benchmark_filter=…]      QWEN_BENCH_THREADS, QWEN_BENCH_KERNELS choose threads (0 = all) and
-//   kernels (auto)
+//   kernels_bench [--benchmark_filter=…]      QWEN_BENCH_THREADS, QWEN_BENCH_KERNELS and QWEN_BENCH_FORMAT choose
+//   threads (0 = all), kernels (auto) and the format of the weights (none, int8, int4)
 //
 // GB/s and GFLOPS are those of the operation; `of_ceiling` divides by the read bandwidth or by the dot-product peak
 // probed right before the benchmark, whichever bounds it.
@@ -16,6 +16,7 @@
 #include "backend/cpu/machine_probe.h"
 #include "backend/create.h"
 #include "base/dtype.h"
+#include "model/weight_formats.h"
 
 namespace qwen {
 namespace {
@@ -30,6 +31,15 @@ int threads() {
 std::string kernels() {
   const char* value = std::getenv("QWEN_BENCH_KERNELS");
   return value ? value : "auto";
+}
+
+QuantFormat format() {
+  const char* value = std::getenv("QWEN_BENCH_FORMAT");
+  return weight_formats(value ? value : "none").linear;
+}
+bool integer() { return format().kind != QuantFormat::Kind::kNone; }
+MachineCeilings probe(bool integer_dot = integer()) {
+  return probe_machine(kernels(), threads(), 0.3, size_t{1} << 30, integer_dot ? ProbedDot::kInt8 : ProbedDot::kFloat);
 }
 
 Backend& backend() {
@@ -55,7 +65,7 @@ Tensor random_tensor(const Shape& shape) {
 }
 
 MatmulInput random_input(int rows, int cols) {
-  MatmulInput input = backend().alloc_matmul_input(rows, cols);
+  MatmulInput input = backend().alloc_matmul_input(rows, cols, format());
   backend().rms_norm(input, random_tensor({rows, cols}), random_tensor({cols}), 1e-6f, rows);
   return input;
 }
@@ -66,13 +76,17 @@ std::vector<Matrix> random_matrices(int rows, int cols, int copies) {
   for (size_t i = 0; i < values.size(); ++i) bits[i] = f32_to_bf16(values[i]);
   const HostMatrix host{{}, rows, cols, {DType::kBF16, {rows, cols}, reinterpret_cast<const std::byte*>(bits.data())}};
   std::vector<Matrix> matrices;
-  for (int i = 0; i < copies; ++i) matrices.push_back(backend().prepare({&host, 1}));
+  for (int i = 0; i < copies; ++i) matrices.push_back(backend().prepare({&host, 1}, format()));
   return matrices;
+}
+
+int64_t weight_bytes(int rows, int cols) {
+  return static_cast<int64_t>(backend().weight_bytes(rows, cols, DType::kBF16, format()));
 }
 
 // More than any cache, so that every call reads its weights from memory, as a forward pass does.
 int copies_for(int rows, int cols) {
-  return std::max(1, static_cast<int>((int64_t{600} << 20) / (int64_t{rows} * cols * 2)));
+  return std::max(1, static_cast<int>((int64_t{600} << 20) / weight_bytes(rows, cols)));
 }
 
 void report(benchmark::State& state, const MachineCeilings& ceilings, double bytes, double operations) {
@@ -89,13 +103,13 @@ void BM_Matmul(benchmark::State& state) {
   const std::vector<Matrix> weights = random_matrices(outputs, cols, copies_for(outputs, cols));
   const MatmulInput input = random_input(rows, cols);
   Tensor out = backend().alloc(DType::kF32, {rows, outputs});
-  const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
+  const MachineCeilings ceilings = probe();
   size_t next = 0;
   for (auto _ : state) {
     backend().matmul(out, input, weights[next], nullptr, rows);
     next = (next + 1) % weights.size();
   }
-  report(state, ceilings, 2.0 * outputs * cols, 2.0 * outputs * cols * rows);
+  report(state, ceilings, static_cast<double>(weight_bytes(outputs, cols)), 2.0 * outputs * cols * rows);
 }
 
 void matmul_shapes(benchmark::internal::Benchmark* b) {
@@ -129,10 +143,10 @@ void BM_Attention(benchmark::State& state) {
     kv.push_back(backend().alloc_kv(backend().kv_dtype(), blocks, block_size, kHeads));
     backend().store_kv(kv.back(), qkv, slots);
   }
-  MatmulInput out = backend().alloc_matmul_input(rows, kHeads.q_size());
+  MatmulInput out = backend().alloc_matmul_input(rows, kHeads.q_size(), format());
   const std::vector<int32_t> query_start = {0, rows}, context_lens = {depth};
   const AttentionMetadata metadata{query_start, context_lens, table, blocks};
-  const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
+  const MachineCeilings ceilings = probe(false);
   size_t next = 0;
   for (auto _ : state) {
     backend().paged_attention(out, qkv, kv[next], metadata);
@@ -177,10 +191,10 @@ void BM_Layer(benchmark::State& state) {
   const Tensor rotary = random_tensor({depth, kHeads.head_dim / 2});
   Tensor qkv = backend().alloc(DType::kF32, {rows, kHeads.qkv_size()}),
          gate_up = backend().alloc(DType::kF32, {rows, 2 * kFfn});
-  MatmulInput h = backend().alloc_matmul_input(rows, kHidden),
-              attended = backend().alloc_matmul_input(rows, kHeads.q_size());
-  MatmulInput activated = backend().alloc_matmul_input(rows, kFfn);
-  const MachineCeilings ceilings = probe_machine(kernels(), threads(), 0.3);
+  MatmulInput h = backend().alloc_matmul_input(rows, kHidden, format()),
+              attended = backend().alloc_matmul_input(rows, kHeads.q_size(), format());
+  MatmulInput activated = backend().alloc_matmul_input(rows, kFfn, format());
+  const MachineCeilings ceilings = probe();
   size_t i = 0;
   for (auto _ : state) {
     backend().add_rms_norm(h, residual, x, norm, 1e-6f, rows);
@@ -198,7 +212,9 @@ void BM_Layer(benchmark::State& state) {
   const double parameters = double{kHidden} * (kHeads.qkv_size() + kHeads.q_size() + 3.0 * kFfn);
   const double kv_bytes =
       static_cast<double>(depth) * static_cast<double>(backend().kv_bytes_per_token(backend().kv_dtype(), kHeads));
-  report(state, ceilings, 2 * parameters + kv_bytes,
+  const double bytes = static_cast<double>(weight_bytes(kHeads.qkv_size() + 2 * kFfn, kHidden) +
+                                           weight_bytes(kHidden, kHeads.q_size()) + weight_bytes(kHidden, kFfn));
+  report(state, ceilings, bytes + kv_bytes,
          2 * parameters * rows + 4.0 * kHeads.q_size() * rows * (depth - rows / 2.0));
 }
 BENCHMARK(BM_Layer)
@@ -217,7 +233,7 @@ void BM_AddRmsNorm(benchmark::State& state) {
   const int rows = static_cast<int>(state.range(0));
   Tensor residual = random_tensor({rows, kHidden});
   const Tensor delta = random_tensor({rows, kHidden}), weight = random_tensor({kHidden});
-  MatmulInput out = backend().alloc_matmul_input(rows, kHidden);
+  MatmulInput out = backend().alloc_matmul_input(rows, kHidden, format());
   for (auto _ : state) backend().add_rms_norm(out, residual, delta, weight, 1e-6f, rows);
 }
 BENCHMARK(BM_AddRmsNorm)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMicrosecond);
@@ -225,7 +241,7 @@ BENCHMARK(BM_AddRmsNorm)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmar
 void BM_SiluAndMul(benchmark::State& state) {
   const int rows = static_cast<int>(state.range(0));
   const Tensor gate_up = random_tensor({rows, 2 * kFfn});
-  MatmulInput out = backend().alloc_matmul_input(rows, kFfn);
+  MatmulInput out = backend().alloc_matmul_input(rows, kFfn, format());
   for (auto _ : state) backend().silu_and_mul(out, gate_up, rows);
 }
 BENCHMARK(BM_SiluAndMul)->Arg(1)->Arg(8)->Arg(512)->UseRealTime()->Unit(benchmark::kMicrosecond);

@@ -35,16 +35,18 @@ class Backend {
 
   // --- Memory. Errors: Error{kOs or kDeviceUnavailable} when there is not enough.
   virtual Tensor alloc(DType dtype, const Shape& shape) = 0;  // zero-filled
-  virtual MatmulInput alloc_matmul_input(int max_rows, int cols) = 0;
+  // What weights that were prepared in this format read.
+  virtual MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) = 0;
   virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size,
                            const HeadShape& heads) = 0;  // zero-filled, committed lazily
   virtual DType kv_dtype() const = 0;                    // preferred element type of the KV cache
   virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
-  virtual size_t weight_element_size(DType stored) const = 0;  // bytes that prepare() spends on a number of that type
+  // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.
+  virtual size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const = 0;
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
-  // matmul).
-  virtual Matrix prepare(std::span<const HostMatrix> stacked) = 0;
+  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize plain ones.
+  virtual Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) = 0;
   virtual void upload(Tensor& out, const TensorView& source) = 0;  // converts f16/bf16 sources to a kF32 tensor
   // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is
   // not the host.

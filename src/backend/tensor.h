@@ -45,6 +45,7 @@ struct Tensor {
 struct MatmulInput {
   int max_rows = 0;
   int cols = 0;
+  DType dtype = DType::kF32;  // elements; kI8: with a scale per row and group of inputs
   DeviceBuffer buffer;
 };
 

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
-namespace qwen {
+#include "base/dtype_enum.h"
 
-enum class DType : uint8_t { kF32, kF16, kBF16, kF8E4M3, kI8, kU8, kI32, kI64 };
+namespace qwen {
 
 constexpr size_t dtype_size(DType dtype) {
   switch (dtype) {

@@ -1,5 +1,5 @@
-// Timing the forward pass beside what the machine can do at that moment. Ceilings are probed before and after every
-// run, because on a shared machine bandwidth and clocks move within minutes; only the ratio is comparable.
+// Timing the forward pass beside what the machine can do at that moment: ceilings are probed before and after every
+// run. Token ids and what the cache holds before a test are random; speed depends on neither.
 #pragma once
 
 #include <cstdint>
@@ -7,62 +7,48 @@
 #include <vector>
 
 #include "backend/cpu/machine_probe.h"
+#include "commands/bench_result.h"
 #include "commands/direct_runner.h"
 #include "commands/step_cost.h"
 
 namespace qwen {
 
 struct BenchOptions {
-  int prompt_tokens = 512;
-  int decode_tokens = 64;
-  int depth = 0;                          // tokens in the cache before each measurement
-  std::vector<int> batch = {1, 2, 4, 8};  // sequences decoding together
-  int repeat = 3;
+  std::vector<int> prefill = {128, 512, 2048};    // tokens of the prompt, one test each
+  std::vector<int> decode = {0, 2048, 8192};      // depths: tokens in the cache before the test
+  std::vector<int> batch = {1, 2, 4, 8, 16, 32};  // sequences decoding together
+  int steps = 16;                                 // of a decode or batch run
+  int runs = 5;                                   // of each test
   int threads = 0;
-};
+  ProbedDot dot = ProbedDot::kFloat;  // the products that bound computing
 
-// One timed run. Ceilings are the mean of the probes before and after.
-struct BenchRun {
-  double seconds = 0;
-  double peak = 0;  // GB/s read, or GFLOPS of dot products
-};
-
-struct BenchResult {
-  enum class Kind { kPrefill, kDecode };
-  Kind kind = Kind::kPrefill;
-  int batch = 1;    // sequences
-  int tokens = 0;   // of all sequences, in one run
-  double work = 0;  // of one run: bytes read (decode) or floating point operations (prefill)
-  std::vector<BenchRun> runs;
-
-  double tokens_per_second() const;  // medians over the runs
-  double rate() const;               // GB/s or GFLOPS
-  double peak() const;
-  double fraction() const;  // of each run's own peak
+  static constexpr int kBatchDepth = 64;  // tokens of each sequence before a batch test
+  static constexpr int kWarmUpSteps = 2;
+  int longest_sequence() const;
+  int most_sequences() const;
 };
 
 class Bench {
  public:
   Bench(CausalLm& model, const BenchOptions& options, const StepCost& cost);
   void warm_up();  // touches weights and buffers for the first time
-  BenchResult prefill();
-  BenchResult decode(int batch);
+  BenchResult prefill(int tokens);
+  BenchResult decode(int depth);
+  BenchResult batch(int sequences);
 
  private:
-  static constexpr int kWarmUpSteps = 2;
   static constexpr double kProbeSeconds = 0.5;
 
-  // Times `repeat` runs, each between two probes.
+  // Times options_.runs calls of `run`, each between two probes.
   template <typename Run>
-  void measure(BenchResult& result, double MachineCeilings::*ceiling, const Run& run);
-  void fill(int sequence);  // `depth` tokens
+  void measure(BenchResult& result, const Run& run);
+  // Steps in which every sequence appends one token, after `depth` others.
+  void measure_steps(BenchResult& result, int sequences, int depth);
   std::vector<TokenId> random_ids(int count);
 
+  CausalLm& model_;
   BenchOptions options_;
   StepCost cost_;
-  std::string kernels_;
-  int chunk_;
-  DirectRunner runner_;
   uint64_t random_state_ = 1;
 };
 

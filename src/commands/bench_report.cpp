@@ -1,7 +1,5 @@
 #include "commands/bench_report.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -11,74 +9,115 @@
 namespace qwen {
 namespace {
 
+using Json = nlohmann::ordered_json;
+using Kind = BenchResult::Kind;
+
+constexpr double kQuiet = 0.05;  // less of other_load() than this disturbs nothing that a median shows
+
 std::string cell(const std::string& text, size_t width) {
   return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
 }
 
-bool is_prefill(const BenchResult& result) { return result.kind == BenchResult::Kind::kPrefill; }
-
 std::string name(const BenchResult& result) {
-  if (is_prefill(result)) return "prefill " + std::to_string(result.tokens);
-  return "decode " + std::to_string(result.tokens / result.batch) + ", batch " + std::to_string(result.batch);
+  const std::string size = grouped(result.size);
+  switch (result.kind) {
+    case Kind::kPrefill:
+      return "prefill, " + size + (result.size == 1 ? " token" : " tokens");
+    case Kind::kDecode:
+      return "decode, depth " + size;
+    case Kind::kBatch:
+      return "decode, batch of " + size;
+  }
+  return {};
 }
+
+Json tests(const BenchReport& report, Kind kind, const char* size) {
+  Json out = Json::array();
+  for (const BenchResult& result : report.results) {
+    if (result.kind != kind) continue;
+    Json runs = Json::array();
+    for (const BenchRun& run : result.runs)
+      runs.push_back({{"seconds", run.seconds},
+                      {"read_gbs", run.read_gbs},
+                      {"dot_gops", run.dot_gops},
+                      {"other_load", run.other_load}});
+    out.push_back({{size, result.size},
+                   {"tokens_per_second", result.tokens_per_second()},
+                   {"best", result.best()},
+                   {"ceiling", result.ceiling()},
+                   {"share", result.share()},
+                   {"read_gbs", result.read_gbs()},
+                   {"dot_gops", result.dot_gops()},
+                   {"other_load", result.other_load()},
+                   {"tokens_per_run", result.tokens},
+                   {"bytes_per_run", result.work.bytes},
+                   {"operations_per_run", result.work.operations},
+                   {"runs", runs}});
+  }
+  return out;
+}
+
+std::string line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
 std::string bench_table(const BenchReport& report) {
   std::ostringstream out;
-  out << report.model << ": " << grouped(report.parameters) << " parameters, " << report.device << ", kernels "
-      << report.kernels << ", " << report.threads << " threads\n";
-  out << "loaded in " << fixed(report.load_seconds, 2) << " s, peak resident memory "
-      << gibibytes(static_cast<double>(report.peak_resident_bytes)) << ", " << grouped(report.depth)
-      << " tokens in the cache before each run\n\n";
-  out << "test                     tokens/s          rate    probed beside it   fraction\n";
+  out << report.model << ": " << grouped(report.parameters) << " parameters, format " << report.format << ", "
+      << report.device << ", kernels " << report.kernels << ", " << report.threads
+      << (report.threads == 1 ? " thread" : " threads") << '\n'
+      << report.cpu << ", " << report.date << '\n'
+      << "loaded in " << fixed(report.load_seconds, 2) << " s, peak resident memory "
+      << gibibytes(static_cast<double>(report.peak_resident_bytes)) << ", weights read by a step "
+      << gibibytes(static_cast<double>(report.weight_bytes)) << '\n'
+      << "read bandwidth through 4 KiB pages " << fixed(report.small_page_read_gbs, 1)
+      << " GB/s; below, through huge ones\n\n"
+      << "test                      tokens/s      best   ceiling   share     probed beside it\n";
   for (const BenchResult& result : report.results) {
-    const char* unit = is_prefill(result) ? " GFLOP/s" : " GB/s";
     const std::string label = name(result);
-    out << label << cell(fixed(result.tokens_per_second(), 1), label.size() < 33 ? 33 - label.size() : 1)
-        << cell(fixed(result.rate(), 1) + unit, 18) << cell(fixed(result.peak(), 1) + unit, 18)
-        << cell(fixed(result.fraction() * 100, 1) + " %", 9) << '\n';
+    out << label << cell(fixed(result.tokens_per_second(), 2), label.size() < 34 ? 34 - label.size() : 1)
+        << cell(fixed(result.best(), 2), 10) << cell(fixed(result.ceiling(), 2), 10)
+        << cell(fixed(result.share() * 100, 1) + " %", 8) << cell(fixed(result.read_gbs(), 1) + " GB/s", 12)
+        << cell(fixed(result.dot_gops(), 0) + " Gop/s", 12) << '\n';
   }
-  out << "\nrate: decode, bytes of weights, keys and values read; prefill, multiplications and additions of the linear "
-         "layers and\n"
-         "attention. The probes, read bandwidth and dot products of the same instructions, run before and after each "
-         "run.\n";
-  const auto cached = [](const BenchResult& result) { return !is_prefill(result) && result.fraction() > 1.05; };
+  out << "\nMedians. ceiling: prefill, the operations of linear layers and attention at the probed dot-product peak; "
+         "decode, the bytes of\n"
+         "weights, keys and values at the probed read bandwidth; batch, the slower of the two. The probes run before "
+         "and after each run.\n";
+  const auto cached = [](const BenchResult& result) { return result.kind != Kind::kPrefill && result.share() > 1.05; };
   if (std::any_of(report.results.begin(), report.results.end(), cached))
     out << "Above 100 %: what a step reads fits the processor's caches.\n";
+  double others = 0;
+  for (const BenchResult& result : report.results) others = std::max(others, result.other_load());
+  if (others > kQuiet)
+    out << "Other processes took up to " << fixed(others * 100, 0)
+        << " % of the machine: the figures are not its own.\n";
   return out.str();
 }
 
 std::string bench_json(const BenchReport& report) {
-  nlohmann::ordered_json out = {{"model", report.model},
-                                {"parameters", report.parameters},
-                                {"device", report.device},
-                                {"kernels", report.kernels},
-                                {"threads", report.threads},
-                                {"depth", report.depth},
-                                {"load_seconds", report.load_seconds},
-                                {"peak_resident_bytes", report.peak_resident_bytes},
-                                {"results", nlohmann::ordered_json::array()}};
-  for (const BenchResult& result : report.results) {
-    const bool prefill = is_prefill(result);
-    nlohmann::ordered_json runs = nlohmann::ordered_json::array();
-    for (const BenchRun& run : result.runs) runs.push_back({{"seconds", run.seconds}, {"probed", run.peak}});
-    out["results"].push_back({{"test", prefill ? "prefill" : "decode"},
-                              {"batch", result.batch},
-                              {"tokens", result.tokens},
-                              {"tokens_per_second", result.tokens_per_second()},
-                              {"rate", result.rate()},
-                              {"probed", result.peak()},
-                              {"unit", prefill ? "GFLOP/s" : "GB/s"},
-                              {"fraction", result.fraction()},
-                              {"runs", runs}});
-  }
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return line({{"model", report.model},
+               {"parameters", report.parameters},
+               {"format", report.format},
+               {"device", report.device},
+               {"kernels", report.kernels},
+               {"threads", report.threads},
+               {"cpu", report.cpu},
+               {"date", report.date},
+               {"load_seconds", report.load_seconds},
+               {"peak_resident_bytes", report.peak_resident_bytes},
+               {"weight_bytes", report.weight_bytes},
+               {"small_page_read_gbs", report.small_page_read_gbs},
+               {"prefill", tests(report, Kind::kPrefill, "tokens")},
+               {"decode", tests(report, Kind::kDecode, "depth")},
+               {"batch", tests(report, Kind::kBatch, "size")}});
 }
 
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  return ::getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t{usage.ru_maxrss} * 1024 : 0;
+std::string probe_json(const MachineCeilings& ceilings, double small_page_read_gbs, int threads) {
+  return line({{"threads", threads},
+               {"read_gbs", ceilings.read_gbs},
+               {"small_page_read_gbs", small_page_read_gbs},
+               {"dot_gops", ceilings.dot_gflops}});
 }
 
 }  // namespace qwen

@@ -21,7 +21,11 @@ std::string help_of(const ConfigKey& key) {
   return help + " [" + variables + "]";
 }
 
-std::string flag_of(const ConfigKey& key) { return (key.flag == "model" ? "-m,--" : "--") + std::string(key.flag); }
+std::string flag_of(const ConfigKey& key) {
+  if (key.flag == "model") return "-m,--model";
+  if (key.flag == "quantization") return "--quantization,--format";
+  return "--" + std::string(key.flag);
+}
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 #include "commands/direct_runner.h"
 
 #include <algorithm>
+#include <numeric>
+#include <random>
 
 #include "base/error.h"
 
@@ -49,6 +51,27 @@ std::span<const float> DirectRunner::prefill(int sequence, std::span<const Token
     tokens = tokens.subspan(n);
   }
   return logits;
+}
+
+void DirectRunner::fill(int sequence, int length) {
+  const int block_size = cache_.block_size();
+  QWEN_CHECK(length <= blocks_per_sequence_ * block_size);
+  Backend& backend = model_.backend();
+  const int width = model_.config().heads().qkv_size();
+  std::vector<float> values(static_cast<size_t>(block_size) * static_cast<size_t>(width));
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-1.7f, 1.7f);  // variance 1, as normalized keys have it
+  for (float& value : values) value = uniform(random);
+  Tensor qkv = backend.alloc(DType::kF32, {block_size, width});
+  backend.upload(qkv, {DType::kF32, qkv.shape, reinterpret_cast<const std::byte*>(values.data())});
+  std::vector<int32_t> slots(static_cast<size_t>(block_size));
+  for (int at = 0; at < length; at += block_size) {
+    slots.resize(static_cast<size_t>(std::min(block_size, length - at)));
+    std::iota(slots.begin(), slots.end(), sequence * blocks_per_sequence_ * block_size + at);
+    for (int layer = 0; layer < model_.config().num_hidden_layers; ++layer)
+      backend.store_kv(cache_.layer(layer), qkv, slots);
+  }
+  truncate(sequence, length);
 }
 
 }  // namespace qwen

@@ -30,6 +30,9 @@ class DirectRunner {
   // Feeds `tokens` to one sequence in steps of at most `chunk` tokens and returns the logits of the last.
   std::span<const float> prefill(int sequence, std::span<const TokenId> tokens, int chunk);
 
+  // The sequence has `length` tokens of random keys and values, as if that many had been fed: for timing at a depth.
+  void fill(int sequence, int length);
+
   int length(int sequence) const { return lengths_[static_cast<size_t>(sequence)]; }
   void truncate(int sequence, int length) { lengths_[static_cast<size_t>(sequence)] = length; }
   int vocab_size() const { return static_cast<int>(model_.config().vocab_size); }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "commands/config_flags.h"
 #include "commands/load.h"
+#include "commands/weight_format.h"
 #include "engine/kv_sizing.h"
 #include "model/model_config.h"
 #include "model/tensor_names.h"
@@ -53,11 +54,7 @@ EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& token
 
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress) {
   const ModelConfig model_config = ModelConfig::load(config.model_path);
-  const std::string& stored = model_config.quantization.method;  // empty: plain floats
-  if (config.quantization_format != "none" && config.quantization_format != stored)
-    throw wrong_setting(config, "model.quantization.format",
-                        str("is ", config.quantization_format, " but ", config.model_path, " holds ",
-                            stored.empty() ? "plain weights" : stored, ": use none, which serves a folder as it is"));
+  const ChosenFormat format = choose_format(config, model_config);
   if (config.max_model_len > model_config.context_length())
     throw wrong_setting(config, "engine.max_model_len",
                         str("is ", config.max_model_len, " but ", config.model_path, " was made for ",
@@ -74,6 +71,7 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   options.max_batched_tokens = config.max_num_batched_tokens;
   options.max_logit_rows = config.max_num_seqs;
   options.max_positions = config.max_model_len > 0 ? config.max_model_len : kDefaultMaxModelLen;
+  options.formats = format.formats;
   LoadedCausalLm in_memory =
       load_model_folder(config.model_path, backend_options(config), options, std::move(progress));
   const Backend& backend = in_memory.model->backend();
@@ -81,7 +79,7 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   ModelInfo& info = loaded.info;
   info.name = config.model_name.empty() ? folder_name(config.model_path) : config.model_name;
   info.architecture = model_config.architecture;
-  if (!stored.empty()) info.quantization = stored;
+  info.quantization = format.name;
   info.dtype = dtype_name(model_config.dtype);
   info.device = backend.name();
   info.kernels = backend.kernels();

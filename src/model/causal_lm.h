@@ -16,6 +16,7 @@ class CausalLm {
   virtual ~CausalLm() = default;
   virtual const ModelConfig& config() const = 0;
   virtual Backend& backend() = 0;
+  virtual size_t weight_bytes() const = 0;     // of the matrices that a step reads whole: all layers and the head
   virtual int max_batched_tokens() const = 0;  // the workspace holds this many rows
   virtual int max_logit_rows() const = 0;
   virtual int max_positions() const = 0;  // the rotary tables hold this many

@@ -19,6 +19,8 @@ QuantFormat format_of(const Checkpoint& checkpoint, const QuantizationConfig& qu
   const TensorInfo* const plain = checkpoint.find(module + ".weight");
   switch (quantization.format.kind) {
     case Kind::kNone:
+    case Kind::kInt8:  // made at load, never stored
+    case Kind::kInt4:
       return {};
     case Kind::kGptq:
     case Kind::kAwq:
@@ -70,6 +72,8 @@ HostMatrix LinearWeight::matrix() const {
   HostMatrix matrix{.format = format_, .rows = (*size)[0], .cols = (*size)[1]};
   switch (format_.kind) {
     case Kind::kNone:
+    case Kind::kInt8:
+    case Kind::kInt4:
       matrix.weight = view(".weight");
       break;
     case Kind::kGptq:

@@ -13,8 +13,8 @@ Qwen3Model::Qwen3Model(WeightLoader& loader, const ModelConfig& config, std::uni
       options_(options),
       backend_(std::move(backend)),
       rope_(*backend_, config, options.max_positions),
-      workspace_(*backend_, config, options.max_batched_tokens, options.max_logit_rows) {
-  embed_tokens_.weight = loader.matrix({"model.embed_tokens"}, config.hidden_size);
+      workspace_(*backend_, config, options.max_batched_tokens, options.max_logit_rows, options.formats) {
+  embed_tokens_.weight = loader.head("model.embed_tokens", config.hidden_size);
   layers_.reserve(static_cast<size_t>(config.num_hidden_layers));
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string prefix = str("model.layers.", i, ".");
@@ -26,7 +26,17 @@ Qwen3Model::Qwen3Model(WeightLoader& loader, const ModelConfig& config, std::uni
     layers_.push_back(std::move(layer));
   }
   norm_ = loader.vector({"model.norm.weight"}, config.hidden_size);
-  if (!config.tie_word_embeddings) untied_head_.weight = loader.matrix({"lm_head"}, config.hidden_size);
+  if (!config.tie_word_embeddings) untied_head_.weight = loader.head("lm_head", config.hidden_size);
+}
+
+size_t Qwen3Model::weight_bytes() const {
+  size_t bytes = lm_head().weight.buffer.size_bytes();
+  for (const DecoderLayer& layer : layers_) {
+    for (const Linear* linear :
+         {&layer.self_attn.qkv_proj, &layer.self_attn.o_proj, &layer.mlp.gate_up_proj, &layer.mlp.down_proj})
+      bytes += linear->weight.buffer.size_bytes();
+  }
+  return bytes;
 }
 
 const Tensor& Qwen3Model::forward(const BatchInput& batch, KvCache& cache) {

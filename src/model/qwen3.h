@@ -21,6 +21,7 @@ class Qwen3Model : public CausalLm {
 
   const ModelConfig& config() const override { return config_; }
   Backend& backend() override { return *backend_; }
+  size_t weight_bytes() const override;
   int max_batched_tokens() const override { return options_.max_batched_tokens; }
   int max_logit_rows() const override { return options_.max_logit_rows; }
   int max_positions() const override { return options_.max_positions; }

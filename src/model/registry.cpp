@@ -64,8 +64,10 @@ ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional) continue;
     const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
-    weights += static_cast<uint64_t>(tensor.shape.num_elements()) *
-               backend.weight_element_size(stored ? stored->dtype : DType::kF32);
+    const bool matrix = tensor.shape.rank() == 2, in_layer = tensor.name.find(".layers.") != std::string::npos;
+    const QuantFormat format = !matrix ? QuantFormat{} : in_layer ? options.formats.linear : options.formats.head;
+    weights += backend.weight_bytes(matrix ? tensor.shape[0] : 1, tensor.shape[matrix ? 1 : 0],
+                                    stored ? stored->dtype : DType::kF32, format);
   }
   return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
                        RopeTable::size_bytes(config, options.max_positions)};
@@ -89,7 +91,8 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   check_tensors(checkpoint, config);
   check_memory(model_memory(checkpoint, config, *backend, options), backend->free_memory());
   Backend& device = *backend;
-  WeightLoader loader(checkpoint, config.quantization, device, bytes_to_read(checkpoint, config), std::move(progress));
+  WeightLoader loader(checkpoint, config.quantization, options.formats, device, bytes_to_read(checkpoint, config),
+                      std::move(progress));
   return architecture->create(loader, config, std::move(backend), options);
 }
 

@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "model/causal_lm.h"
 #include "model/model_config.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -15,6 +16,7 @@ struct ModelOptions {
   int max_batched_tokens = 512;  // tokens of one step
   int max_logit_rows = 16;       // rows of logits of one step
   int max_positions = 32768;     // longest sequence; cut to what the model was made for
+  WeightFormats formats = {};    // plain weights are quantized while they are read
 };
 
 // What the model needs beside its KV cache, at least: weights as the backend keeps them, workspace, rotary tables.

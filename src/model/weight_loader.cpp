@@ -10,15 +10,22 @@
 
 namespace qwen {
 
-WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, Backend& backend,
-                           uint64_t total_bytes, ProgressFn progress)
+WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
+                           const WeightFormats& formats, Backend& backend, uint64_t total_bytes, ProgressFn progress)
     : checkpoint_(checkpoint),
       quantization_(quantization),
+      formats_(formats),
       backend_(backend),
       total_bytes_(total_bytes),
       progress_(std::move(progress)) {}
 
 Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t cols) {
+  return load(std::vector<std::string>(modules), cols, formats_.linear);
+}
+
+Matrix WeightLoader::head(const std::string& module, int64_t cols) { return load({&module, 1}, cols, formats_.head); }
+
+Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format) {
   std::vector<HostMatrix> stacked;
   std::vector<std::string> tensors;
   stacked.reserve(modules.size());
@@ -31,7 +38,7 @@ Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t 
     }
     tensors.insert(tensors.end(), weight.tensors().begin(), weight.tensors().end());
   }
-  Matrix matrix = backend_.prepare(stacked);
+  Matrix matrix = backend_.prepare(stacked, format);
   finish(tensors);
   return matrix;
 }

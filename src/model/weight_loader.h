@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/progress.h"
 #include "model/model_config.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -18,22 +19,26 @@ namespace qwen {
 class WeightLoader {
  public:
   // `total_bytes`: of the tensors that will be asked for; `progress` may be empty. All references outlive the loader.
-  WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, Backend& backend,
-               uint64_t total_bytes, ProgressFn progress);
+  WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
+               Backend& backend, uint64_t total_bytes, ProgressFn progress);
 
   // The weights [out, cols] of linear modules ("model.layers.0.mlp.up_proj") that share an input, stacked along the
   // outputs. Errors: kBadData where one is absent, damaged or has other columns.
   Matrix matrix(std::initializer_list<std::string> modules, int64_t cols);
+  // The same for the embedding or the head, in their format.
+  Matrix head(const std::string& module, int64_t cols);
   // Vectors (norm weights, biases) of `size` numbers together, one after the other, in f32.
   Tensor vector(std::initializer_list<std::string> names, int64_t size);
 
   Backend& backend() { return backend_; }
 
  private:
+  Matrix load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format);
   void finish(std::span<const std::string> names);  // releases the pages, reports progress
 
   const Checkpoint& checkpoint_;
   const QuantizationConfig& quantization_;
+  const WeightFormats formats_;
   Backend& backend_;
   uint64_t total_bytes_;
   uint64_t done_bytes_ = 0;

@@ -3,9 +3,12 @@
 
 namespace qwen {
 
-Workspace::Workspace(Backend& backend, const ModelConfig& config, int max_tokens, int max_logit_rows) {
+Workspace::Workspace(Backend& backend, const ModelConfig& config, int max_tokens, int max_logit_rows,
+                     const WeightFormats& formats) {
   const auto floats = [&](int rows, int64_t cols) { return backend.alloc(DType::kF32, {rows, cols}); };
-  const auto input = [&](int rows, int64_t cols) { return backend.alloc_matmul_input(rows, static_cast<int>(cols)); };
+  const auto input = [&](int rows, int64_t cols) {
+    return backend.alloc_matmul_input(rows, static_cast<int>(cols), formats.linear);
+  };
   residual = floats(max_tokens, config.hidden_size);
   delta = floats(max_tokens, config.hidden_size);
   normed = input(max_tokens, config.hidden_size);
@@ -15,7 +18,7 @@ Workspace::Workspace(Backend& backend, const ModelConfig& config, int max_tokens
   act = input(max_tokens, config.intermediate_size);
   last_residual = floats(max_logit_rows, config.hidden_size);
   last_delta = floats(max_logit_rows, config.hidden_size);
-  last_normed = input(max_logit_rows, config.hidden_size);
+  last_normed = backend.alloc_matmul_input(max_logit_rows, static_cast<int>(config.hidden_size), formats.head);
   logits = floats(max_logit_rows, config.vocab_size);
 }
 

@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "model/model_config.h"
+#include "model/weight_formats.h"
 
 namespace qwen {
 
@@ -22,7 +23,8 @@ struct Workspace {
   MatmulInput last_normed;           // [hidden_size]
   Tensor logits;                     // [vocab_size]
 
-  Workspace(Backend& backend, const ModelConfig& config, int max_tokens, int max_logit_rows);
+  Workspace(Backend& backend, const ModelConfig& config, int max_tokens, int max_logit_rows,
+            const WeightFormats& formats);
   // Roughly: MatmulInput is counted as f32.
   static uint64_t size_bytes(const ModelConfig& config, int max_tokens, int max_logit_rows);
 };

@@ -12,10 +12,12 @@ struct QuantFormat {
     kGptq,      // integers with scales and zero points per group of input features; quant/gptq.h
     kAwq,       // the same, packed along the outputs; quant/awq.h
     kFp8Block,  // float8_e4m3fn with one scale per block of the matrix; quant/fp8_block.h
+    kInt8,      // made at load: rotated inputs, one scale per output and group of them; quant/integer_format.h
+    kInt4,      // the same with 4 bits
   };
   Kind kind = Kind::kNone;
-  int bits = 16;       // of one stored weight
-  int group_size = 0;  // kGptq, kAwq: input features that share a scale and a zero point; divides nothing in particular
+  int bits = 16;        // of one stored weight
+  int group_size = 0;   // kGptq, kAwq, kInt8, kInt4: input features that share a scale; divides nothing in particular
   int zero_offset = 0;  // kGptq: added to a stored zero point, 1 in checkpoint format v1
 
   friend bool operator==(const QuantFormat&, const QuantFormat&) = default;

@@ -31,4 +31,19 @@ inline float read_float(const TensorView& view, int64_t index) {
   }
 }
 
+// `count` of them from `first` on.
+inline void read_floats(const TensorView& view, int64_t first, int64_t count, float* out) {
+  const auto each = [&](auto read) {
+    for (int64_t i = 0; i < count; ++i) out[i] = read(first + i);
+  };
+  switch (view.dtype) {
+    case DType::kBF16:
+      return each([&](int64_t i) { return bf16_to_f32(read_element<uint16_t>(view, i)); });
+    case DType::kF16:
+      return each([&](int64_t i) { return f16_to_f32(read_element<uint16_t>(view, i)); });
+    default:
+      return each([&](int64_t i) { return read_element<float>(view, i); });
+  }
+}
+
 }  // namespace qwen

@@ -72,7 +72,7 @@ class AttentionTest : public KernelTest {
     const Tensor input = tensor_of(backend, {rows, heads.qkv_size()}, qkv);
     backend.store_kv(cache.kv, input, slots);
     if (!attend) return {};
-    MatmulInput out = backend.alloc_matmul_input(rows, heads.q_size());
+    MatmulInput out = backend.alloc_matmul_input(rows, heads.q_size(), {});
     backend.paged_attention(out, input, cache.kv, {query_start, context_lens, tables, static_cast<int>(max_blocks)});
     std::vector<float> values;
     const size_t stride = out.buffer.size_bytes() / static_cast<size_t>(rows) / dtype_size(kernels().activation);

@@ -20,7 +20,7 @@ namespace qwen {
 // falls back to.
 inline std::vector<KernelSet> tested_kernel_sets() {
   std::vector<KernelSet> sets = usable_kernel_sets();
-  sets.push_back({"scalar_bf16", DType::kBF16, DType::kBF16, false, kScalarKernels});
+  sets.push_back({"scalar_bf16", DType::kBF16, DType::kBF16, false, kScalarKernels, &kScalarIntegerKernels});
   return sets;
 }
 
@@ -110,7 +110,7 @@ struct Activations {
 
 inline Activations activations_of(Backend& backend, const KernelSet& kernels, int rows, int cols,
                                   const std::vector<float>& x) {
-  Activations a{backend.alloc_matmul_input(rows, cols), {}};
+  Activations a{backend.alloc_matmul_input(rows, cols, {}), {}};
   const Tensor unit = tensor_of(backend, {cols}, std::vector<float>(static_cast<size_t>(cols), 1.0f));
   backend.rms_norm(a.input, tensor_of(backend, {rows, cols}, x), unit, 1e-6f, rows);
   const size_t stride = a.input.buffer.size_bytes() / static_cast<size_t>(rows) / dtype_size(kernels.activation);

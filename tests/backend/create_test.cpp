@@ -48,7 +48,7 @@ TEST(CreateTest, WeightsTakeTheBytesThatTheBackendSays) {
     for (const DType stored : {DType::kBF16, DType::kF16, DType::kF32}) {
       const std::vector<std::byte> zeros(32 * 64 * dtype_size(stored));
       const HostMatrix matrix{.rows = 32, .cols = 64, .weight = {stored, {32, 64}, zeros.data()}};
-      EXPECT_EQ(backend->prepare({&matrix, 1}).buffer.size_bytes(), 32 * 64 * backend->weight_element_size(stored))
+      EXPECT_EQ(backend->prepare({&matrix, 1}, {}).buffer.size_bytes(), backend->weight_bytes(32, 64, stored, {}))
           << name << " " << dtype_name(stored);
     }
   }
@@ -110,6 +110,9 @@ TEST(MachineProbeTest, FindsSomeBandwidthAndSomeArithmetic) {
     EXPECT_GT(ceilings.dot_gflops, 0.05) << name;
     EXPECT_LT(ceilings.read_gbs, 2000) << name;
     EXPECT_LT(ceilings.dot_gflops, 20000) << name;
+    const double small_pages = probe_small_page_reads(name, 1, 0.02, size_t{8} << 20);
+    EXPECT_GT(small_pages, 0.05) << name;
+    EXPECT_LT(small_pages, 2000) << name;
   }
 }
 

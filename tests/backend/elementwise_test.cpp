@@ -30,7 +30,8 @@ TEST_P(ElementwiseTest, RmsNormAndItsResidual) {
       const Tensor w = tensor_of(backend, {cols}, weight);
       Tensor residual = tensor_of(backend, {rows, cols}, x);
       const Tensor d = tensor_of(backend, {rows, cols}, delta);
-      MatmulInput plain = backend.alloc_matmul_input(rows, cols), added = backend.alloc_matmul_input(rows, cols);
+      MatmulInput plain = backend.alloc_matmul_input(rows, cols, {}),
+                  added = backend.alloc_matmul_input(rows, cols, {});
       backend.rms_norm(plain, residual, w, 1e-6f, rows);
       backend.add_rms_norm(added, residual, d, w, 1e-6f, rows);
 
@@ -63,7 +64,7 @@ TEST_P(ElementwiseTest, SiluAndMul) {
     std::vector<float> x = random(static_cast<size_t>(rows * 2 * n), 4);
     x[0] = -200, x[1] = 200;  // far beyond the range of the exponential
     const Tensor gate_up = tensor_of(backend, {rows, 2 * n}, x);
-    MatmulInput out = backend.alloc_matmul_input(rows, n);
+    MatmulInput out = backend.alloc_matmul_input(rows, n, {});
     backend.silu_and_mul(out, gate_up, rows);
     std::vector<float> want;
     for (int row = 0; row < rows; ++row) {
@@ -128,7 +129,7 @@ TEST_P(ElementwiseTest, QkNormRopeRotatesQueriesAndKeysAndLeavesValues) {
 TEST_P(ElementwiseTest, WritersLeaveTheRowsPaddingZero) {
   CpuBackend backend(kernels(), 1);
   for (const int cols : {1, 17, 33, 99}) {
-    MatmulInput out = backend.alloc_matmul_input(2, cols);
+    MatmulInput out = backend.alloc_matmul_input(2, cols, {});
     const Tensor x = tensor_of(backend, {2, 2 * cols}, random(static_cast<size_t>(4 * cols)));
     backend.silu_and_mul(out, x, 2);
     const Tensor y = tensor_of(backend, {2, cols}, random(static_cast<size_t>(2 * cols)));
@@ -146,7 +147,8 @@ TEST_P(ElementwiseTest, ARowDoesNotDependOnItsBatch) {
   CpuBackend one(kernels(), 1), many(kernels(), 3);
   const std::vector<float> x = random(kRows * 2 * kCols), weight = random(kCols);
   const auto both = [&](Backend& backend, int rows, const std::vector<float>& values) {
-    MatmulInput silu = backend.alloc_matmul_input(rows, kCols), norm = backend.alloc_matmul_input(rows, 2 * kCols);
+    MatmulInput silu = backend.alloc_matmul_input(rows, kCols, {}),
+                norm = backend.alloc_matmul_input(rows, 2 * kCols, {});
     backend.silu_and_mul(silu, tensor_of(backend, {rows, 2 * kCols}, values), rows);
     std::vector<float> doubled = weight;
     doubled.insert(doubled.end(), weight.begin(), weight.end());

@@ -40,7 +40,7 @@ TEST_P(MatmulTest, EqualsDoubleArithmeticForEveryShapeAndSource) {
       const StoredMatrix w(source, p.outputs, p.cols, random(static_cast<size_t>(p.outputs * p.cols)));
       const Activations x =
           activations_of(backend, kernels(), p.rows, p.cols, random(static_cast<size_t>(p.rows * p.cols)));
-      const Matrix packed = backend.prepare({&w.host, 1});
+      const Matrix packed = backend.prepare({&w.host, 1}, {});
       EXPECT_EQ(packed.rows, p.outputs);
       EXPECT_EQ(packed.cols, p.cols);
       const std::vector<float> bias = random(static_cast<size_t>(p.outputs));
@@ -71,7 +71,7 @@ TEST_P(MatmulTest, StackedMatricesAreOneMatrix) {
     parts.emplace_back(DType::kBF16, rows, cols, random(static_cast<size_t>(rows * cols)));
   std::vector<HostMatrix> hosts;
   for (const StoredMatrix& part : parts) hosts.push_back(part.host);
-  const Matrix stacked = backend.prepare(hosts);
+  const Matrix stacked = backend.prepare(hosts, {});
   EXPECT_EQ(stacked.rows, 138);
   const Activations x = activations_of(backend, kernels(), 5, cols, random(5 * cols));
   Tensor y = backend.alloc(DType::kF32, {5, stacked.rows});
@@ -81,7 +81,7 @@ TEST_P(MatmulTest, StackedMatricesAreOneMatrix) {
   for (const HostMatrix& host : hosts) {
     const int rows = static_cast<int>(host.rows);
     Tensor part = backend.alloc(DType::kF32, {5, rows});
-    backend.matmul(part, x.input, backend.prepare({&host, 1}), nullptr, 5);
+    backend.matmul(part, x.input, backend.prepare({&host, 1}, {}), nullptr, 5);
     const std::vector<float> want = values_of(backend, part, 5);
     for (int row = 0; row < 5; ++row) {
       for (int i = 0; i < rows; ++i) {
@@ -97,7 +97,7 @@ TEST_P(MatmulTest, ARowDoesNotDependOnItsBatchOrTheThreads) {
   CpuBackend one(kernels(), 1);
   const std::vector<float> x = random(kRows * kCols);
   const StoredMatrix w(DType::kBF16, kOutputs, kCols, random(kOutputs * kCols));
-  const Matrix packed = one.prepare({&w.host, 1});
+  const Matrix packed = one.prepare({&w.host, 1}, {});
   std::vector<float> alone;
   for (int row = 0; row < kRows; ++row) {
     const Activations a = activations_of(one, kernels(), 1, kCols,
@@ -125,7 +125,7 @@ TEST_P(MatmulTest, EmbeddingRowsComeOutOfThePackedMatrix) {
   for (const DType source : {DType::kBF16, DType::kF16, DType::kF32}) {
     const int rows = 75, cols = 37;
     const StoredMatrix table(source, rows, cols, random(static_cast<size_t>(rows * cols)));
-    const Matrix packed = backend.prepare({&table.host, 1});
+    const Matrix packed = backend.prepare({&table.host, 1}, {});
     std::vector<int32_t> ids;
     for (int i = 0; i < 300; ++i) ids.push_back(pick(0, rows - 1));
     Tensor out = backend.alloc(DType::kF32, {300, cols});
@@ -144,7 +144,7 @@ TEST_P(MatmulTest, EmbeddingRowsComeOutOfThePackedMatrix) {
 TEST_P(MatmulTest, TokensOutsideTheVocabularyAreErrors) {
   CpuBackend backend(kernels(), 1);
   const StoredMatrix table(DType::kBF16, 5, 4, random(20));
-  const Matrix packed = backend.prepare({&table.host, 1});
+  const Matrix packed = backend.prepare({&table.host, 1}, {});
   Tensor out = backend.alloc(DType::kF32, {1, 4});
   for (const int32_t id : {-1, 5, 1 << 30}) EXPECT_THROW(backend.embed(out, packed, std::vector<int32_t>{id}), Error);
 }
@@ -153,13 +153,13 @@ TEST_P(MatmulTest, WeightsThatDoNotFitAreErrors) {
   CpuBackend backend(kernels(), 1);
   const StoredMatrix a(DType::kBF16, 4, 8, random(32)), b(DType::kBF16, 4, 6, random(24));
   const std::vector<HostMatrix> unequal = {a.host, b.host};
-  EXPECT_THROW(backend.prepare(unequal), Error);
+  EXPECT_THROW(backend.prepare(unequal, {}), Error);
   HostMatrix integers = a.host;
   integers.weight.dtype = DType::kI8;
-  EXPECT_THROW(backend.prepare({&integers, 1}), Error);
+  EXPECT_THROW(backend.prepare({&integers, 1}, {}), Error);
   HostMatrix absurd = a.host;
   absurd.rows = int64_t{1} << 40;
-  EXPECT_THROW(backend.prepare({&absurd, 1}), Error);
+  EXPECT_THROW(backend.prepare({&absurd, 1}, {}), Error);
 }
 
 QWEN_FOR_EVERY_KERNEL_SET(MatmulTest);

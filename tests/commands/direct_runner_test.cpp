@@ -80,5 +80,17 @@ TEST_F(DirectRunnerTest, LogitsOfEveryPosition) {
   EXPECT_TRUE(runner.step(none).empty());
 }
 
+// The fake backend stores nothing but checks the slots.
+TEST_F(DirectRunnerTest, FilledSequencesGoOnWhereTheFillingEnds) {
+  DirectRunner runner(model_, 2, 64);
+  runner.fill(1, 37);
+  EXPECT_EQ(runner.length(0), 0);
+  EXPECT_EQ(runner.length(1), 37);
+  const std::vector<TokenId> tokens = ids(3, 1);
+  const DirectRunner::Chunk chunks[] = {{1, tokens, Logits::kLast}};
+  EXPECT_EQ(runner.step(chunks).size(), 64u);
+  EXPECT_EQ(runner.length(1), 40);
+}
+
 }  // namespace
 }  // namespace qwen

@@ -19,18 +19,26 @@ ModelConfig small() {
 
 TEST(StepCost, DecodeReadsWeightsOnceAndEverySequencesKeysAndValues) {
   // A layer: q and o 8·16 each, k and v 8·8 each, three MLP matrices 8·16. Head 32·8.
-  const double weights = 2 * (2 * 128 + 2 * 64 + 3 * 128) + 256;
-  const StepCost cost(small(), 2, 100);
-  EXPECT_EQ(cost.decode_bytes(1, 0), weights * 2 + 100);
-  EXPECT_EQ(cost.decode_bytes(4, 9), weights * 2 + 4 * 10 * 100);
+  EXPECT_EQ(layer_values(small()), 2 * (2 * 128 + 2 * 64 + 3 * 128));
+  EXPECT_EQ(head_values(small()), 256);
+  const StepCost cost(small(), 5000, 100);
+  EXPECT_EQ(cost.decode_bytes(1, 0), 5000 + 100);
+  EXPECT_EQ(cost.decode_bytes(4, 9), 5000 + 4 * 10 * 100);
+}
+
+TEST(StepCost, DecodeComputesEveryWeightForEverySequence) {
+  const StepCost cost(small(), 5000, 100);
+  const double values = 2 * (2 * 128 + 2 * 64 + 3 * 128) + 256;
+  EXPECT_EQ(cost.decode_operations(1, 0), 2 * values + 4 * 2 * 16);
+  EXPECT_EQ(cost.decode_operations(4, 9), 4 * (2 * values + 4 * 2 * 16 * 10));
 }
 
 TEST(StepCost, PrefillCountsEachPairOfQueryAndKeyOnce) {
-  const StepCost cost(small(), 2, 100);
+  const StepCost cost(small(), 5000, 100);
   const double layer_weights = 2 * (2 * 128 + 2 * 64 + 3 * 128);
   const double head = 2 * 256;
-  EXPECT_EQ(cost.prefill_flops(1, 0), 2 * layer_weights + head + 4 * 2 * 16 * 1);
-  EXPECT_EQ(cost.prefill_flops(3, 10), 3 * 2 * layer_weights + head + 4 * 2 * 16 * (11 + 12 + 13));
+  EXPECT_EQ(cost.prefill_operations(1, 0), 2 * layer_weights + head + 4 * 2 * 16 * 1);
+  EXPECT_EQ(cost.prefill_operations(3, 10), 3 * 2 * layer_weights + head + 4 * 2 * 16 * (11 + 12 + 13));
 }
 
 }  // namespace

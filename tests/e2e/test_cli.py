@@ -43,6 +43,7 @@ class Usage(CommandLine):
         self.fails(2, "logits", "--model", ".", "--ids", "1,x", names=["--ids"])
         self.fails(2, "logits", "--model", ".", "--threads", "many", "--ids", "1", names=["--threads"])
         self.fails(2, "render", "--model", ".", "--chat-template", "llama", names=["--chat-template", "hybrid"])
+        self.fails(2, "bench", "--model", harness.DEMO, "--batch", "1,x", names=["--batch", "none"])
         self.fails(2, "healthcheck", "--url", "https://example.org", names=["--url"])
 
     def test_version(self):
@@ -182,6 +183,22 @@ class BadModels(CommandLine):
         weights.unlink()
         weights.mkdir()
         self.fails(66, "inspect", "--model", self.folder, names=[weights.name, "put the file itself"])
+
+
+class Bench(CommandLine):
+    def test_json_holds_every_test_beside_its_ceiling(self):
+        result = harness.run("bench", "--model", harness.DEMO, "--prefill", "16", "--decode", "40", "--batch", "2", "--steps", "2", "--runs",
+                             "1", "--threads", "1", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertEqual((report["format"], report["threads"]), ("none", 1))
+        self.assertEqual([test["tokens"] for test in report["prefill"]], [16])
+        self.assertEqual([test["depth"] for test in report["decode"]], [40])
+        self.assertEqual([test["size"] for test in report["batch"]], [2])
+        for test in report["prefill"] + report["decode"] + report["batch"]:
+            self.assertEqual(len(test["runs"]), 1)
+            for key in ("tokens_per_second", "best", "ceiling", "share", "read_gbs", "dot_gops"):
+                self.assertGreater(test[key], 0, key)
 
 
 class Text(CommandLine):

@@ -26,7 +26,7 @@ class WeightLoaderTest : public testing::Test {
       Checkpoint::open(std::filesystem::path(QWEN_SOURCE_DIR) / "tests/data/tiny-models/bf16-tied-sharded");
   FakeBackend backend_{1 << 30, 1, 16};
   QuantizationConfig plain_;
-  WeightLoader loader_{checkpoint_, plain_, backend_, 1, {}};
+  WeightLoader loader_{checkpoint_, plain_, {}, backend_, 1, {}};
   const std::string norm_ = "model.norm.weight";
   const std::string gate_ = "model.layers.0.mlp.gate_proj";
   const std::string up_ = "model.layers.0.mlp.up_proj";

@@ -20,14 +20,17 @@ Tensor FakeBackend::alloc(DType dtype, const Shape& shape) {
   return {dtype, shape, DeviceBuffer(data, bytes, std::move(memory))};
 }
 
-MatmulInput FakeBackend::alloc_matmul_input(int max_rows, int cols) { return {max_rows, cols, {}}; }
+MatmulInput FakeBackend::alloc_matmul_input(int max_rows, int cols, const QuantFormat&) {
+  return {max_rows, cols, DType::kF32, {}};
+}
 
 KvLayer FakeBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
   return {dtype, num_blocks, block_size, heads, {}};
 }
 
-Matrix FakeBackend::prepare(std::span<const HostMatrix> stacked) {
+Matrix FakeBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
   Matrix matrix;
+  matrix.format = format;
   matrix.cols = static_cast<int>(stacked.front().cols);
   for (const HostMatrix& part : stacked) matrix.rows += static_cast<int>(part.rows);
   return matrix;
@@ -50,7 +53,10 @@ void FakeBackend::qk_norm_rope(Tensor&, const HeadShape&, const Tensor&, const T
                                const Tensor&, std::span<const int32_t>) {
   computes_nothing();
 }
-void FakeBackend::store_kv(KvLayer&, const Tensor&, std::span<const int32_t>) { computes_nothing(); }
+void FakeBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_t> slot_mapping) {
+  QWEN_CHECK(static_cast<int64_t>(slot_mapping.size()) <= qkv.shape[0]);
+  for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < kv.num_blocks * kv.block_size);
+}
 void FakeBackend::paged_attention(MatmulInput&, const Tensor&, const KvLayer&, const AttentionMetadata&) {
   computes_nothing();
 }

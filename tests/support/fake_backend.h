@@ -17,13 +17,15 @@ class FakeBackend : public Backend {
   std::optional<std::string> heads_problem(const HeadShape&) const override { return std::nullopt; }
 
   Tensor alloc(DType dtype, const Shape& shape) override;
-  MatmulInput alloc_matmul_input(int max_rows, int cols) override;
+  MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) override;
   KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) override;
   DType kv_dtype() const override { return DType::kBF16; }
   int kv_block_size() const override { return kv_block_size_; }
   size_t kv_bytes_per_token(DType, const HeadShape&) const override { return kv_bytes_per_token_; }
-  size_t weight_element_size(DType) const override { return 2; }
-  Matrix prepare(std::span<const HostMatrix> stacked) override;
+  size_t weight_bytes(int64_t rows, int64_t cols, DType, const QuantFormat&) const override {
+    return static_cast<size_t>(2 * rows * cols);
+  }
+  Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 

@@ -50,8 +50,8 @@ size_t CpuAttention::state_size(const Call& call) const {
   return rows * static_cast<size_t>(attention_state_stride(call.kv.heads.head_dim));
 }
 
-void CpuAttention::run(MatmulInput& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata) {
-  QWEN_CHECK(out.cols == kv.heads.q_size() && qkv.shape[1] == kv.heads.qkv_size());
+void CpuAttention::run(const Output& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata) {
+  QWEN_CHECK(qkv.shape[1] == kv.heads.qkv_size());
   const Call call{out, qkv, kv, metadata, kv.heads.num_heads / kv.heads.num_kv_heads};
   cut_into_tiles(call);
   const int num_tiles = static_cast<int>(tiles_.size());
@@ -101,13 +101,11 @@ void CpuAttention::merge(const Call& call, const Tile& tile, float* state, const
 
 void CpuAttention::finish(const Call& call, const Tile& tile, int kv_head, const float* state) const {
   const int head_dim = call.kv.heads.head_dim, stride = attention_state_stride(head_dim);
-  const size_t element = dtype_size(kernels_.activation);
-  const int64_t out_stride = activation_stride(call.out.cols, element);
+  const size_t head_bytes = static_cast<size_t>(kv_head * call.group * head_dim) * dtype_size(call.out.type);
   for (int row = 0; row < tile.rows; ++row) {
-    const int64_t first = (tile.first_row + row) * out_stride + kv_head * call.group * head_dim;
     kernels_.table.attention_finish({
-        .out = call.out.buffer.as<std::byte>() + static_cast<size_t>(first) * element,
-        .out_type = kernels_.activation,
+        .out = call.out.data + static_cast<size_t>(tile.first_row + row) * call.out.row_bytes + head_bytes,
+        .out_type = call.out.type,
         .state = state + int64_t{row} * call.group * stride,
         .group = call.group,
         .head_dim = head_dim,

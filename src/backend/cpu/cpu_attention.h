@@ -17,11 +17,17 @@ namespace qwen {
 class CpuAttention {
  public:
   CpuAttention(const KernelSet& kernels, ThreadPool& pool);
-  void run(MatmulInput& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata);
+  // Where the rows of the result go: elements of `type`, kF32 or the kernels' activation type.
+  struct Output {
+    std::byte* data;
+    size_t row_bytes;
+    DType type;
+  };
+  void run(const Output& out, const Tensor& qkv, const KvLayer& kv, const AttentionMetadata& metadata);
 
  private:
   struct Call {  // one run()
-    MatmulInput& out;
+    const Output& out;
     const Tensor& qkv;
     const KvLayer& kv;
     const AttentionMetadata& metadata;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "backend/cpu/host_memory.h"
+#include "backend/cpu/integer_weights.h"
 #include "backend/cpu/kv_storage.h"
 #include "backend/cpu/layouts.h"
 #include "backend/cpu/weight_packing.h"
@@ -20,9 +21,19 @@ constexpr int kKvBlockSize = kKvGroup;
 // Rows of a matmul task. A chunk of activations stays in the L2 cache while the thread walks its panels; for fewer rows
 // than this the weights are read once, by one thread each.
 constexpr int kMatmulRows = 192;
+constexpr int kIntegerRows = 256;
 
 // Elements below which an element-wise operation is done before a second thread has noticed.
 constexpr int64_t kMinParallelElements = 32 * 1024;
+
+size_t activation_row_bytes(int cols, DType dtype) {
+  if (dtype == DType::kI8) return int8_row_bytes(cols);
+  return static_cast<size_t>(activation_stride(cols, dtype_size(dtype))) * dtype_size(dtype);
+}
+
+std::byte* row_of(MatmulInput& input, int row) {
+  return input.buffer.as<std::byte>() + static_cast<size_t>(row) * activation_row_bytes(input.cols, input.dtype);
+}
 
 size_t checked_bytes(const Shape& shape, DType dtype) {
   int64_t elements = 1;
@@ -58,17 +69,19 @@ Tensor CpuBackend::alloc(DType dtype, const Shape& shape) {
   return {.dtype = dtype, .shape = shape, .buffer = allocate_host_memory(checked_bytes(shape, dtype), "a tensor")};
 }
 
-MatmulInput CpuBackend::alloc_matmul_input(int max_rows, int cols) {
+MatmulInput CpuBackend::alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) {
   QWEN_CHECK(max_rows >= 0 && cols > 0);
-  const size_t element = dtype_size(kernels_.activation);
-  const size_t bytes = static_cast<size_t>(max_rows) * static_cast<size_t>(activation_stride(cols, element)) * element;
-  return {.max_rows = max_rows, .cols = cols, .buffer = allocate_host_memory(bytes, "activations")};
-}
-
-std::byte* CpuBackend::row_of(MatmulInput& input, int row) const {
-  const size_t element = dtype_size(kernels_.activation);
-  return input.buffer.as<std::byte>() +
-         static_cast<size_t>(row) * static_cast<size_t>(activation_stride(input.cols, element)) * element;
+  const bool integer = is_integer(weights) && kernels_.integer != nullptr;
+  const DType dtype = integer ? DType::kI8 : kernels_.activation;
+  const size_t rows = static_cast<size_t>(max_rows);
+  if (integer) {
+    const size_t scratch = static_cast<size_t>(pool_.threads()) * static_cast<size_t>(cols);
+    const size_t attended = rows * static_cast<size_t>(cols) * sizeof(float);
+    row_scratch_.resize(std::max(row_scratch_.size(), scratch));
+    // Committed as it is touched, so only what attention writes counts.
+    if (attended > attended_.size_bytes()) attended_ = allocate_host_memory(attended, "activations");
+  }
+  return {max_rows, cols, dtype, allocate_host_memory(rows * activation_row_bytes(cols, dtype), "activations")};
 }
 
 KvLayer CpuBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
@@ -82,8 +95,28 @@ size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const
   return static_cast<size_t>(kv_elements_per_token(heads)) * dtype_size(dtype);
 }
 
-Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked) {
-  return pack_weights(stacked, kernels_.stored_weights, pool_);
+size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const {
+  if (is_integer(format) && kernels_.integer != nullptr) {
+    return static_cast<size_t>(rows) * integer_panel_bytes(format, static_cast<int>(cols)) / kPanelRows;
+  }
+  const bool wide = kernels_.stored_weights && (stored != DType::kBF16 || is_integer(format));
+  return static_cast<size_t>(rows) * static_cast<size_t>(cols) * dtype_size(wide ? DType::kF32 : DType::kBF16);
+}
+
+Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
+  if (!is_integer(format)) return pack_weights(stacked, kernels_.stored_weights, pool_);
+  if (kernels_.integer != nullptr) return pack_integer_weights(stacked, format, *kernels_.integer, pool_);
+  // What the integers stand for, in f32.
+  const Matrix quantized = pack_integer_weights(stacked, format, kScalarIntegerKernels, pool_);
+  const int64_t rows = quantized.rows, cols = quantized.cols;
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  pool_.run(quantized.rows, [&](int row, int) {
+    unpack_integer_row(quantized, row, kScalarIntegerKernels, values.data() + row * cols);
+  });
+  const HostMatrix plain{.rows = rows,
+                         .cols = cols,
+                         .weight = {DType::kF32, {rows, cols}, reinterpret_cast<const std::byte*>(values.data())}};
+  return pack_weights({&plain, 1}, kernels_.stored_weights, pool_);
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {
@@ -105,17 +138,31 @@ std::span<const float> CpuBackend::read_f32(const Tensor& tensor, int rows, std:
 
 // --- The step
 
-void CpuBackend::for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row)> body) {
+void CpuBackend::for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row, int worker)> body) {
   if (rows * elements_per_row < kMinParallelElements) {
-    for (int row = 0; row < rows; ++row) body(row);
+    for (int row = 0; row < rows; ++row) body(row, 0);
     return;
   }
   const int rows_per_task = static_cast<int>(std::max<int64_t>(1, kMinParallelElements / 4 / elements_per_row));
   const int tasks = (rows + rows_per_task - 1) / rows_per_task;
-  pool_.run(tasks, [&](int task, int) {
+  pool_.run(tasks, [&](int task, int worker) {
     const int end = std::min(rows, (task + 1) * rows_per_task);
-    for (int row = task * rows_per_task; row < end; ++row) body(row);
+    for (int row = task * rows_per_task; row < end; ++row) body(row, worker);
   });
+}
+
+void CpuBackend::write_rows(MatmulInput& out, int rows, int64_t elements_per_row,
+                            FunctionRef<void(int row, void* to, DType type)> body) {
+  for_each_row(rows, elements_per_row, [&](int row, int worker) {
+    if (out.dtype != DType::kI8) return body(row, row_of(out, row), out.dtype);
+    float* const values = row_scratch_.data() + static_cast<size_t>(worker) * static_cast<size_t>(out.cols);
+    body(row, values, DType::kF32);
+    quantize_row(out, row, values);
+  });
+}
+
+void CpuBackend::quantize_row(MatmulInput& out, int row, const float* values) const {
+  kernels_.integer->quantize_row({values, reinterpret_cast<Int8Activations*>(row_of(out, row)), out.cols});
 }
 
 void CpuBackend::embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) {
@@ -127,16 +174,19 @@ void CpuBackend::embed(Tensor& out, const Matrix& table, std::span<const int32_t
     }
   }
   // A packed row is spread over as many cache lines as it has pairs: worth more than its elements.
-  for_each_row(rows, 8 * int64_t{table.cols},
-               [&](int row) { unpack_row(table, token_ids[static_cast<size_t>(row)], qwen::row_of(out, row)); });
+  for_each_row(rows, 8 * int64_t{table.cols}, [&](int row, int) {
+    const int id = token_ids[static_cast<size_t>(row)];
+    if (is_integer(table.format)) return unpack_integer_row(table, id, *kernels_.integer, row_of(out, row));
+    unpack_row(table, id, row_of(out, row));
+  });
 }
 
 void CpuBackend::rms_norm(MatmulInput& out, const Tensor& x, const Tensor& weight, float eps, int rows) {
   QWEN_CHECK(rows <= out.max_rows && rows <= x.shape[0] && x.shape[1] == out.cols && weight.shape[0] == out.cols);
-  for_each_row(rows, out.cols, [&](int row) {
-    kernels_.table.rms_norm({.out = row_of(out, row),
-                             .out_type = kernels_.activation,
-                             .x = qwen::row_of(x, row),
+  write_rows(out, rows, out.cols, [&](int row, void* to, DType type) {
+    kernels_.table.rms_norm({.out = to,
+                             .out_type = type,
+                             .x = row_of(x, row),
                              .delta = nullptr,
                              .residual = nullptr,
                              .weight = weight.buffer.as<float>(),
@@ -149,12 +199,12 @@ void CpuBackend::add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& 
                               int rows) {
   QWEN_CHECK(rows <= out.max_rows && rows <= residual.shape[0] && rows <= delta.shape[0] &&
              residual.shape[1] == out.cols && delta.shape[1] == out.cols && weight.shape[0] == out.cols);
-  for_each_row(rows, out.cols, [&](int row) {
-    kernels_.table.rms_norm({.out = row_of(out, row),
-                             .out_type = kernels_.activation,
-                             .x = qwen::row_of(residual, row),
-                             .delta = qwen::row_of(delta, row),
-                             .residual = qwen::row_of(residual, row),
+  write_rows(out, rows, out.cols, [&](int row, void* to, DType type) {
+    kernels_.table.rms_norm({.out = to,
+                             .out_type = type,
+                             .x = row_of(residual, row),
+                             .delta = row_of(delta, row),
+                             .residual = row_of(residual, row),
                              .weight = weight.buffer.as<float>(),
                              .eps = eps,
                              .cols = out.cols});
@@ -164,29 +214,57 @@ void CpuBackend::add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& 
 void CpuBackend::matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) {
   QWEN_CHECK(rows <= out.shape[0] && rows <= in.max_rows && in.cols == weight.cols && out.shape[1] == weight.rows);
   QWEN_CHECK(bias == nullptr || bias->shape[0] == weight.rows);
+  QWEN_CHECK(is_integer(weight.format) == (in.dtype == DType::kI8));
   if (rows == 0) return;
+  const float* const bias_values = bias ? bias->buffer.as<float>() : nullptr;
+  if (is_integer(weight.format)) return integer_matmul(out, in, weight, bias_values, rows);
+  float_matmul(out, in, weight, bias_values, rows);
+}
+
+// Chunks outermost, in both: a thread walks its panels forward with the chunk's activations in its cache.
+void CpuBackend::float_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
   const int pairs = (weight.cols + 1) / 2;
   const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
-  const size_t x_element = dtype_size(kernels_.activation), w_element = dtype_size(weight.dtype);
+  const size_t x_element = dtype_size(in.dtype), w_element = dtype_size(weight.dtype);
   const int64_t x_stride = activation_stride(in.cols, x_element);
   const size_t panel_bytes = static_cast<size_t>(panel_elements(pairs)) * w_element;
   const int chunks = (rows + kMatmulRows - 1) / kMatmulRows;
   const int chunk_rows = (rows + chunks - 1) / chunks;
-
-  // Chunks outermost: a thread walks its panels forward with the chunk's activations in its cache.
   pool_.run(chunks * panels, [&](int task, int) {
     const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
     kernels_.table.matmul({.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row * x_stride) * x_element,
                            .x_stride = x_stride,
-                           .x_type = kernels_.activation,
+                           .x_type = in.dtype,
                            .w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes,
                            .w_type = weight.dtype,
-                           .out = qwen::row_of(out, first_row) + column,
+                           .out = row_of(out, first_row) + column,
                            .out_stride = out.shape[1],
-                           .bias = bias ? bias->buffer.as<float>() + column : nullptr,
+                           .bias = bias ? bias + column : nullptr,
                            .rows = std::min(chunk_rows, rows - first_row),
                            .columns = std::min(kPanelRows, weight.rows - column),
                            .pairs = pairs});
+  });
+}
+
+void CpuBackend::integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
+  const auto kernel =
+      weight.format.kind == QuantFormat::Kind::kInt8 ? kernels_.integer->matmul_int8 : kernels_.integer->matmul_int4;
+  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
+  const size_t x_stride = activation_row_bytes(in.cols, in.dtype);
+  const size_t panel_bytes = integer_panel_bytes(weight.format, weight.cols);
+  const int chunks = (rows + kIntegerRows - 1) / kIntegerRows;
+  const int chunk_rows = (rows + chunks - 1) / chunks;
+  pool_.run(chunks * panels, [&](int task, int) {
+    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
+    kernel({.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row) * x_stride,
+            .x_stride = x_stride,
+            .w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes,
+            .out = row_of(out, first_row) + column,
+            .out_stride = out.shape[1],
+            .bias = bias ? bias + column : nullptr,
+            .rows = std::min(chunk_rows, rows - first_row),
+            .columns = std::min(kPanelRows, weight.rows - column),
+            .groups = integer_groups(weight.cols)});
   });
 }
 
@@ -198,13 +276,13 @@ void CpuBackend::qk_norm_rope(Tensor& qkv, const HeadShape& heads, const Tensor&
              k_norm.shape[0] == heads.head_dim);
   for (const int32_t position : positions) QWEN_CHECK(position >= 0 && position < cos.shape[0]);
   const int rotated = heads.num_heads + heads.num_kv_heads;
-  for_each_row(rows, 2 * int64_t{rotated} * heads.head_dim, [&](int row) {
+  for_each_row(rows, 2 * int64_t{rotated} * heads.head_dim, [&](int row, int) {
     const int position = positions[static_cast<size_t>(row)];
     for (int head = 0; head < rotated; ++head) {
-      kernels_.table.norm_rope({.head = qwen::row_of(qkv, row) + head * heads.head_dim,
+      kernels_.table.norm_rope({.head = row_of(qkv, row) + head * heads.head_dim,
                                 .weight = (head < heads.num_heads ? q_norm : k_norm).buffer.as<float>(),
-                                .cos = qwen::row_of(cos, position),
-                                .sin = qwen::row_of(sin, position),
+                                .cos = row_of(cos, position),
+                                .sin = row_of(sin, position),
                                 .eps = eps,
                                 .head_dim = heads.head_dim});
     }
@@ -218,9 +296,9 @@ void CpuBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_
   const int64_t slots = int64_t{kv.num_blocks} * kv.block_size;
   for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < slots);
   // One head a task, so that the two tokens of a pair are stored in order by one thread.
-  for_each_row(heads.num_kv_heads, 4 * int64_t{rows} * heads.head_dim, [&](int head) {
+  for_each_row(heads.num_kv_heads, 4 * int64_t{rows} * heads.head_dim, [&](int head, int) {
     for (int row = 0; row < rows; ++row) {
-      const float* const key = qwen::row_of(qkv, row) + heads.q_size() + head * heads.head_dim;
+      const float* const key = row_of(qkv, row) + heads.q_size() + head * heads.head_dim;
       store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size());
     }
   });
@@ -228,15 +306,22 @@ void CpuBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_
 
 void CpuBackend::paged_attention(MatmulInput& out, const Tensor& qkv, const KvLayer& kv,
                                  const AttentionMetadata& metadata) {
-  attention_.run(out, qkv, kv, metadata);
+  const int rows = metadata.query_start.back();
+  QWEN_CHECK(out.cols == kv.heads.q_size() && rows <= out.max_rows && rows <= qkv.shape[0]);
+  if (out.dtype != DType::kI8) {
+    return attention_.run({row_of(out, 0), activation_row_bytes(out.cols, out.dtype), out.dtype}, qkv, kv, metadata);
+  }
+  const size_t cols = static_cast<size_t>(out.cols);
+  attention_.run({attended_.as<std::byte>(), cols * sizeof(float), DType::kF32}, qkv, kv, metadata);
+  for_each_row(rows, out.cols,
+               [&](int row, int) { quantize_row(out, row, attended_.as<float>() + static_cast<size_t>(row) * cols); });
 }
 
 void CpuBackend::silu_and_mul(MatmulInput& out, const Tensor& gate_up, int rows) {
   QWEN_CHECK(rows <= out.max_rows && rows <= gate_up.shape[0] && gate_up.shape[1] == 2 * out.cols);
-  for_each_row(rows, 2 * int64_t{out.cols}, [&](int row) {
-    const float* const gate = qwen::row_of(gate_up, row);
-    kernels_.table.silu_and_mul(
-        {.out = row_of(out, row), .out_type = kernels_.activation, .gate = gate, .up = gate + out.cols, .n = out.cols});
+  write_rows(out, rows, 2 * int64_t{out.cols}, [&](int row, void* to, DType type) {
+    const float* const gate = row_of(gate_up, row);
+    kernels_.table.silu_and_mul({.out = to, .out_type = type, .gate = gate, .up = gate + out.cols, .n = out.cols});
   });
 }
 
@@ -244,8 +329,7 @@ void CpuBackend::gather_rows(Tensor& out, const Tensor& x, std::span<const int32
   QWEN_CHECK(static_cast<int64_t>(rows.size()) <= out.shape[0] && out.shape[1] == x.shape[1]);
   for (size_t i = 0; i < rows.size(); ++i) {
     QWEN_CHECK(rows[i] >= 0 && rows[i] < x.shape[0]);
-    std::memcpy(qwen::row_of(out, static_cast<int>(i)), qwen::row_of(x, rows[i]),
-                static_cast<size_t>(x.shape[1]) * sizeof(float));
+    std::memcpy(row_of(out, static_cast<int>(i)), row_of(x, rows[i]), static_cast<size_t>(x.shape[1]) * sizeof(float));
   }
 }
 

@@ -23,15 +23,13 @@ class CpuBackend : public Backend {
   std::optional<std::string> heads_problem(const HeadShape& heads) const override { return kv_heads_problem(heads); }
 
   Tensor alloc(DType dtype, const Shape& shape) override;
-  MatmulInput alloc_matmul_input(int max_rows, int cols) override;
+  MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) override;
   KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) override;
   DType kv_dtype() const override { return kernels_.kv; }
   int kv_block_size() const override;
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
-  size_t weight_element_size(DType stored) const override {
-    return kernels_.stored_weights && stored != DType::kBF16 ? 4 : 2;
-  }
-  Matrix prepare(std::span<const HostMatrix> stacked) override;
+  size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
+  Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 
@@ -49,13 +47,21 @@ class CpuBackend : public Backend {
   void gather_rows(Tensor& out, const Tensor& x, std::span<const int32_t> rows) override;
 
  private:
-  std::byte* row_of(MatmulInput& input, int row) const;
-  // body(row) for every row: on the pool where the work (elements touched) is worth waking it.
-  void for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row)> body);
+  // body(row, worker) for every row: on the pool where the work (elements touched) is worth waking it.
+  void for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row, int worker)> body);
+  // The same for rows of `out`: body writes the row to `to` as elements of `type`; those of an int8 input are quantized
+  // from f32.
+  void write_rows(MatmulInput& out, int rows, int64_t elements_per_row,
+                  FunctionRef<void(int row, void* to, DType type)> body);
+  void quantize_row(MatmulInput& out, int row, const float* values) const;
+  void float_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
+  void integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
 
   const KernelSet& kernels_;
   ThreadPool pool_;
   CpuAttention attention_;
+  std::vector<float> row_scratch_;  // [threads, longest int8 input]: a row before it is quantized
+  DeviceBuffer attended_;           // [rows, cols] f32 of the largest int8 input: heads before they are quantized
 };
 
 }  // namespace qwen

@@ -41,8 +41,11 @@ CpuFeatures detect_cpu_features() {
   CpuFeatures features;
   features.avx2 = (states & 0x06) == 0x06 && bit(leaf1.ecx, kFma) && bit(leaf1.ecx, kF16c) && bit(leaf7.ebx, 5) &&
                   bit(leaf7.ebx, 8);
-  features.avx512_bf16 = features.avx2 && (states & 0xe6) == 0xe6 && bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) &&
-                         bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31) && bit(leaf7_1.eax, 5);
+  const bool avx512 = features.avx2 && (states & 0xe6) == 0xe6 && bit(leaf7.ebx, 16) && bit(leaf7.ebx, 17) &&
+                      bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);
+  features.avx_vnni = features.avx2 && bit(leaf7_1.eax, 4);
+  features.avx512_vnni = avx512 && bit(leaf7.ecx, 11);
+  features.avx512_bf16 = avx512 && bit(leaf7_1.eax, 5);
   return features;
 }
 #else

@@ -5,6 +5,8 @@ namespace qwen {
 
 struct CpuFeatures {
   bool avx2 = false;         // AVX2, FMA, F16C, BMI2
+  bool avx_vnni = false;     // the above and byte dot products on 256 bits
+  bool avx512_vnni = false;  // AVX-512 F, BW, VL, DQ and VNNI
   bool avx512_bf16 = false;  // AVX-512 F, BW, VL, DQ and BF16
 };
 

@@ -10,7 +10,7 @@ namespace qwen {
 namespace {
 
 // Every name there is, best first; whether this CPU runs it is usable_kernel_sets' business.
-constexpr std::array<std::string_view, 3> kNames = {"avx512_bf16", "avx2", "reference"};
+constexpr std::array<std::string_view, 5> kNames = {"avx512_bf16", "avx512_vnni", "avx_vnni", "avx2", "reference"};
 
 KernelTable with_scalar_for_null(KernelTable table) {
   const auto fill = [](auto& entry, auto scalar) {
@@ -32,14 +32,20 @@ std::vector<KernelSet> find_kernel_sets() {
   const CpuFeatures cpu = detect_cpu_features();
   std::vector<KernelSet> sets;
 #if defined(__x86_64__)
+  const auto add_f32 = [&](std::string_view name, const IntegerKernels& integer) {
+    sets.push_back({name, DType::kF32, DType::kBF16, false, with_scalar_for_null(kAvx2Kernels), &integer});
+  };
   if (cpu.avx512_bf16) {
-    sets.push_back({kNames[0], DType::kBF16, DType::kBF16, false, with_scalar_for_null(kAvx512Bf16Kernels)});
+    sets.push_back({kNames[0], DType::kBF16, DType::kBF16, false, with_scalar_for_null(kAvx512Bf16Kernels),
+                    cpu.avx512_vnni ? &kAvx512VnniIntegerKernels : &kAvx2IntegerKernels});
   }
-  if (cpu.avx2) sets.push_back({kNames[1], DType::kF32, DType::kBF16, false, with_scalar_for_null(kAvx2Kernels)});
+  if (cpu.avx512_vnni) add_f32(kNames[1], kAvx512VnniIntegerKernels);
+  if (cpu.avx_vnni) add_f32(kNames[2], kAvxVnniIntegerKernels);
+  if (cpu.avx2) add_f32(kNames[3], kAvx2IntegerKernels);
 #else
   (void)cpu;
 #endif
-  sets.push_back({kNames[2], DType::kF32, DType::kF32, true, kScalarKernels});
+  sets.push_back({kNames[4], DType::kF32, DType::kF32, true, kScalarKernels});
   return sets;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/cpu/integer_kernels.h"
 #include "backend/cpu/kernel_table.h"
 #include "base/dtype.h"
 
@@ -12,10 +13,11 @@ namespace qwen {
 
 struct KernelSet {
   std::string_view name;
-  DType activation;     // elements of a MatmulInput
+  DType activation;     // elements of a MatmulInput for plain weights
   DType kv;             // preferred elements of the KV cache
   bool stored_weights;  // keep the checkpoint's precision (bf16, or f32 for f32 and f16) instead of rounding to bf16
   KernelTable table;
+  const IntegerKernels* integer = nullptr;  // null: int8 and int4 weights are dequantized and multiplied in f32
 };
 
 // What this CPU can run, best first; "reference", the scalar kernels at stored precision, comes last and is always

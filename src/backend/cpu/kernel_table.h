@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace qwen {
+#include "base/dtype_enum.h"
 
-enum class DType : uint8_t;
+namespace qwen {
 
 // out = x · wᵀ (+ bias) for `rows` rows and the columns of consecutive weight panels; pointers are those of the first
 // column.
@@ -33,6 +33,7 @@ struct MatmulTask {
 };
 
 // One row: v = x + delta (delta may be null), residual = v (where not null), out = v · rsqrt(mean(v²) + eps) · weight.
+// An out_type is kF32 or the element type that the set's dot products read.
 struct RmsNormTask {
   void* out;
   DType out_type;

@@ -1,5 +1,7 @@
 #include "backend/cpu/machine_probe.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -27,33 +29,44 @@ double rate(double seconds, const Round& round) {
   return work / elapsed;
 }
 
+// 10⁹ bytes per second of all the pool's threads over `buffer`, which is filled first.
+double read_rate(const KernelTable& table, ThreadPool& pool, DeviceBuffer& buffer, double seconds) {
+  const int parts = pool.threads();
+  std::byte* const data = buffer.as<std::byte>();
+  const size_t part = buffer.size_bytes() / static_cast<size_t>(parts) / 4096 * 4096;
+  pool.run(parts, [&](int i, int) { std::memset(data + static_cast<size_t>(i) * part, i + 1, part); });
+  std::atomic<uint64_t> sink{0};
+  const auto read_all = [&] {
+    pool.run(parts, [&](int i, int) { sink += table.probe_read(data + static_cast<size_t>(i) * part, part); });
+    return static_cast<double>(part) * parts;
+  };
+  return rate(seconds, read_all) / 1e9;
+}
+
 }  // namespace
 
-MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds, size_t bytes) {
-  const KernelTable& table = choose_kernel_set(kernels).table;
+double probe_small_page_reads(std::string_view kernels, int threads, double seconds, size_t bytes) {
   ThreadPool pool(threads > 0 ? threads : usable_cores());
-  const int parts = pool.threads();
   DeviceBuffer buffer = allocate_host_memory(bytes, "the bandwidth probe");
-  std::byte* const data = buffer.as<std::byte>();
-  const size_t part = bytes / static_cast<size_t>(parts) / 4096 * 4096;
-  pool.run(parts, [&](int i, int) { std::memset(data + static_cast<size_t>(i) * part, i + 1, part); });
+  madvise(buffer.as<std::byte>(), buffer.size_bytes(), MADV_NOHUGEPAGE);  // refused where there are none anyway
+  return read_rate(choose_kernel_set(kernels).table, pool, buffer, seconds);
+}
 
+MachineCeilings probe_machine(std::string_view kernels, int threads, double seconds, size_t bytes, ProbedDot dot) {
+  const KernelSet& set = choose_kernel_set(kernels);
+  const KernelTable& table = set.table;
+  const auto probe_dot = dot == ProbedDot::kInt8 && set.integer != nullptr ? set.integer->probe_dot : table.probe_dot;
+  ThreadPool pool(threads > 0 ? threads : usable_cores());
+  DeviceBuffer buffer = allocate_host_memory(bytes, "the bandwidth probe");
   MachineCeilings ceilings;
-  std::atomic<uint64_t> sink{0};
-  ceilings.read_gbs =
-      rate(seconds,
-           [&] {
-             pool.run(parts, [&](int i, int) { sink += table.probe_read(data + static_cast<size_t>(i) * part, part); });
-             return static_cast<double>(part) * parts;
-           }) /
-      1e9;
+  ceilings.read_gbs = read_rate(table, pool, buffer, seconds);
   std::atomic<double> operations{0};
   ceilings.dot_gflops = rate(seconds,
                              [&] {
                                constexpr int64_t kRounds = 1 << 20;  // some milliseconds
                                operations = 0;
-                               pool.run(parts, [&](int, int) {
-                                 const double done = table.probe_dot(kRounds);
+                               pool.run(pool.threads(), [&](int, int) {
+                                 const double done = probe_dot(kRounds);
                                  double sum = operations.load();
                                  while (!operations.compare_exchange_weak(sum, sum + done)) {
                                  }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/layouts.h"
-#include "base/error.h"
+#include "backend/cpu/stacked_rows.h"
 #include "quant/dequantize.h"
 #include "quant/stored_floats.h"
 
@@ -16,23 +15,6 @@ namespace {
 
 constexpr int kPairsPerBlock =
     64;  // 16 KiB of a bf16 panel: rows are walked forward while the block stays in the L1 cache
-
-void check(std::span<const HostMatrix> stacked) {
-  if (stacked.empty()) throw Error(ErrorCode::kInternal, "no matrix to prepare");
-  int64_t rows = 0;
-  for (const HostMatrix& m : stacked) {
-    constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max() / 2;
-    if (m.rows < 1 || m.cols < 1 || m.rows > kMaxDim || m.cols > kMaxDim)
-      throw Error(ErrorCode::kBadData, str("weights of [", m.rows, ", ", m.cols, "]"));
-    check_matrix(m, "weights");
-    if (m.cols != stacked[0].cols) {
-      throw Error(ErrorCode::kBadData,
-                  str("stacked weights with ", stacked[0].cols, " and ", m.cols, " input features"));
-    }
-    rows += m.rows;
-    if (rows > kMaxDim) throw Error(ErrorCode::kBadData, str("weights with ", rows, " rows"));
-  }
-}
 
 void put(float* out, float value) { *out = value; }
 void put(uint16_t* out, float value) { *out = f32_to_bf16(value); }
@@ -78,35 +60,22 @@ void pack_dequantized(T* panel, int lane, const HostMatrix& m, int64_t row, int 
 // `scratch`: [kPanelRows, cols], for sources that are not plain. Lanes past the last row stay zero.
 template <typename T>
 void pack_panel(T* panel, int first_row, std::span<const HostMatrix> stacked, float* scratch) {
-  int64_t row = first_row;
-  int lane = 0;
-  for (const HostMatrix& m : stacked) {
-    if (row >= m.rows) {
-      row -= m.rows;
-      continue;
-    }
-    const int rows = static_cast<int>(std::min<int64_t>(kPanelRows - lane, m.rows - row));
+  for_each_run(stacked, first_row, kPanelRows, [&](int lane, const HostMatrix& m, int64_t row, int rows) {
     if (is_plain(m))
       pack_plain(panel, lane, m, row, rows);
     else
       pack_dequantized(panel, lane, m, row, rows, scratch);
-    lane += rows;
-    row = 0;
-    if (lane == kPanelRows) return;
-  }
+  });
 }
 
 }  // namespace
 
 Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, ThreadPool& pool) {
-  check(stacked);
   Matrix matrix;
+  matrix.rows = check_stack(stacked);
   matrix.cols = static_cast<int>(stacked[0].cols);
   bool all_bf16 = true;
-  for (const HostMatrix& m : stacked) {
-    matrix.rows += static_cast<int>(m.rows);
-    all_bf16 &= is_plain(m) && m.weight.dtype == DType::kBF16;
-  }
+  for (const HostMatrix& m : stacked) all_bf16 &= is_plain(m) && m.weight.dtype == DType::kBF16;
   matrix.dtype = stored_precision && !all_bf16 ? DType::kF32 : DType::kBF16;
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const int64_t per_panel = panel_elements((matrix.cols + 1) / 2);

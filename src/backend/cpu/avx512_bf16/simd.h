@@ -46,6 +46,8 @@ static inline void store_operands(Operand* p, F32 v) {
 static inline void store_operands_first(Operand* p, F32 v, int n) {
   _mm256_mask_storeu_epi16(p, first_lanes(n), (__m256i)_mm512_cvtneps_pbh(v));
 }
+static inline void store_operands(float* p, F32 v) { store(p, v); }
+static inline void store_operands_first(float* p, F32 v, int n) { store_first(p, v, n); }
 // v as store_operands rounds it.
 static inline F32 as_operand(F32 v) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v)), 16));

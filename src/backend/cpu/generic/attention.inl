@@ -225,11 +225,12 @@ static void attention_merge(const AttentionMergeTask& t) {
   }
 }
 
-static void attention_finish(const AttentionFinishTask& t) {
+template <typename Out>
+static void attention_finish_to(Out* all_heads, const AttentionFinishTask& t) {
   const int padded = padded_head_dim(t.head_dim);
   for (int head = 0; head < t.group; ++head) {
     const float* const state = t.state + static_cast<int64_t>(head) * attention_state_stride(t.head_dim);
-    Operand* const out = static_cast<Operand*>(t.out) + head * t.head_dim;
+    Out* const out = all_heads + head * t.head_dim;
     const F32 length = broadcast(state[padded + 1]);
     for (int d = 0; d < t.head_dim; d += kLanes) {
       // + 0 turns the negative zeros that a hidden key's 0 · value may or may not have met into positive ones.
@@ -238,4 +239,9 @@ static void attention_finish(const AttentionFinishTask& t) {
       n < kLanes ? store_operands_first(out + d, v, n) : store_operands(out + d, v);
     }
   }
+}
+
+static void attention_finish(const AttentionFinishTask& t) {
+  if (t.out_type == DType::kF32) return attention_finish_to(static_cast<float*>(t.out), t);
+  attention_finish_to(static_cast<Operand*>(t.out), t);
 }

@@ -11,7 +11,8 @@ static inline float total(const F32 (&sums)[kSums]) {
   return sum_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
-static void rms_norm(const RmsNormTask& t) {
+template <typename Out>
+static void rms_norm_to(Out* out, const RmsNormTask& t) {
   F32 sums[kSums] = {zero(), zero(), zero(), zero()};
   const auto value = [&](int i, int n) {
     const F32 x = n < kLanes ? load_first(t.x + i, n) : load(t.x + i);
@@ -32,7 +33,6 @@ static void rms_norm(const RmsNormTask& t) {
   if (rest > 0) visit(whole, rest, sums[1]);
 
   const F32 scale = broadcast(rms_scale(total(sums), t.cols, t.eps));
-  Operand* const out = static_cast<Operand*>(t.out);
   const auto again = [&](int j, int n) {
     if (t.residual == nullptr) return value(j, n);
     return n < kLanes ? load_first(t.residual + j, n) : load(t.residual + j);
@@ -42,6 +42,11 @@ static void rms_norm(const RmsNormTask& t) {
   if (rest > 0) {
     store_operands_first(out + whole, mul(mul(again(whole, rest), scale), load_first(t.weight + whole, rest)), rest);
   }
+}
+
+static void rms_norm(const RmsNormTask& t) {
+  if (t.out_type == DType::kF32) return rms_norm_to(static_cast<float*>(t.out), t);
+  rms_norm_to(static_cast<Operand*>(t.out), t);
 }
 
 static void norm_rope(const NormRopeTask& t) {
@@ -71,11 +76,16 @@ static void norm_rope(const NormRopeTask& t) {
   }
 }
 
-static void silu_and_mul(const SiluMulTask& t) {
-  Operand* const out = static_cast<Operand*>(t.out);
+template <typename Out>
+static void silu_and_mul_to(Out* out, const SiluMulTask& t) {
   const auto value = [](F32 gate, F32 up) { return mul(div(gate, add(broadcast(1.0f), exp(sub(zero(), gate)))), up); };
   int i = 0;
   for (; i + kLanes <= t.n; i += kLanes) store_operands(out + i, value(load(t.gate + i), load(t.up + i)));
   if (const int n = t.n - i; n > 0)
     store_operands_first(out + i, value(load_first(t.gate + i, n), load_first(t.up + i, n)), n);
+}
+
+static void silu_and_mul(const SiluMulTask& t) {
+  if (t.out_type == DType::kF32) return silu_and_mul_to(static_cast<float*>(t.out), t);
+  silu_and_mul_to(static_cast<Operand*>(t.out), t);
 }

@@ -1,0 +1,121 @@
+// Matrix product of one panel of integers. The sums of a group are exact, so their order is free; the sum over groups
+// is kept in memory and takes one fused multiply-add a group, ascending, whatever the tiles and blocks are.
+//
+// With several row tiles, a block of groups stays in the L1 cache while all of them pass over it, and the first two
+// fetch the next block into the L2 cache meanwhile: reading overlaps with computing. With one tile, memory is all there
+// is, and the stream is fetched a little ahead.
+
+constexpr int kPanelVectors = kPanelRows / kLanes;
+constexpr int kMaxTaskRows = 256;
+constexpr int kBlockGroups = 4;  // 16 KiB of int8 weights
+constexpr int kStepBytes = 4 * kPanelRows;
+constexpr int kFetchAhead = 4096;
+constexpr int kFetchLocality = 3;  // into the L1 cache
+
+struct RowBlock {
+  const char* x;
+  size_t x_stride;
+  float* sums;  // [rows][kPanelRows]
+  bool resume;  // add to sums
+
+  const Int8Activations& activations(int row, int group) const {
+    return reinterpret_cast<const Int8Activations*>(x + static_cast<size_t>(row) * x_stride)[group];
+  }
+};
+
+// M rows times V vectors of outputs from `vector` on, over `groups` groups. Of each step's two lines kFetch are
+// fetched, `ahead` bytes on.
+template <typename Dot, int M, int V, int kFetch>
+__attribute__((noinline)) static void integer_tile(RowBlock rows, const typename Dot::Panel* panel, int vector,
+                                                   int groups, int64_t ahead) {
+  for (int group = 0; group < groups; ++group, ++panel) {
+    I32 acc[M][V];
+    const int8_t* x[M];
+    unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+      x[m] = rows.activations(m, group).q;
+      const I32 start = broadcast_integer(rows.activations(m, group).minus_sum * Dot::kOffset);
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = start; });
+    });
+    const uint8_t* w = &panel->q[0][vector * kLanes][0];
+    for (int step = 0; step < Dot::kSteps; ++step, w += kStepBytes) {
+      typename Dot::Weights weights[V];
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + v * kLanes * 4); });
+      unrolled<kFetch>([&](auto line) QWEN_INLINE_LAMBDA {
+        __builtin_prefetch(w + ahead + line * static_cast<int>(kCacheLine), 0, kFetchLocality);
+      });
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        const auto inputs = Dot::broadcast(x[m] + step * Dot::kInputs);
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = Dot::multiply(acc[m][v], weights[v], inputs); });
+      });
+    }
+    unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
+      const F32 scale = load_bf16(panel->scales + (vector + v) * kLanes);
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        float* const sum = rows.sums + m * kPanelRows + (vector + v) * kLanes;
+        const F32 before = group > 0 || rows.resume ? load(sum) : zero();
+        store(sum, fma(to_float(acc[m][v]), mul(scale, broadcast(rows.activations(m, group).scale)), before));
+      });
+    });
+  }
+}
+
+// The panel's whole width, V vectors at a time, of which the first pass fetches.
+template <typename Dot, int M, int V, int kFetch>
+static void integer_tile_row(const RowBlock& rows, const typename Dot::Panel* panel, int groups, int64_t ahead) {
+  integer_tile<Dot, M, V, kFetch>(rows, panel, 0, groups, ahead);
+  for (int vector = V; vector < kPanelVectors; vector += V) {
+    integer_tile<Dot, M, V, 0>(rows, panel, vector, groups, 0);
+  }
+}
+
+template <typename Dot>
+static void integer_rows(const IntegerMatmulTask& t, float* sums) {
+  using Panel = typename Dot::Panel;
+  const Panel* const panel = static_cast<const Panel*>(t.w);
+  RowBlock block{static_cast<const char*>(t.x), t.x_stride, sums, false};
+  if (t.rows <= max_tile_rows(kPanelVectors)) {
+    return with_rows<max_tile_rows(kPanelVectors)>(t.rows, 0, [&](auto count, int) {
+      integer_tile<Dot, decltype(count)::kCount, kPanelVectors, 2>(block, panel, 0, t.groups, kFetchAhead);
+    });
+  }
+  for (int group = 0; group < t.groups; group += kBlockGroups) {
+    const int groups = t.groups - group < kBlockGroups ? t.groups - group : kBlockGroups;
+    int tile = 0;
+    for_row_tiles<kTileVectors>(0, t.rows, [&](auto count, int row) {
+      constexpr int M = decltype(count)::kCount;
+      constexpr int64_t kNext = kBlockGroups * static_cast<int64_t>(sizeof(Panel));
+      RowBlock rows = block;
+      rows.x += static_cast<size_t>(row) * block.x_stride;
+      rows.sums += row * kPanelRows;
+      if (tile < 2) {
+        const int64_t line = tile * static_cast<int64_t>(kCacheLine);
+        integer_tile_row<Dot, M, kTileVectors, 1>(rows, panel + group, groups, kNext + line);
+      } else {
+        integer_tile_row<Dot, M, kTileVectors, 0>(rows, panel + group, groups, 0);
+      }
+      ++tile;
+    });
+    block.x += static_cast<size_t>(groups) * sizeof(Int8Activations);
+    block.resume = true;
+  }
+}
+
+template <typename Dot>
+static void integer_matmul(const IntegerMatmulTask& t) {
+  alignas(64) float sums[kMaxTaskRows * kPanelRows];
+  IntegerMatmulTask part = t;
+  for (int row = 0; row < t.rows; row += kMaxTaskRows) {
+    part.x = static_cast<const char*>(t.x) + static_cast<size_t>(row) * t.x_stride;
+    part.rows = t.rows - row < kMaxTaskRows ? t.rows - row : kMaxTaskRows;
+    integer_rows<Dot>(part, sums);
+    for (int r = 0; r < part.rows; ++r) {
+      const float* const from = sums + r * kPanelRows;
+      float* const to = t.out + (row + r) * t.out_stride;
+      if (t.bias != nullptr) {
+        for (int c = 0; c < t.columns; ++c) to[c] = from[c] + t.bias[c];
+      } else {
+        __builtin_memcpy(to, from, static_cast<size_t>(t.columns) * sizeof(float));
+      }
+    }
+  }
+}

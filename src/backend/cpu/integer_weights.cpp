@@ -1,0 +1,106 @@
+#include "backend/cpu/integer_weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/host_memory.h"
+#include "backend/cpu/stacked_rows.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "quant/stored_floats.h"
+
+namespace qwen {
+namespace {
+
+void put_row(Int8Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
+  panel.scales[lane] = scale;
+  for (int quad = 0; quad < kQuads; ++quad) std::memcpy(panel.q[quad][lane], q + 4 * quad, 4);
+}
+
+void put_row(Int4Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
+  panel.scales[lane] = scale;
+  for (int pair = 0; pair < kQuads / 2; ++pair, q += 8) {
+    uint32_t low, high;
+    std::memcpy(&low, q, sizeof low);
+    std::memcpy(&high, q + 4, sizeof high);
+    low |= high << 4;
+    std::memcpy(panel.q[pair][lane], &low, sizeof low);
+  }
+}
+
+int value_at(const Int8Panel& panel, int lane, int input) {
+  return int{panel.q[input / 4][lane][input % 4]} - kInt8Offset;
+}
+int value_at(const Int4Panel& panel, int lane, int input) {
+  return (panel.q[input / 8][lane][input % 4] >> (input % 8 < 4 ? 0 : 4) & 15) - kInt4Offset;
+}
+
+// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each.
+template <typename Panel>
+void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatrix> stacked, int bits,
+                const IntegerKernels& kernels) {
+  const int cols = static_cast<int>(stacked[0].cols);
+  for (int col = 0; col < cols; col += kIntegerGroup, ++panel) {
+    const int count = std::min(kIntegerGroup, cols - col);
+    alignas(64) float values[kIntegerGroup] = {};
+    alignas(64) uint8_t q[kIntegerGroup];
+    uint16_t scale;
+    for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
+      for (int i = 0; i < run; ++i) {
+        read_floats(m.weight, (row + i) * m.cols + col, count, values);
+        kernels.quantize_weights({values, count, bits, q, &scale});
+        put_row(*panel, lane + i, q, scale);
+      }
+    });
+    std::memset(q, bits == 8 ? kInt8Offset : kInt4Offset, sizeof q);
+    for (int lane = rows; lane < kPanelRows; ++lane) put_row(*panel, lane, q, 0);
+  }
+}
+
+template <typename Panel>
+void unpack(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out) {
+  const int groups = integer_groups(matrix.cols), lane = row % kPanelRows;
+  const Panel* panel = matrix.buffer.as<Panel>() + static_cast<int64_t>(row / kPanelRows) * groups;
+  for (int col = 0; col < matrix.cols; col += kIntegerGroup, ++panel, out += kIntegerGroup) {
+    const int count = std::min(kIntegerGroup, matrix.cols - col);
+    const float scale = bf16_to_f32(panel->scales[lane]);
+    for (int i = 0; i < count; ++i) out[i] = scale * static_cast<float>(value_at(*panel, lane, i));
+    kernels.rotate(out, count);
+  }
+}
+
+}  // namespace
+
+size_t integer_panel_bytes(const QuantFormat& format, int cols) {
+  const size_t group = format.kind == QuantFormat::Kind::kInt8 ? sizeof(Int8Panel) : sizeof(Int4Panel);
+  return group * static_cast<size_t>(integer_groups(cols));
+}
+
+Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
+                            const IntegerKernels& kernels, ThreadPool& pool) {
+  Matrix matrix{.format = format, .rows = check_stack(stacked), .cols = static_cast<int>(stacked[0].cols)};
+  for (const HostMatrix& m : stacked) {
+    if (m.format.kind != QuantFormat::Kind::kNone)
+      throw Error(ErrorCode::kBadData, "weights that are quantized already cannot be quantized again");
+  }
+  const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
+  const size_t panel_bytes = integer_panel_bytes(format, matrix.cols);
+  matrix.buffer = allocate_host_memory(static_cast<size_t>(panels) * panel_bytes, "weights");
+  pool.run(panels, [&](int index, int) {
+    std::byte* const panel = matrix.buffer.as<std::byte>() + static_cast<size_t>(index) * panel_bytes;
+    const int first = index * kPanelRows, rows = std::min(kPanelRows, matrix.rows - first);
+    if (format.kind == QuantFormat::Kind::kInt8) {
+      pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels);
+    } else {
+      pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels);
+    }
+  });
+  return matrix;
+}
+
+void unpack_integer_row(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out) {
+  if (matrix.format.kind == QuantFormat::Kind::kInt8) return unpack<Int8Panel>(matrix, row, kernels, out);
+  return unpack<Int4Panel>(matrix, row, kernels, out);
+}
+
+}  // namespace qwen

@@ -1,0 +1,27 @@
+// Weights quantized to int8 or int4 panels at load (quant/integer_format.h, integer_layouts.h).
+#pragma once
+
+#include <span>
+
+#include "backend/cpu/integer_kernels.h"
+#include "backend/matrix.h"
+#include "base/thread_pool.h"
+#include "quant/host_matrix.h"
+
+namespace qwen {
+
+inline bool is_integer(const QuantFormat& format) {
+  return format.kind == QuantFormat::Kind::kInt8 || format.kind == QuantFormat::Kind::kInt4;
+}
+
+size_t integer_panel_bytes(const QuantFormat& format, int cols);  // 32 outputs
+
+// Stacks plain matrices along the rows and quantizes them. Reads the sources forward once and holds nothing beside them
+// and the result. Errors: kBadData for shapes or element types that do not fit together or are not plain, kOs.
+Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
+                            const IntegerKernels& kernels, ThreadPool& pool);
+
+// Row `row` of such a matrix as the weights that it stands for: dequantized and rotated back.
+void unpack_integer_row(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out);
+
+}  // namespace qwen

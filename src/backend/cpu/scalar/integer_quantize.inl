@@ -1,0 +1,127 @@
+// Rotation and rounding of one group.
+
+// H of `size` values, a power of two, divided by √size; strides from the largest to the smallest.
+void rotate_block(float* v, int size) {
+  for (int stride = size / 2; stride > 0; stride /= 2) {
+    for (int i = 0; i < size; ++i) {
+      if ((i & stride) != 0) continue;
+      const float a = v[i], b = v[i + stride];
+      v[i] = a + b;
+      v[i + stride] = a - b;
+    }
+  }
+  const float norm = 1.0f / std::sqrt(static_cast<float>(size));
+  for (int i = 0; i < size; ++i) v[i] *= norm;
+}
+
+void rotate(float* v, int count) {
+  for (int size = kIntegerGroup; size > 0; size /= 2) {
+    if ((count & size) == 0) continue;
+    rotate_block(v, size);
+    v += size;
+  }
+}
+
+float largest_magnitude(const float* v) {
+  float largest = 0;
+  for (int i = 0; i < kIntegerGroup; ++i) {
+    if (!std::isfinite(v[i])) return std::numeric_limits<float>::infinity();
+    largest = std::max(largest, std::fabs(v[i]));
+  }
+  return largest;
+}
+
+void quantize_row(const QuantizeRowTask& t) {
+  for (int group = 0; group < integer_groups(t.cols); ++group) {
+    Int8Activations& out = t.out[group];
+    const int first = group * kIntegerGroup, count = std::min(kIntegerGroup, t.cols - first);
+    float v[kIntegerGroup] = {};
+    std::memcpy(v, t.in + first, static_cast<size_t>(count) * sizeof(float));
+    rotate(v, count);
+    const float largest = largest_magnitude(v);
+    out = {};
+    if (std::isinf(largest)) out.scale = std::numeric_limits<float>::quiet_NaN();
+    if (std::isinf(largest) || largest < kSmallestGroup) continue;
+    out.scale = largest * (1.0f / kInt8Max);
+    const float inverse = static_cast<float>(kInt8Max) / largest;
+    for (int i = 0; i < kIntegerGroup; ++i) {
+      out.q[i] = static_cast<int8_t>(std::nearbyint(v[i] * inverse));
+      out.minus_sum -= out.q[i];
+    }
+  }
+}
+
+// Sums over a group run in 16 lanes, folded in halves at the end.
+struct LaneSum {
+  float lane[16] = {};
+  void add(int i, float a, float b) { lane[i % 16] = std::fma(a, b, lane[i % 16]); }
+  float total() {
+    for (int n = 8; n > 0; n /= 2) {
+      for (int i = 0; i < n; ++i) lane[i] += lane[i + n];
+    }
+    return lane[0];
+  }
+};
+
+float int4_value(float v, float inverse) {
+  return std::min(std::max(std::nearbyint(v * inverse), static_cast<float>(kInt4Min)), static_cast<float>(kInt4Max));
+}
+
+float round_to_bf16(float v) { return bf16_to_f32(f32_to_bf16(v)); }
+
+float int4_error(const float* v, float scale) {
+  const float inverse = 1.0f / scale;
+  LaneSum error;
+  for (int i = 0; i < kIntegerGroup; ++i) {
+    const float difference = std::fma(-scale, int4_value(v[i], inverse), v[i]);
+    error.add(i, difference, difference);
+  }
+  return error.total();
+}
+
+float least_squares_scale(const float* v, float scale) {
+  const float inverse = 1.0f / scale;
+  LaneSum product, square;
+  for (int i = 0; i < kIntegerGroup; ++i) {
+    const float q = int4_value(v[i], inverse);
+    product.add(i, v[i], q);
+    square.add(i, q, q);
+  }
+  return product.total() / square.total();
+}
+
+// `largest`: the group's largest magnitude. The first value that has it is put at the longer, negative end.
+float int4_scale(const float* v, float largest) {
+  const float* const peak = std::find_if(v, v + kIntegerGroup, [&](float x) { return std::fabs(x) == largest; });
+  const float signed_peak = *peak < 0 ? largest : -largest;
+  float best = 0, best_error = std::numeric_limits<float>::infinity();
+  const auto consider = [&](float scale) {
+    scale = round_to_bf16(scale);
+    const float error = int4_error(v, scale);
+    if (!(error < best_error)) return false;
+    best = scale;
+    best_error = error;
+    return true;
+  };
+  for (int i = 0; i < kInt4Candidates; ++i) consider(signed_peak / (kInt4First + static_cast<float>(i) * kInt4Step));
+  for (int i = 0; i < kInt4Refinements && consider(least_squares_scale(v, best)); ++i) {
+  }
+  return best;
+}
+
+void quantize_weights(const QuantizeWeightsTask& t) {
+  const int offset = t.bits == 8 ? kInt8Offset : kInt4Offset;
+  rotate(t.values, t.count);
+  const float largest = largest_magnitude(t.values);
+  std::memset(t.q, offset, kIntegerGroup);
+  *t.scale = f32_to_bf16(std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
+  if (std::isinf(largest) || largest < kSmallestGroup) return;
+  const float scale = t.bits == 8 ? round_to_bf16(largest * (1.0f / kInt8Max)) : int4_scale(t.values, largest);
+  *t.scale = f32_to_bf16(scale);
+  const float inverse = 1.0f / scale;
+  for (int i = 0; i < kIntegerGroup; ++i) {
+    const float q = t.bits == 8 ? std::clamp(std::nearbyint(t.values[i] * inverse), -float{kInt8Max}, float{kInt8Max})
+                                : int4_value(t.values[i], inverse);
+    t.q[i] = static_cast<uint8_t>(static_cast<int>(q) + offset);
+  }
+}

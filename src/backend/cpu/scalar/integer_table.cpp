@@ -1,0 +1,39 @@
+// The scalar kernels of int8 and int4 weights: the formats of quant/integer_format.h, spelled out.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backend/cpu/integer_kernels.h"
+#include "base/dtype.h"
+
+namespace qwen {
+namespace {
+
+#include "backend/cpu/scalar/integer_matmul.inl"
+#include "backend/cpu/scalar/integer_quantize.inl"
+
+double probe_dot(int64_t rounds) {
+  int32_t sum[kPanelRows] = {};
+  volatile int8_t factor = 3;
+  const int8_t x = factor;
+  for (int64_t round = 0; round < rounds; ++round) {
+    for (int lane = 0; lane < kPanelRows; ++lane) sum[lane] += (lane + static_cast<int>(round & 63)) * x;
+  }
+  for (const int32_t lane : sum) factor = static_cast<int8_t>(lane & 63);
+  return static_cast<double>(rounds) * kPanelRows * 2;
+}
+
+}  // namespace
+
+const IntegerKernels kScalarIntegerKernels = {
+    .rotate = rotate,
+    .quantize_row = quantize_row,
+    .quantize_weights = quantize_weights,
+    .matmul_int8 = matmul<Int8Panel>,
+    .matmul_int4 = matmul<Int4Panel>,
+    .probe_dot = probe_dot,
+};
+
+}  // namespace qwen
