@@ -78,6 +78,7 @@ TEST(GgufModel, Names) {
 
 TEST(GgufWriter, HeaderThenAlignedTensors) {
   const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "test.gguf";
+  std::filesystem::remove(path);
   const std::vector<float> first = {1, 2, 3}, second(32, 1.0f);
   {
     GgufWriter writer(path);

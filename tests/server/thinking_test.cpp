@@ -353,6 +353,37 @@ TEST_F(ThinkingRoute, ADeadlineAloneClosesTheThoughtInTime) {
   EXPECT_TRUE(answer.at("choices").at(0).at("message").at("content").is_string()) << answer;
 }
 
+// The server's own time limit is the default deadline_ms.
+TEST(ThinkingTimeout, ClosesEveryThoughtInTime) {
+  ScriptedService scripted;
+  std::string words;
+  for (int i = 0; i < 6000; ++i) words += std::to_string(i * 7919 % 100) + " ";
+  scripted.say("", words);
+  scripted.control().set_delay(std::chrono::milliseconds(2));
+  ServiceConfig config;
+  config.host = "127.0.0.1";
+  config.port = 0;
+  config.request_timeout = std::chrono::seconds(1);
+  HttpServer server(config, scripted.service);
+  server.start();
+  for (const auto& [path, body, place] :
+       {std::tuple("/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":4000})",
+                   "/choices/0/message/content"),
+        std::tuple("/generate", R"({"prompt":"hi","thinking":true,"max_length":4000})", "/generated_text"),
+        std::tuple("/generate", R"({"prompt":"<|im_start|>assistant\n<think>\n","raw":true,"max_length":4000})",
+                   "/generated_text"),
+        std::tuple("/v1/completions", R"({"prompt":"<|im_start|>assistant\n<think>\n","max_tokens":4000})",
+                   "/choices/0/text")}) {
+    const json answer = ask(server.port(), post(path, body)).json();
+    const json& text = answer.at(json::json_pointer(place));
+    ASSERT_TRUE(text.is_string()) << answer;
+    EXPECT_NE(text, "") << answer;
+    if (std::string_view(place).ends_with("/text")) {
+      EXPECT_TRUE(text.get<std::string>().find("</think>") != std::string::npos) << answer;
+    }
+  }
+}
+
 TEST_F(ThinkingRoute, ADeadlineHoldsOnEveryRoute) {
   scripted_.echo(100'000);
   scripted_.control().set_delay(std::chrono::milliseconds(5));

@@ -46,11 +46,9 @@ void read_reasoning_effort(FieldReader& fields, ThinkingFields& thinking) {
   set_thinking_budget(thinking, row->second, fields.param("reasoning_effort"));
 }
 
-std::optional<ThinkingRequest> to_thinking_request(const ThinkingFields& fields) {
+ThinkingRequest to_thinking_request(const ThinkingFields& fields) {
   const int budget = fields.budget.value_or(-1);
-  const bool limited = budget >= 0 || fields.time;
-  if (!limited && !fields.deadline) return std::nullopt;
-  return ThinkingRequest{.budget = budget, .time = fields.time, .ensure_answer = limited, .answer = std::nullopt};
+  return {.budget = budget, .time = fields.time, .ensure_answer = budget >= 0 || fields.time, .answer = std::nullopt};
 }
 
 std::chrono::steady_clock::time_point deadline_of(const ThinkingFields& fields,

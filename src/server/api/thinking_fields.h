@@ -35,9 +35,9 @@ inline constexpr int64_t kMaxThinkingBudget = std::numeric_limits<int32_t>::max(
 // Errors: kInvalidValue; also where a budget was given that differs.
 void read_reasoning_effort(FieldReader& fields, ThinkingFields& thinking);
 
-// What these fields ask of a thought; nullopt where they limit nothing: a budget of -1 changes no token. A budget or a
-// time ensures an answer; a deadline alone only closes the thought in time for one.
-std::optional<ThinkingRequest> to_thinking_request(const ThinkingFields& fields);
+// What these fields ask of a thought. A budget or a time ensures an answer; without one no token is changed, except
+// that the deadline, the request's own or the server's, closes the thought in time for an answer.
+ThinkingRequest to_thinking_request(const ThinkingFields& fields);
 
 // When the request has to be answered; `timeout` where it does not say.
 std::chrono::steady_clock::time_point deadline_of(const ThinkingFields& fields,

@@ -29,7 +29,7 @@ TextRequest native_text_request(const GenerateRequest& generate, const std::stri
   text.started = in.arrived;
   text.max_wait = config.max_wait;
   text.deadline = deadline_of(generate.limits, in.arrived, config.request_timeout);
-  if (generate.thinking) text.thinking = to_thinking_request(generate.limits);
+  if (generate.thinking || generate.raw) text.thinking = to_thinking_request(generate.limits);
   return text;
 }
 
