@@ -1,7 +1,5 @@
 #include "peers/ggml_blocks.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/dtype.h"
@@ -10,31 +8,23 @@
 namespace qwen {
 namespace {
 
-constexpr uint64_t kQ8Bytes = 2 + kGgmlBlock, kQ4Bytes = 2 + kGgmlBlock / 2;
-
 template <typename T>
 void put(std::byte* out, T value) {
   std::memcpy(out, &value, sizeof value);
 }
 
 void encode_q8_0(const float* x, std::byte* out) {
-  float largest = 0;
-  for (int i = 0; i < kGgmlBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float scale = largest / 127, inverse = scale != 0 ? 1 / scale : 0;
-  put(out, f32_to_f16(scale));
-  for (int i = 0; i < kGgmlBlock; ++i) put(out + 2 + i, static_cast<int8_t>(std::lround(x[i] * inverse)));
+  const GgmlBlock block = quantize_q8_0(x);
+  put(out, block.scale);
+  std::memcpy(out + 2, block.q, sizeof block.q);
 }
 
 // Value i of the first half shares a byte with value i of the second, which has the high nibble.
 void encode_q4_0(const float* x, std::byte* out) {
-  float largest = 0;  // with its sign
-  for (int i = 0; i < kGgmlBlock; ++i)
-    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
-  const float scale = largest / -8, inverse = scale != 0 ? 1 / scale : 0;
-  put(out, f32_to_f16(scale));
-  const auto nibble = [&](float value) { return std::min(15, static_cast<int>(value * inverse + 8.5f)); };
+  const GgmlBlock block = quantize_q4_0(x);
+  put(out, block.scale);
   for (int i = 0; i < kGgmlBlock / 2; ++i)
-    put(out + 2 + i, static_cast<uint8_t>(nibble(x[i]) | nibble(x[i + kGgmlBlock / 2]) << 4));
+    put(out + 2 + i, static_cast<uint8_t>((block.q[i] + 8) | (block.q[i + kGgmlBlock / 2] + 8) << 4));
 }
 
 }  // namespace
@@ -54,9 +44,9 @@ uint64_t ggml_bytes(GgmlType type, uint64_t values) {
     case GgmlType::kBF16:
       return values * 2;
     case GgmlType::kQ8_0:
-      return values / kGgmlBlock * kQ8Bytes;
+      return values / kGgmlBlock * kQ8BlockBytes;
     case GgmlType::kQ4_0:
-      return values / kGgmlBlock * kQ4Bytes;
+      return values / kGgmlBlock * kQ4BlockBytes;
   }
   return 0;
 }
@@ -75,10 +65,10 @@ void ggml_encode(GgmlType type, std::span<const float> values, std::vector<std::
       for (const float value : values) put(at, f32_to_bf16(value)), at += 2;
       break;
     case GgmlType::kQ8_0:
-      for (size_t i = 0; i < values.size(); i += kGgmlBlock, at += kQ8Bytes) encode_q8_0(&values[i], at);
+      for (size_t i = 0; i < values.size(); i += kGgmlBlock, at += kQ8BlockBytes) encode_q8_0(&values[i], at);
       break;
     case GgmlType::kQ4_0:
-      for (size_t i = 0; i < values.size(); i += kGgmlBlock, at += kQ4Bytes) encode_q4_0(&values[i], at);
+      for (size_t i = 0; i < values.size(); i += kGgmlBlock, at += kQ4BlockBytes) encode_q4_0(&values[i], at);
       break;
   }
 }

@@ -1,6 +1,5 @@
-// Floats in the element types that llama.cpp and its forks read. Q8_0 and Q4_0 are blocks of 32 along a row: an f16
-// scale and 32 integers of 8 or 4 bits, quantized as the reference does: largest magnitude at 127 and at -8, no search.
-// Source: ggml's block_q8_0 and block_q4_0.
+// Floats in the element types that llama.cpp and its forks read. Q8_0 and Q4_0 are blocks of 32 along a row: the f16
+// scale, then the integers (quant/ggml_block.h). Source: ggml's block_q8_0 and block_q4_0.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "quant/ggml_block.h"
+
 namespace qwen {
 
 enum class GgmlType : uint32_t { kF32 = 0, kQ4_0 = 2, kQ8_0 = 8, kBF16 = 30 };  // GGUF's numbers
-
-inline constexpr int kGgmlBlock = 32;  // values of a Q8_0 or Q4_0 block
 
 std::optional<GgmlType> ggml_type_of(std::string_view name);  // "f32", "bf16", "q8_0", "q4_0"
 

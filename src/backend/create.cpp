@@ -1,11 +1,27 @@
 #include "backend/create.h"
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/ggml_simulation.h"
 #include "backend/create_cuda.h"
 #include "base/cpu_count.h"
+#include "base/dtype.h"
 #include "base/error.h"
 
 namespace qwen {
+
+namespace {
+
+// Of the CPU backend. Errors: kUsage.
+int compute_threads(const BackendOptions& options) {
+  constexpr int kMaxThreads = 1024;
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    throw Error(ErrorCode::kUsage,
+                str("--threads ", options.threads, ": choose 1 to ", kMaxThreads, ", or 0 for all cores"), "threads");
+  }
+  return options.threads > 0 ? options.threads : usable_cores();
+}
+
+}  // namespace
 
 std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
   if (options.device.starts_with("cuda")) return create_cuda_backend(options);
@@ -13,19 +29,27 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
     throw Error(ErrorCode::kUsage, str("--device ", options.device, ": no such device; choose cpu or cuda:N"),
                 "device");
   }
-  constexpr int kMaxThreads = 1024;
-  if (options.threads < 0 || options.threads > kMaxThreads) {
-    throw Error(ErrorCode::kUsage,
-                str("--threads ", options.threads, ": choose 1 to ", kMaxThreads, ", or 0 for all cores"), "threads");
-  }
-  const int threads = options.threads > 0 ? options.threads : usable_cores();
-  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), threads);
+  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options));
 }
 
 std::vector<std::string> available_kernels() {
   std::vector<std::string> names;
   for (const KernelSet& set : usable_kernel_sets()) names.emplace_back(set.name);
   return names;
+}
+
+std::string f32_kernels() {
+  for (const KernelSet& set : usable_kernel_sets())
+    if (set.activation == DType::kF32) return std::string(set.name);
+  return "reference";
+}
+
+std::unique_ptr<Backend> create_ggml_simulation(const BackendOptions& options) {
+  const KernelSet& kernels = choose_kernel_set(options.kernels);
+  if (kernels.activation != DType::kF32)
+    throw Error(ErrorCode::kUsage, str("the kernels ", kernels.name, " round activations to ",
+                                       dtype_name(kernels.activation), "; choose ", f32_kernels(), " or reference"));
+  return std::make_unique<GgmlSimulation>(kernels, compute_threads(options));
 }
 
 }  // namespace qwen

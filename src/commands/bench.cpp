@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "commands/bench_machine.h"
 #include "commands/bench_measure.h"
+#include "commands/bench_quality.h"
 #include "commands/bench_report.h"
 #include "commands/bench_sizes.h"
 #include "commands/commands.h"
@@ -75,7 +76,8 @@ int run_bench(Options options) {
                                        " was made for ", model_config.context_length(), "; ask for fewer"));
   const LoadedCausalLm loaded =
       load_model_folder(config.model_path, backend_options(config),
-                        {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats});
+                        {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats},
+                        cache_options(config));
   CausalLm& model = *loaded.model;
   if (format.formats.linear.kind != QuantFormat::Kind::kNone) bench_options.dot = ProbedDot::kInt8;
   Bench bench(model, bench_options, step_cost(model));
@@ -105,7 +107,7 @@ int run_bench(Options options) {
 void add_bench(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Prefill and decode throughput beside the machine's ceilings");
-  options->flags.declare(*command, {"model", "quantization", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "quantization", "cache-dir", "weights", "device", "kernels", "threads"});
   const auto sizes = [&](const char* flag, std::string& text, const char* help) {
     command->add_option(flag, text, help)->type_name("")->capture_default_str();
   };
@@ -124,7 +126,10 @@ void add_bench(CLI::App& app, CommandRun& run) {
       ->capture_default_str();
   command->add_flag("--probe", options->probe, "Only the machine's ceilings for the format; reads no model");
   command->add_flag("--json", options->json, "One JSON object");
-  command->callback([options, &run] { run = [options] { return run_bench(*options); }; });
+  add_bench_quality(*command, run);
+  command->callback([command, options, &run] {
+    if (command->get_subcommands().empty()) run = [options] { return run_bench(*options); };
+  });
 }
 
 }  // namespace qwen

@@ -46,6 +46,10 @@ class CpuBackend : public Backend {
   void silu_and_mul(MatmulInput& out, const Tensor& gate_up, int rows) override;
   void gather_rows(Tensor& out, const Tensor& x, std::span<const int32_t> rows) override;
 
+ protected:
+  const KernelSet& kernel_set() const { return kernels_; }
+  ThreadPool& pool() { return pool_; }
+
  private:
   // body(row, worker) for every row: on the pool where the work (elements touched) is worth waking it.
   void for_each_row(int rows, int64_t elements_per_row, FunctionRef<void(int row, int worker)> body);

@@ -1,0 +1,45 @@
+// Logits of a model in several formats on the same tokens, one model in memory at a time; what is kept of the first,
+// the reference, are its logits.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/create.h"
+#include "commands/quality_report.h"
+#include "commands/token_sequences.h"
+#include "model/causal_lm.h"
+#include "model/model_config.h"
+#include "weights/checkpoint.h"
+
+namespace qwen {
+
+class QualityMeasure {
+ public:
+  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference and the
+  // simulations on `reference_kernels`, which leave activations in f32.
+  QualityMeasure(const std::string& folder, ModelConfig config, BackendOptions backend, std::string reference_kernels);
+
+  // The plain weights with f32 activations; at most so many sequences and positions.
+  std::unique_ptr<CausalLm> load_reference(int sequences, int length) const;
+  void keep_reference(CausalLm& reference, TokenSequences sequences);
+
+  // `format`: a name of weight_formats(), q8_0 or q4_0. Errors: kUsage for another; as load_model.
+  FormatQuality measure(const std::string& format) const;
+
+  // Errors: kUsage where measure() would not take it.
+  static void check_format(std::string_view format);
+
+ private:
+  std::unique_ptr<CausalLm> load(const std::string& format, int sequences, int length) const;
+
+  ModelConfig config_;
+  Checkpoint checkpoint_;
+  BackendOptions backend_, reference_backend_;
+  TokenSequences sequences_;
+  std::vector<float> reference_;  // [positions, vocab_size]
+};
+
+}  // namespace qwen

@@ -1,0 +1,72 @@
+// See token_sequences.h.
+#include "commands/token_sequences.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "commands/direct_runner.h"
+#include "engine/philox.h"
+
+namespace qwen {
+namespace {
+
+// The first id at which the cumulated probability passes `uniform`.
+TokenId draw(std::span<const float> logits, double uniform) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double total = 0;
+  for (const float logit : logits) total += std::exp(double{logit} - largest);
+  double rest = uniform * total;
+  for (size_t id = 0; id + 1 < logits.size(); ++id) {
+    rest -= std::exp(double{logits[id]} - largest);
+    if (rest < 0) return static_cast<TokenId>(id);
+  }
+  return static_cast<TokenId>(logits.size() - 1);
+}
+
+}  // namespace
+
+TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length) {
+  TokenSequences sequences;
+  for (int i = 0; i < count && ids.size() > 1; ++i) {
+    const size_t size = std::min(ids.size(), static_cast<size_t>(length));
+    sequences.emplace_back(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(size));
+    ids = ids.subspan(size);
+  }
+  return sequences;
+}
+
+TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt, int vocab_size, int count, int length,
+                                uint64_t seed) {
+  QWEN_CHECK(!prompt.empty() && static_cast<int>(prompt.size()) < length);
+  TokenSequences sequences(static_cast<size_t>(count), {prompt.begin(), prompt.end()});
+  DirectRunner runner(model, count, length);
+  for (int i = 0; i < count && prompt.size() > 1; ++i)
+    runner.prefill(i, prompt.first(prompt.size() - 1), model.max_batched_tokens());
+  const size_t row_size = static_cast<size_t>(runner.vocab_size());
+  const size_t drawn_from = std::min(row_size, static_cast<size_t>(vocab_size));
+  std::vector<DirectRunner::Chunk> chunks(static_cast<size_t>(count));
+  for (int position = static_cast<int>(prompt.size()); position < length; ++position) {
+    for (size_t i = 0; i < chunks.size(); ++i)
+      chunks[i] = {static_cast<int>(i), std::span(sequences[i]).last(1), DirectRunner::Logits::kLast};
+    const std::span<const float> rows = runner.step(chunks);
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      sequences[i].push_back(draw(rows.subspan(i * row_size, drawn_from), uniform));
+    }
+  }
+  return sequences;
+}
+
+TokenSequences random_sequences(int64_t vocab_size, int count, int length, uint64_t seed) {
+  TokenSequences sequences(static_cast<size_t>(count));
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    for (int position = 0; position < length; ++position) {
+      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      sequences[i].push_back(static_cast<TokenId>(uniform * static_cast<double>(vocab_size)));
+    }
+  }
+  return sequences;
+}
+
+}  // namespace qwen
