@@ -74,10 +74,9 @@ int run_bench(Options options) {
   if (longest > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--prefill, --decode: a test takes ", longest, " tokens but ", config.model_path,
                                        " was made for ", model_config.context_length(), "; ask for fewer"));
-  const LoadedCausalLm loaded =
-      load_model_folder(config.model_path, backend_options(config),
-                        {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats},
-                        cache_options(config));
+  const LoadedCausalLm loaded = load_model_folder(
+      config.model_path, backend_options(config),
+      {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
   if (format.formats.linear.kind != QuantFormat::Kind::kNone) bench_options.dot = ProbedDot::kInt8;
   Bench bench(model, bench_options, step_cost(model));

@@ -56,4 +56,10 @@ ServiceConfig ConfigFlags::resolve() const {
 
 BackendOptions backend_options(const ServiceConfig& config) { return {config.device, config.kernels, config.threads}; }
 
+PackedCacheOptions cache_options(const ServiceConfig& config) {
+  const bool enabled = config.cache_dir != "none";
+  return {enabled, enabled ? config.cache_dir : "",
+          config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy};
+}
+
 }  // namespace qwen

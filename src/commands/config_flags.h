@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "backend/create.h"
+#include "model/packed_cache.h"
 #include "server/service_config.h"
 
 namespace CLI {
@@ -35,5 +36,6 @@ class ConfigFlags {
 };
 
 BackendOptions backend_options(const ServiceConfig& config);
+PackedCacheOptions cache_options(const ServiceConfig& config);
 
 }  // namespace qwen

@@ -21,6 +21,6 @@ struct LoadedCausalLm {
 // Without `progress` a bar on stderr shows it. Errors: as ModelConfig::load, Checkpoint::open, create_backend and
 // load_model.
 LoadedCausalLm load_model_folder(const std::string& folder, const BackendOptions& backend, const ModelOptions& options,
-                                 ProgressFn progress = {});
+                                 const PackedCacheOptions& cache, ProgressFn progress = {});
 
 }  // namespace qwen

@@ -72,8 +72,8 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   options.max_logit_rows = config.max_num_seqs;
   options.max_positions = config.max_model_len > 0 ? config.max_model_len : kDefaultMaxModelLen;
   options.formats = format.formats;
-  LoadedCausalLm in_memory =
-      load_model_folder(config.model_path, backend_options(config), options, std::move(progress));
+  LoadedCausalLm in_memory = load_model_folder(config.model_path, backend_options(config), options,
+                                               cache_options(config), std::move(progress));
   const Backend& backend = in_memory.model->backend();
 
   ModelInfo& info = loaded.info;

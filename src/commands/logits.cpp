@@ -63,10 +63,10 @@ int run_logits(const Options& options) {
   if (options.jsonl == !options.ids.empty()) throw Error(ErrorCode::kUsage, "give either --ids 1,2,3 or --jsonl");
   const std::vector<TokenId> ids = options.jsonl ? std::vector<TokenId>{} : parse_ids(options.ids, "--ids");
   const ServiceConfig config = options.flags.resolve();
-  const LoadedCausalLm loaded =
-      load_model_folder(config.model_path, backend_options(config),
-                        {kMaxBatchedTokens, kMaxLogitRows, kMaxPositions,
-                         choose_format(config, ModelConfig::load(config.model_path)).formats});
+  const LoadedCausalLm loaded = load_model_folder(config.model_path, backend_options(config),
+                                                  {kMaxBatchedTokens, kMaxLogitRows, kMaxPositions,
+                                                   choose_format(config, ModelConfig::load(config.model_path)).formats},
+                                                  cache_options(config));
   const int max_length = std::min(loaded.model->max_positions(), kMaxPositions);
   DirectRunner runner(*loaded.model, 1, max_length);
   const auto write = [&](const std::vector<TokenId>& wanted, std::ostream& out) {
@@ -101,7 +101,7 @@ int run_logits(const Options& options) {
 void add_logits(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("logits", "Token ids to {\"logits\":[…]}, the last position's");
-  options->flags.declare(*command, {"model", "quantization", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "quantization", "cache-dir", "weights", "device", "kernels", "threads"});
   command->add_option("--ids", options->ids, "Token ids such as 1,2,3");
   command->add_flag("--all", options->all, "A list of logits for every position");
   command->add_flag("--jsonl", options->jsonl, "One {\"ids\":[…]} a line on standard input, one answer a line");

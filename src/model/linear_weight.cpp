@@ -63,13 +63,18 @@ TensorView LinearWeight::view(const std::string& suffix) const {
   return checkpoint_.find(name) == nullptr ? TensorView{} : checkpoint_.view(name);
 }
 
-HostMatrix LinearWeight::matrix() const {
+Shape LinearWeight::checked_shape() const {
   const std::optional<Shape> size = shape();
   if (!size) throw Error(ErrorCode::kBadData, str("tensor ", module_, ".weight is missing"));
   if (size->rank() != 2)
     throw Error(ErrorCode::kBadData,
                 str("tensor ", module_, ".weight has shape ", to_string(*size), " where a matrix is expected"));
-  HostMatrix matrix{.format = format_, .rows = (*size)[0], .cols = (*size)[1]};
+  return *size;
+}
+
+HostMatrix LinearWeight::matrix() const {
+  const Shape size = checked_shape();
+  HostMatrix matrix{.format = format_, .rows = size[0], .cols = size[1]};
   switch (format_.kind) {
     case Kind::kNone:
     case Kind::kInt8:

@@ -19,7 +19,9 @@ class LinearWeight {
   LinearWeight(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const std::string& module);
 
   const std::vector<std::string>& tensors() const { return tensors_; }  // those that are in the checkpoint
+  const std::string& module() const { return module_; }
   std::optional<Shape> shape() const;  // [out, in]; nullopt: the weight itself is missing
+  Shape checked_shape() const;         // of two dimensions. Errors: kBadData naming the tensor.
   bool quantized() const { return format_.kind != QuantFormat::Kind::kNone; }
 
   // Checked. Errors: kBadData naming the tensor.

@@ -74,7 +74,8 @@ ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config
 }
 
 std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
-                                     std::unique_ptr<Backend> backend, const ModelOptions& asked, ProgressFn progress) {
+                                     std::unique_ptr<Backend> backend, const ModelOptions& asked, ProgressFn progress,
+                                     PackedCache* cache) {
   const auto architecture = std::find_if(kArchitectures.begin(), kArchitectures.end(),
                                          [&](const Architecture& known) { return known.name == config.architecture; });
   const auto refuse = [&](const std::string& field) {
@@ -89,11 +90,18 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   ModelOptions options = asked;
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
-  check_memory(model_memory(checkpoint, config, *backend, options), backend->free_memory());
+  const ModelMemory memory = model_memory(checkpoint, config, *backend, options);
+  check_memory(memory, backend->free_memory());
+  if (cache != nullptr) {
+    cache->open(memory.weights, progress);
+    if (cache->found()) progress = {};  // it has heard of all that takes time
+  }
   Backend& device = *backend;
   WeightLoader loader(checkpoint, config.quantization, options.formats, device, bytes_to_read(checkpoint, config),
-                      std::move(progress));
-  return architecture->create(loader, config, std::move(backend), options);
+                      std::move(progress), cache);
+  std::unique_ptr<CausalLm> model = architecture->create(loader, config, std::move(backend), options);
+  if (cache != nullptr) cache->finish();
+  return model;
 }
 
 }  // namespace qwen

@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "model/causal_lm.h"
 #include "model/model_config.h"
+#include "model/packed_cache.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
@@ -29,9 +30,9 @@ ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config
 
 // Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, heads that the
 // backend cannot compute, tensors that do not fit the configuration), kOs with the bytes needed and available, before
-// anything is loaded.
+// anything is loaded. With a `cache` what was quantized before is taken from there, or kept there.
 std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
                                      std::unique_ptr<Backend> backend, const ModelOptions& options,
-                                     ProgressFn progress = {});
+                                     ProgressFn progress = {}, PackedCache* cache = nullptr);
 
 }  // namespace qwen

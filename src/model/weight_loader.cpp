@@ -5,19 +5,20 @@
 #include <utility>
 
 #include "base/error.h"
-#include "model/linear_weight.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
-                           const WeightFormats& formats, Backend& backend, uint64_t total_bytes, ProgressFn progress)
+                           const WeightFormats& formats, Backend& backend, uint64_t total_bytes, ProgressFn progress,
+                           PackedCache* cache)
     : checkpoint_(checkpoint),
       quantization_(quantization),
       formats_(formats),
       backend_(backend),
       total_bytes_(total_bytes),
-      progress_(std::move(progress)) {}
+      progress_(std::move(progress)),
+      cache_(cache) {}
 
 Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t cols) {
   return load(std::vector<std::string>(modules), cols, formats_.linear);
@@ -26,20 +27,37 @@ Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t 
 Matrix WeightLoader::head(const std::string& module, int64_t cols) { return load({&module, 1}, cols, formats_.head); }
 
 Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format) {
-  std::vector<HostMatrix> stacked;
-  std::vector<std::string> tensors;
-  stacked.reserve(modules.size());
+  std::vector<LinearWeight> weights;
+  std::string name;
+  weights.reserve(modules.size());
   for (const std::string& module : modules) {
-    const LinearWeight weight(checkpoint_, quantization_, module);
-    stacked.push_back(weight.matrix());
-    if (stacked.back().cols != cols) {
-      throw Error(ErrorCode::kBadData,
-                  str("tensor ", module, ".weight has ", stacked.back().cols, " columns but needs ", cols));
-    }
-    tensors.insert(tensors.end(), weight.tensors().begin(), weight.tensors().end());
+    weights.emplace_back(checkpoint_, quantization_, module);
+    name += str(name.empty() ? "" : "+", module);
   }
+  Matrix matrix = prepare(weights, name, cols, format);
+  for (const LinearWeight& weight : weights) finish(weight.tensors());
+  return matrix;
+}
+
+Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
+                             const QuantFormat& format) {
+  int64_t rows = 0;
+  for (const LinearWeight& weight : weights) {
+    const Shape shape = weight.checked_shape();
+    if (shape[1] != cols) {
+      throw Error(ErrorCode::kBadData,
+                  str("tensor ", weight.module(), ".weight has ", shape[1], " columns but needs ", cols));
+    }
+    rows += shape[0];
+  }
+  if (cache_ != nullptr) {
+    if (const auto kept = cache_->find(name, rows, cols, format)) return backend_.prepare({&*kept, 1}, format);
+  }
+  std::vector<HostMatrix> stacked;
+  stacked.reserve(weights.size());
+  for (const LinearWeight& weight : weights) stacked.push_back(weight.matrix());
   Matrix matrix = backend_.prepare(stacked, format);
-  finish(tensors);
+  if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;
 }
 

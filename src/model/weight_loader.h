@@ -10,7 +10,9 @@
 
 #include "backend/backend.h"
 #include "base/progress.h"
+#include "model/linear_weight.h"
 #include "model/model_config.h"
+#include "model/packed_cache.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
@@ -18,9 +20,10 @@ namespace qwen {
 
 class WeightLoader {
  public:
-  // `total_bytes`: of the tensors that will be asked for; `progress` may be empty. All references outlive the loader.
+  // `total_bytes`: of the tensors that will be asked for; `progress` may be empty. What is in the cache, if there is
+  // one, is not read from the checkpoint. All references outlive the loader.
   WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
-               Backend& backend, uint64_t total_bytes, ProgressFn progress);
+               Backend& backend, uint64_t total_bytes, ProgressFn progress, PackedCache* cache = nullptr);
 
   // The weights [out, cols] of linear modules ("model.layers.0.mlp.up_proj") that share an input, stacked along the
   // outputs. Errors: kBadData where one is absent, damaged or has other columns.
@@ -34,6 +37,8 @@ class WeightLoader {
 
  private:
   Matrix load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format);
+  Matrix prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
+                 const QuantFormat& format);
   void finish(std::span<const std::string> names);  // releases the pages, reports progress
 
   const Checkpoint& checkpoint_;
@@ -43,6 +48,7 @@ class WeightLoader {
   uint64_t total_bytes_;
   uint64_t done_bytes_ = 0;
   ProgressFn progress_;
+  PackedCache* const cache_;
 };
 
 }  // namespace qwen

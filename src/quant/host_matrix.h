@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/tensor_view.h"
 #include "quant/format.h"
@@ -14,10 +15,13 @@ struct HostMatrix {
   QuantFormat format;
   int64_t rows = 0;
   int64_t cols = 0;
-  TensorView weight;  // kNone: [rows, cols] of kF32, kF16 or kBF16; else the format's own packing
+  // kNone: [rows, cols] of kF32, kF16 or kBF16. kInt8, kInt4: [bytes] of kU8, in the packing of the backend that made
+  // them (Backend::packing). Else the format's own packing.
+  TensorView weight;
   TensorView scales = {};
-  TensorView zeros = {};  // kGptq, kAwq
-  TensorView g_idx = {};  // kGptq: the group of each input feature; without data: feature / group_size
+  TensorView zeros = {};                   // kGptq, kAwq
+  TensorView g_idx = {};                   // kGptq: the group of each input feature; without data: feature / group_size
+  std::shared_ptr<const void> owner = {};  // kInt8, kInt4: of `weight`, which Backend::prepare may keep
 };
 
 }  // namespace qwen

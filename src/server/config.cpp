@@ -141,6 +141,16 @@ constexpr auto kRows = std::to_array<Row>({
        c.quantization_format = one_of(text, {"none", "int8", "int4", "gptq"});
      },
      show<&C::quantization_format>},
+    {{"model.cache_dir", "cache-dir", "CACHE_DIR",
+      "Folder for quantized weights; none: every start quantizes; default: beside the model, else the user's cache"},
+     set_text<&C::cache_dir>,
+     show<&C::cache_dir>},
+    {{"model.weights", "weights", "WEIGHTS",
+      "Quantized weights: copy (into huge pages: fastest), mmap (processes share them)"},
+     [](C& c, const std::string& text) {
+       c.weights = one_of(text, {"copy", "mmap"});
+     },
+     show<&C::weights>},
     {{"model.chat_template", "chat-template", "CHAT_TEMPLATE",
       "thinking-2507, hybrid or instruct; default: recognised"},
      [](C& c, const std::string& text) {

@@ -156,6 +156,18 @@ Checkpoint::~Checkpoint() = default;
 const std::vector<TensorInfo>& Checkpoint::tensors() const { return state_->tensors; }
 uint64_t Checkpoint::total_bytes() const { return state_->total_bytes; }
 uint64_t Checkpoint::fingerprint() const { return state_->fingerprint; }
+uint64_t Checkpoint::sampled_fingerprint() const {
+  constexpr uint64_t kSample = 4096;
+  uint64_t sampled = state_->fingerprint;
+  for (const TensorInfo& info : state_->tensors) {
+    const std::span<const std::byte> bytes = state_->bytes_of(info);
+    const uint64_t size = std::min<uint64_t>(kSample, bytes.size()), start = (bytes.size() - size) / 2;
+    sampled = xxh64({reinterpret_cast<const char*>(bytes.data()) + start, size}, sampled);
+    state_->files[info.file]->release(bytes);
+  }
+  return sampled;
+}
+
 const fs::path& Checkpoint::directory() const { return state_->directory; }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {

@@ -105,6 +105,7 @@ size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const 
 
 Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
   if (!is_integer(format)) return pack_weights(stacked, kernels_.stored_weights, pool_);
+  if (stacked.size() == 1 && stacked[0].format == format) return adopt_integer_weights(stacked[0]);
   if (kernels_.integer != nullptr) return pack_integer_weights(stacked, format, *kernels_.integer, pool_);
   // What the integers stand for, in f32.
   const Matrix quantized = pack_integer_weights(stacked, format, kScalarIntegerKernels, pool_);
@@ -117,6 +118,20 @@ Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantForma
                          .cols = cols,
                          .weight = {DType::kF32, {rows, cols}, reinterpret_cast<const std::byte*>(values.data())}};
   return pack_weights({&plain, 1}, kernels_.stored_weights, pool_);
+}
+
+// The same for every instruction set: their kernels agree to the bit.
+std::string CpuBackend::packing(const QuantFormat& format) const {
+  if (!is_integer(format) || kernels_.integer == nullptr) return {};
+  return str("cpu panels of ", kPanelRows, ", version ", kIntegerPackingVersion);
+}
+
+size_t CpuBackend::packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const {
+  return integer_weight_bytes(format, rows, cols);
+}
+
+std::span<const std::byte> CpuBackend::packed(const Matrix& matrix, std::vector<std::byte>&) const {
+  return {matrix.buffer.as<std::byte>(), packed_bytes(matrix.rows, matrix.cols, matrix.format)};
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {

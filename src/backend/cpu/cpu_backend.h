@@ -30,6 +30,9 @@ class CpuBackend : public Backend {
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
   size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
   Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
+  std::string packing(const QuantFormat& format) const override;
+  size_t packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const override;
+  std::span<const std::byte> packed(const Matrix& matrix, std::vector<std::byte>& scratch) const override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 

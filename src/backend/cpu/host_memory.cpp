@@ -1,59 +1,16 @@
 #include "backend/cpu/host_memory.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
+#include <utility>
 
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
-#include <limits>
-#include <new>
-
-#include "base/error.h"
+#include "base/anonymous_memory.h"
 #include "base/memory_usage.h"
 
 namespace qwen {
-namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
-
-constexpr size_t round_up_to(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
-
-[[noreturn]] void out_of_memory(size_t bytes, std::string_view what) {
-  throw Error(ErrorCode::kOs, str("cannot allocate ", bytes >> 20, " MiB for ", what,
-                                  ": choose a smaller model, context or batch, or free memory"));
-}
-
-DeviceBuffer allocate_small(size_t bytes, std::string_view what) {
-  constexpr std::align_val_t kAlign{64};
-  void* data = ::operator new(bytes, kAlign, std::nothrow);
-  if (data == nullptr) out_of_memory(bytes, what);
-  std::memset(data, 0, bytes);
-  return DeviceBuffer(data, bytes, std::shared_ptr<void>(data, [](void* p) { ::operator delete(p, kAlign); }));
-}
-
-}  // namespace
 
 DeviceBuffer allocate_host_memory(size_t bytes, std::string_view what) {
-  if (bytes > std::numeric_limits<size_t>::max() / 2) out_of_memory(bytes, what);
-  bytes = round_up_to(std::max<size_t>(bytes, 1), 64);
-  if (bytes < kHugePage) return allocate_small(bytes, what);
-
-  // Reserve one huge page more than needed, keep the aligned part. NORESERVE: a KV cache is sized by the address space
-  // it may grow into.
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t length = round_up_to(bytes, page), reserved = length + kHugePage;
-  void* const base =
-      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) out_of_memory(bytes, what);
-  const uintptr_t start = reinterpret_cast<uintptr_t>(base), aligned = round_up_to(start, kHugePage);
-  if (aligned > start) munmap(base, aligned - start);
-  if (const size_t rest = start + reserved - (aligned + length); rest > 0) {
-    munmap(reinterpret_cast<void*>(aligned + length), rest);
-  }
-  void* const data = reinterpret_cast<void*>(aligned);
-  madvise(data, length, MADV_HUGEPAGE);  // advice: without it the memory is merely slower
-  return DeviceBuffer(data, bytes, std::shared_ptr<void>(data, [length](void* p) { munmap(p, length); }));
+  std::shared_ptr<std::byte> memory = allocate_anonymous_memory(bytes, what);
+  void* const data = memory.get();
+  return DeviceBuffer(data, (bytes + 63) / 64 * 64, std::move(memory));
 }
 
 size_t available_host_memory() { return static_cast<size_t>(read_memory_usage().available_bytes); }

@@ -1,5 +1,4 @@
-// Memory of the CPU backend: zero-filled anonymous mappings, committed page by page when touched, in huge pages where
-// the kernel grants them (6-10 % more read bandwidth, measured in bench/).
+// Memory of the CPU backend: base/anonymous_memory.h as a DeviceBuffer.
 #pragma once
 
 #include <cstddef>

@@ -13,6 +13,9 @@
 
 namespace qwen {
 
+// Counted up with every change of the layouts, or of the bits that quantizing gives: files of packed weights carry it.
+constexpr int kIntegerPackingVersion = 1;
+
 constexpr int kInt8Offset = 128, kInt4Offset = 8;
 constexpr int kQuads = kIntegerGroup / 4;  // of a group
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <memory>
 
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/stacked_rows.h"
@@ -74,6 +76,28 @@ void unpack(const Matrix& matrix, int row, const IntegerKernels& kernels, float*
 size_t integer_panel_bytes(const QuantFormat& format, int cols) {
   const size_t group = format.kind == QuantFormat::Kind::kInt8 ? sizeof(Int8Panel) : sizeof(Int4Panel);
   return group * static_cast<size_t>(integer_groups(cols));
+}
+
+size_t integer_weight_bytes(const QuantFormat& format, int64_t rows, int64_t cols) {
+  const size_t panels = static_cast<size_t>((rows + kPanelRows - 1) / kPanelRows);
+  return panels * integer_panel_bytes(format, static_cast<int>(cols));
+}
+
+Matrix adopt_integer_weights(const HostMatrix& packed) {
+  constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max() / 2;
+  const bool possible = packed.rows >= 1 && packed.cols >= 1 && packed.rows <= kMaxDim && packed.cols <= kMaxDim;
+  const size_t bytes = possible ? integer_weight_bytes(packed.format, packed.rows, packed.cols) : 0;
+  if (bytes == 0 || bytes != packed.weight.size_bytes() ||
+      reinterpret_cast<uintptr_t>(packed.weight.data) % kCacheLine != 0) {
+    throw Error(ErrorCode::kBadData, str("packed weights of [", packed.rows, ", ", packed.cols, "] take ", bytes,
+                                         " bytes, but here are ", packed.weight.size_bytes()));
+  }
+  // Nobody writes weights; a DeviceBuffer is not told apart by that.
+  void* const data = const_cast<std::byte*>(packed.weight.data);
+  return {.format = packed.format,
+          .rows = static_cast<int>(packed.rows),
+          .cols = static_cast<int>(packed.cols),
+          .buffer = DeviceBuffer(data, bytes, std::const_pointer_cast<void>(packed.owner))};
 }
 
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,

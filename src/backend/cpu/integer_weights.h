@@ -21,6 +21,12 @@ size_t integer_panel_bytes(const QuantFormat& format, int cols);  // 32 outputs
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool);
 
+size_t integer_weight_bytes(const QuantFormat& format, int64_t rows, int64_t cols);  // of the result
+
+// Such a matrix again, from its bytes, which stay where they are. Errors: kBadData where they are not as many as the
+// shape takes, or misaligned.
+Matrix adopt_integer_weights(const HostMatrix& packed);
+
 // Row `row` of such a matrix as the weights that it stands for: dequantized and rotated back.
 void unpack_integer_row(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out);
 

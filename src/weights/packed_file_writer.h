@@ -1,0 +1,48 @@
+// Writes a file of packed weights (packed_file_layout.h) while they are made. It appears under its name whole and on
+// the disk, or not at all: until finish() the bytes are in "<name>.partial", which a destroyed writer removes and which
+// whoever comes after a killed one takes over. The partial file is locked, so that of several processes one writes.
+// Nothing throws: a file that cannot be written is no error, its reason is in problem().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace qwen {
+
+class PackedFileWriter {
+ public:
+  // Begins the file; `key` and `expected_bytes` (about) are what PackedFile::open is to find. Disk space is asked for
+  // at once.
+  PackedFileWriter(std::filesystem::path path, std::string_view key, uint64_t expected_bytes);
+  ~PackedFileWriter();
+  PackedFileWriter(const PackedFileWriter&) = delete;
+  PackedFileWriter& operator=(const PackedFileWriter&) = delete;
+
+  void add(std::string_view name, std::span<const std::byte> bytes);  // names differ, bytes are not empty
+  // The entries are complete: to the disk, then under its name.
+  void finish();
+
+  // Why the file cannot be written, in words that follow its path; empty as long as it can.
+  const std::string& problem() const { return problem_; }
+  bool other_process() const { return other_process_; }  // the problem is that another process writes it
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  bool lock();
+  void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  void fail(std::string_view action, int reason);
+  void close();
+
+  std::filesystem::path path_, partial_path_;
+  std::string key_, table_, problem_;
+  uint32_t num_entries_ = 0;
+  uint64_t end_ = 0;  // of the data so far
+  bool other_process_ = false;
+  int fd_ = -1;  // of the locked partial file; -1 after a failure
+};
+
+}  // namespace qwen
