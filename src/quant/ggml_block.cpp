@@ -12,12 +12,16 @@ constexpr uint16_t kNanF16 = 0x7e00;
 // The number of the largest magnitude, the first of equals; NaN where one is not finite.
 float peak(const float* x) {
   float largest = 0;
+  bool finite = true;
   for (int i = 0; i < kGgmlBlock; ++i) {
-    if (!std::isfinite(x[i])) return std::nanf("");
+    finite &= std::isfinite(x[i]);
     if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
   }
-  return largest;
+  return finite ? largest : std::nanf("");
 }
+
+// Halves away from zero, as roundf does; exact, since the sum is one in double.
+int round_to_integer(float v) { return static_cast<int>(double{v} + (v < 0 ? -0.5 : 0.5)); }
 
 template <typename Round>
 GgmlBlock quantize(const float* x, float scale, const Round& round) {
@@ -32,7 +36,7 @@ GgmlBlock quantize(const float* x, float scale, const Round& round) {
 }  // namespace
 
 GgmlBlock quantize_q8_0(const float* x) {
-  return quantize(x, std::fabs(peak(x)) / 127, [](float v) { return std::lround(v); });
+  return quantize(x, std::fabs(peak(x)) / 127, round_to_integer);
 }
 
 GgmlBlock quantize_q4_0(const float* x) {

@@ -2,18 +2,24 @@
 
 Each problem of tests/data/demo_problems.jsonl is one chat completion with the service's default sampling and seed = its index; the final
 answer must be equal. Fails below 95 % of all or 85 % of a kind. Usage: demo_accuracy.py [--limit N] [--parallel N] [--model DIR] [-- serve flags]
+
+With --formats none,int8,int4 the problems are solved greedily in each format, and the others are compared with the first problem by
+problem; fails where one loses more points than LOSSES allows. --results FILE keeps the outcomes, and a run goes on where the last ended.
 """
 
 import argparse
 import collections
 import concurrent.futures
 import json
+import math
+import pathlib
 import sys
 import time
 
 import harness
 
 OVERALL, PER_KIND = 0.95, 0.85
+LOSSES = {"int8": 0.5, "int4": 5.0}  # points of a hundred
 MOST_TOKENS = 2048  # several times the longest right answer: a thought that goes in circles ends
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
 
@@ -22,13 +28,66 @@ def normalized(text):
     return " ".join((text or "").split())
 
 
-def solve(service, index, problem):
+def solve(service, index, problem, **sampling):
     answer = service.post("/v1/chat/completions", {"messages": [{"role": "user", "content": problem["prompt"]}], "seed": index,
-                                                      "max_tokens": MOST_TOKENS})
+                                                      "max_tokens": MOST_TOKENS, **sampling})
     if answer.status != 200:
         return None, answer.text
     message = answer.json()["choices"][0]["message"]
     return message.get("content"), answer.json()["usage"]["completion_tokens"]
+
+
+def is_right(content, problem):
+    return content is not None and normalized(content) == normalized(problem["answer"])
+
+
+def solve_all(model, items, parallel, flags, **sampling):
+    """(index, problem) pairs → (index, problem, content, detail) in order, from one service."""
+    with harness.Service(model, *flags) as service, concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+        answers = pool.map(lambda item: solve(service, *item, **sampling), items)
+        for (index, problem), (content, detail) in zip(items, answers):
+            yield index, problem, content, detail
+
+
+def paired_loss(first, other):
+    """How many points of a hundred `other` loses against `first`, lists of right or wrong for the same problems, and half the width of
+    the 95 % interval of that."""
+    count = len(first)
+    lost = sum(a and not b for a, b in zip(first, other))
+    won = sum(b and not a for a, b in zip(first, other))
+    variance = (lost + won - (lost - won) ** 2 / count) / count
+    return 100 * (lost - won) / count, 100 * 1.96 * math.sqrt(variance / count)
+
+
+def compare_formats(options, model, problems):
+    formats = options.formats.split(",")
+    file = pathlib.Path(options.results) if options.results else None
+    outcomes = {(line["format"], line["index"]): line["right"] for line in harness.read_jsonl(file)} if file and file.exists() else {}
+    for name in formats:
+        items = [(index, problem) for index, problem in enumerate(problems) if (name, index) not in outcomes]
+        start, solved = time.monotonic(), 0
+        if not items:
+            continue
+        for index, problem, content, _ in solve_all(model, items, options.parallel, ["--quantization", name, *options.flags], temperature=0):
+            outcomes[name, index] = is_right(content, problem)
+            solved += 1
+            if file:
+                with open(file, "a", encoding="utf-8") as out:
+                    out.write(json.dumps({"format": name, "index": index, "right": outcomes[name, index]}) + "\n")
+        print(f"{name}: {solved} problems in {time.monotonic() - start:.0f} s", flush=True)
+    right = {name: [outcomes[name, index] for index in range(len(problems))] for name in formats}
+    failed = []
+    for name in formats:
+        text = f"{name:10} {sum(right[name]):5} / {len(problems):5}  {100 * sum(right[name]) / len(problems):6.2f} %"
+        if name != formats[0]:
+            loss, half = paired_loss(right[formats[0]], right[name])
+            text += f"   loses {loss:.2f} points against {formats[0]}, 95 %: {loss - half:.2f} to {loss + half:.2f}"
+            if loss > LOSSES.get(name, math.inf):
+                failed.append(f"{name} loses more than {LOSSES[name]} points")
+        print(text)
+    for failure in failed:
+        print(f"FAIL: {failure}")
+    return 1 if failed else 0
 
 
 def main():
@@ -37,6 +96,8 @@ def main():
     parser.add_argument("--parallel", type=int, default=16)
     parser.add_argument("--model", default=None)
     parser.add_argument("--failures", type=int, default=10, help="how many wrong answers to show")
+    parser.add_argument("--formats", default=None, help="compare these, greedily, with the first of them")
+    parser.add_argument("--results", default=None, help="file that keeps the outcomes of --formats")
     parser.add_argument("flags", nargs="*", help="more flags for serve")
     options = parser.parse_args()
     if not PROBLEMS.exists():
@@ -49,18 +110,18 @@ def main():
     except harness.unittest.SkipTest as reason:
         print(f"SKIP: {reason}")
         return harness.SKIPPED_STATUS
+    if options.formats:
+        return compare_formats(options, model, problems)
     right, total = collections.Counter(), collections.Counter()
     wrong, tokens = [], 0
     start = time.monotonic()
-    with harness.Service(model, *options.flags) as service:
-        with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
-            for problem, (content, detail) in zip(problems, pool.map(lambda item: solve(service, *item), enumerate(problems))):
-                total[problem["kind"]] += 1
-                if content is not None and normalized(content) == normalized(problem["answer"]):
-                    right[problem["kind"]] += 1
-                else:
-                    wrong.append((problem, content, detail))
-                tokens += detail if isinstance(detail, int) else 0
+    for _, problem, content, detail in solve_all(model, list(enumerate(problems)), options.parallel, options.flags):
+        total[problem["kind"]] += 1
+        if is_right(content, problem):
+            right[problem["kind"]] += 1
+        else:
+            wrong.append((problem, content, detail))
+        tokens += detail if isinstance(detail, int) else 0
     seconds = time.monotonic() - start
     for kind in sorted(total):
         print(f"{kind:24} {right[kind]:5} / {total[kind]:5}  {100 * right[kind] / total[kind]:6.1f} %")

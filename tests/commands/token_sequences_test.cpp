@@ -1,0 +1,54 @@
+#include "commands/token_sequences.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+#include "support/fake_model.h"
+
+namespace qwen {
+namespace {
+
+TEST(TokenSequences, CutOneAfterTheOther) {
+  std::vector<TokenId> ids(25);
+  std::iota(ids.begin(), ids.end(), 0);
+  const TokenSequences all = cut_sequences(ids, 10, 8);
+  ASSERT_EQ(all.size(), 3u);  // the 25th id alone predicts nothing
+  EXPECT_EQ(all[0].front(), 0);
+  EXPECT_EQ(all[2], (std::vector<TokenId>{16, 17, 18, 19, 20, 21, 22, 23}));
+  EXPECT_EQ(cut_sequences(ids, 1, 8).size(), 1u);
+  EXPECT_EQ(cut_sequences(ids, 5, 100)[0].size(), 25u);
+  EXPECT_TRUE(cut_sequences(std::span(ids).first(1), 5, 8).empty());
+}
+
+TEST(TokenSequences, RandomOnesFillTheVocabularyAndAreAFunctionOfTheSeed) {
+  const TokenSequences sequences = random_sequences(10, 3, 100, 7);
+  ASSERT_EQ(sequences.size(), 3u);
+  std::set<TokenId> seen;
+  for (const auto& sequence : sequences) {
+    EXPECT_EQ(sequence.size(), 100u);
+    seen.insert(sequence.begin(), sequence.end());
+  }
+  EXPECT_EQ(seen.size(), 10u);
+  EXPECT_EQ(*seen.begin(), 0);
+  EXPECT_EQ(sequences, random_sequences(10, 3, 100, 7));
+  EXPECT_NE(sequences, random_sequences(10, 3, 100, 8));
+  EXPECT_NE(sequences[0], sequences[1]);
+}
+
+// A model that is sure of its next token leaves nothing to the draw.
+TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
+  FakeModel model;
+  model.control()->set_next([](std::span<const TokenId> context) { return (context.back() + 1) % 64; });
+  const std::vector<TokenId> prompt = {5, 6};
+  const TokenSequences sequences = sample_sequences(model, prompt, 64, 2, 12, 1);
+  ASSERT_EQ(sequences.size(), 2u);
+  for (const auto& sequence : sequences) {
+    EXPECT_EQ(sequence, (std::vector<TokenId>{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
+  }
+  for (const TokenId id : sample_sequences(model, prompt, 8, 1, 12, 1)[0]) EXPECT_LT(id, 8);
+}
+
+}  // namespace
+}  // namespace qwen

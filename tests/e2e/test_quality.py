@@ -1,0 +1,82 @@
+"""What quantizing costs on the demo model: `bench quality` on conversations with right answers, held against llama.cpp's formats."""
+
+import json
+import pathlib
+import tempfile
+import unittest
+
+import harness
+
+PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
+MOST = {"int8": 1.6, "int4": 1.35}  # times the mean KL of q8_0 and q4_0: the demo model has no outlier channels
+
+
+def conversations(count):
+    problems = harness.read_jsonl(PROBLEMS)[:count]
+    return "".join(f"<|im_start|>user\n{problem['prompt']}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n{problem['answer']}<|im_end|>\n"
+                   for problem in problems)
+
+
+class Quality(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        harness.needs_demo()
+        with tempfile.TemporaryDirectory() as folder:
+            text = pathlib.Path(folder) / "text.txt"
+            text.write_text(conversations(400), encoding="utf-8")
+            result = harness.run("bench", "quality", "--model", harness.DEMO, "--text", text, "--sequences", 16, "--length", 128, "--json")
+        if result.returncode != 0:
+            raise AssertionError(result.stderr)
+        cls.report = json.loads(result.stdout)
+        cls.formats = {entry["format"]: entry for entry in cls.report["formats"]}
+
+    def test_the_report_is_complete(self):
+        self.assertEqual(list(self.formats), ["none", "int8", "int4", "q8_0", "q4_0"])
+        self.assertEqual((self.report["layers"], self.report["sequences"]), (4, 16))
+        for entry in self.formats.values():
+            self.assertEqual(entry["positions"], 16 * 128)
+            self.assertGreater(entry["mean_kl"], 0)
+
+    def test_no_format_is_farther_from_bf16_than_its_gate(self):
+        for name, most in MOST.items():
+            self.assertLessEqual(self.formats[name]["kl_ratio"], most, name)
+
+    def test_more_bits_are_nearer(self):
+        kl = [self.formats[name]["mean_kl"] for name in ("none", "int8", "int4")]
+        self.assertEqual(kl, sorted(kl))
+        self.assertLess(self.formats["none"]["mean_kl"], 1e-3)
+        self.assertGreater(self.formats["int8"]["top1_agreement"], 0.97)
+        self.assertGreater(self.formats["int4"]["top1_agreement"], 0.85)
+
+    def test_bits_count_scales(self):
+        self.assertEqual(self.formats["int8"]["bits_per_weight"], 8.125)
+        self.assertEqual(self.formats["q8_0"]["bits_per_weight"], 8.5)
+        self.assertLess(self.formats["int4"]["bits_per_weight"], self.formats["q4_0"]["bits_per_weight"])
+
+
+class Flags(unittest.TestCase):
+    def fails(self, *flags, name):
+        result = harness.run("bench", "quality", "--model", harness.needs_demo(), *flags)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn(name, result.stderr)
+
+    def test_wrong_ones_are_named(self):
+        self.fails("--formats", "int8,int3", name="int3")
+        self.fails("--formats", "", name="none")
+        self.fails("--layers", "5", name="--layers")
+        self.fails("--length", "2", name="--length")
+        self.fails("--length", "8192", "--sequences", "2", name="--length")
+        self.fails("--reference-kernels", "nonsense", name="nonsense")
+
+    def test_a_slice_of_layers_and_a_seed(self):
+        def run(*flags):
+            result = harness.run("bench", "quality", "--model", harness.needs_demo(), "--layers", 2, "--formats", "int8", "--json", *flags)
+            self.assertEqual((result.returncode, result.stderr.count("WARNING")), (0, 0), result.stderr)
+            return json.loads(result.stdout)["formats"]
+        self.assertEqual(run("--seed", 1), run("--seed", 1))
+        self.assertNotEqual(run("--seed", 1), run("--seed", 2))
+
+
+if __name__ == "__main__":
+    harness.main()
