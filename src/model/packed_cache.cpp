@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "quant/integer_format.h"
 #include "weights/packed_file_places.h"
 
 namespace qwen {
@@ -35,8 +36,10 @@ std::string format_name(const QuantFormat& format) {
   }
 }
 
-std::string_view file_format(const WeightFormats& formats) {
-  return formats.linear.kind == QuantFormat::Kind::kInt4 ? "int4" : "int8";
+// Of the file's name: as QUANTIZATION_FORMAT spells it.
+std::string file_format(const WeightFormats& formats) {
+  if (formats.linear.kind != QuantFormat::Kind::kInt4) return "int8";
+  return formats.linear.group_size == kIntegerGroup ? "int4" : str("int4-g", formats.linear.group_size);
 }
 
 // The files grow a little past the weights: rows and columns are padded, entries begin on pages.
@@ -89,7 +92,8 @@ bool PackedCache::find_file(const std::vector<fs::path>& places, uint64_t max_by
                options_.access == PackedAccess::kMap ? "mapped" : "read", " in ", seconds_since(start_));
       return true;
     }
-    if (!problem.empty()) log_info(place.string(), ": ", problem, "; the weights are quantized again");
+    const bool waiting = writer_ != nullptr;  // it has been said
+    if (!problem.empty() && !waiting) log_info(place.string(), ": ", problem, "; the weights are quantized again");
   }
   return false;
 }

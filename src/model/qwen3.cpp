@@ -14,7 +14,9 @@ Qwen3Model::Qwen3Model(WeightLoader& loader, const ModelConfig& config, std::uni
       backend_(std::move(backend)),
       rope_(*backend_, config, options.max_positions),
       workspace_(*backend_, config, options.max_batched_tokens, options.max_logit_rows, options.formats) {
+  // The largest first, while there is little in memory beside the pages that they are read from.
   embed_tokens_.weight = loader.head("model.embed_tokens", config.hidden_size);
+  if (!config.tie_word_embeddings) untied_head_.weight = loader.head("lm_head", config.hidden_size);
   layers_.reserve(static_cast<size_t>(config.num_hidden_layers));
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string prefix = str("model.layers.", i, ".");
@@ -26,7 +28,6 @@ Qwen3Model::Qwen3Model(WeightLoader& loader, const ModelConfig& config, std::uni
     layers_.push_back(std::move(layer));
   }
   norm_ = loader.vector({"model.norm.weight"}, config.hidden_size);
-  if (!config.tie_word_embeddings) untied_head_.weight = loader.head("lm_head", config.hidden_size);
 }
 
 size_t Qwen3Model::weight_bytes() const {
