@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 import unittest
 
+import demo_accuracy
 import harness
 
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
@@ -52,6 +53,15 @@ class Quality(unittest.TestCase):
         self.assertEqual(self.formats["int8"]["bits_per_weight"], 8.125)
         self.assertEqual(self.formats["q8_0"]["bits_per_weight"], 8.5)
         self.assertLess(self.formats["int4"]["bits_per_weight"], self.formats["q4_0"]["bits_per_weight"])
+
+
+class PairedLoss(unittest.TestCase):
+    def test_points_and_half_of_the_interval(self):
+        first, other = [True] * 98 + [False] * 2, [True] * 95 + [False] * 3 + [True, False]  # three lost, one won
+        loss, half = demo_accuracy.paired_loss(first, other)
+        self.assertAlmostEqual(loss, 2.0)
+        self.assertAlmostEqual(half, 100 * 1.96 * ((4 - 2**2 / 100) / 100 / 100) ** 0.5)
+        self.assertEqual(demo_accuracy.paired_loss(first, first), (0, 0))
 
 
 class Flags(unittest.TestCase):
