@@ -54,7 +54,7 @@ PackedFileWriter::PackedFileWriter(std::filesystem::path path, std::string_view 
   if (!lock()) return;
   const FileSizeSignalBlocked blocked;
   // Not every file system can reserve space; then a full disk shows while writing.
-  if (::ftruncate(fd_, 0) != 0 || (::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(expected_bytes)) != 0 &&
+  if (::ftruncate(fd_, 0) != 0 || (::fallocate(fd_, 0, 0, static_cast<off_t>(expected_bytes)) != 0 &&
                                    (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)))
     fail("be written", errno);
 }
