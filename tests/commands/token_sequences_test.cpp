@@ -47,7 +47,8 @@ TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
   for (const auto& sequence : sequences) {
     EXPECT_EQ(sequence, (std::vector<TokenId>{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
   }
-  for (const TokenId id : sample_sequences(model, prompt, 8, 1, 12, 1)[0]) EXPECT_LT(id, 8);
+  const TokenSequences bounded = sample_sequences(model, prompt, 8, 1, 12, 1);
+  for (const TokenId id : bounded[0]) EXPECT_LT(id, 8);
 }
 
 }  // namespace
