@@ -129,7 +129,8 @@ void add_bench_quality(CLI::App& bench, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
   options->flags.declare(*command, {"model", "device", "kernels", "threads"});
-  command->add_option("--formats", options->formats, "none, int8, int4; q8_0 and q4_0: llama.cpp's, simulated")
+  command
+      ->add_option("--formats", options->formats, "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated")
       ->type_name("")
       ->capture_default_str();
   command

@@ -12,7 +12,7 @@ ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model
   if (stored == "none" && asked != "gptq") return {asked, weight_formats(asked)};
   throw wrong_setting(config, "model.quantization.format",
                       str("is ", asked, " but ", config.model_path, " holds ",
-                          stored == "none" ? "plain weights: use none, int8 or int4"
+                          stored == "none" ? "plain weights: use none, int8, int4 or int4-g64"
                                            : stored + ": use none, which serves a folder as it is"));
 }
 

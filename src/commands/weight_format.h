@@ -10,7 +10,7 @@
 namespace qwen {
 
 struct ChosenFormat {
-  std::string name;  // none, int8, int4, or the folder's own
+  std::string name;  // none, int8, int4, int4-g64, or the folder's own
   WeightFormats formats;
 };
 

@@ -10,10 +10,13 @@ WeightFormats weight_formats(std::string_view name) {
   using Kind = QuantFormat::Kind;
   constexpr QuantFormat kInt8{.kind = Kind::kInt8, .bits = 8, .group_size = kIntegerGroup};
   constexpr QuantFormat kInt4{.kind = Kind::kInt4, .bits = 4, .group_size = kIntegerGroup};
+  constexpr QuantFormat kInt4Half{.kind = Kind::kInt4, .bits = 4, .group_size = kHalfGroup};
   if (name == "none") return {};
   if (name == "int8") return {kInt8, kInt8};
   if (name == "int4") return {kInt4, kInt8};
-  throw Error(ErrorCode::kUsage, str("weights in the format ", name, ": choose none, int8 or int4"), "format");
+  if (name == "int4-g64") return {kInt4Half, kInt8};
+  throw Error(ErrorCode::kUsage, str("weights in the format ", name, ": choose none, int8, int4 or int4-g64"),
+              "format");
 }
 
 }  // namespace qwen

@@ -12,7 +12,8 @@ struct WeightFormats {
   QuantFormat head;    // of the embedding and the head
 };
 
-// "none", "int8" or "int4". The embedding and the head are int8 in both of the latter. Errors: kUsage.
+// "none", "int8", "int4" (groups of 128 inputs) or "int4-g64" (of 64). The embedding and the head are int8 in all but
+// the first. Errors: kUsage.
 WeightFormats weight_formats(std::string_view name);
 
 }  // namespace qwen

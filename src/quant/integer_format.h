@@ -6,7 +6,8 @@
 //   that make up c, the largest first. Activations: q = round(v · (127 / a)), scale = a / 127 in f32, a = max |v| of
 //   the group and row. int8 weights: q in ±127, scale = a / 127 rounded to bf16, q = round(v / scale). int4 weights: q
 //   in -8 … 7, scale (bf16, may be negative) searched for the least squared error. y = Σ over groups, ascending: y =
-//   fma(Σ q_w · q_x, scale_w · scale_x, y); the inner sum is exact in 32 bits.
+//   fma(Σ q_w · q_x, scale_w · scale_x, y); the inner sum is exact in 32 bits. int4 weights of group size 64 have a
+//   scale for each half of a rotated group, and y sums over halves; all else is the same.
 //
 // Rounding is to nearest, ties to even. A group whose largest magnitude is below kSmallestGroup becomes zeros with
 // scale 0; one that holds a NaN or infinity gets zeros with a NaN scale. Source: QuaRot (Ashkboos et al. 2024) for the
@@ -17,6 +18,7 @@
 namespace qwen {
 
 constexpr int kIntegerGroup = 128;
+constexpr int kHalfGroup = 64;
 constexpr int kInt8Max = 127;
 constexpr int kInt4Min = -8, kInt4Max = 7;
 constexpr float kSmallestGroup = 1e-30f;

@@ -136,9 +136,9 @@ constexpr auto kRows = std::to_array<Row>({
     {{"model.name", "model-name", "MODEL_NAME", "Name that clients see; default: the folder's"},
      set_text<&C::model_name>,
      show<&C::model_name>},
-    {{"model.quantization.format", "quantization", "QUANTIZATION_FORMAT", "none, int8, int4 or gptq"},
+    {{"model.quantization.format", "quantization", "QUANTIZATION_FORMAT", "none, int8, int4, int4-g64 or gptq"},
      [](C& c, const std::string& text) {
-       c.quantization_format = one_of(text, {"none", "int8", "int4", "gptq"});
+       c.quantization_format = one_of(text, {"none", "int8", "int4", "int4-g64", "gptq"});
      },
      show<&C::quantization_format>},
     {{"model.cache_dir", "cache-dir", "CACHE_DIR",

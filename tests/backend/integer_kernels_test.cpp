@@ -61,6 +61,19 @@ TEST_P(IntegerKernelsTest, RowsAreQuantizedAsTheScalarKernelsDo) {
   }
 }
 
+TEST_P(IntegerKernelsTest, RowsCarryTheSumsThatTakeOffsetsOff) {
+  const std::vector<float> row = random(300);
+  Int8Activations groups[3];
+  kernels().quantize_row({row.data(), groups, 300});
+  for (const Int8Activations& group : groups) {
+    int halves[2] = {};
+    for (int i = 0; i < kIntegerGroup; ++i) halves[i / kHalfGroup] += group.q[i];
+    EXPECT_EQ(group.minus_sum, -(halves[0] + halves[1]));
+    EXPECT_EQ(group.minus_half_sums[0], -halves[0]);
+    EXPECT_EQ(group.minus_half_sums[1], -halves[1]);
+  }
+}
+
 TEST_P(IntegerKernelsTest, ANanOrInfinityPoisonsItsGroupAlone) {
   for (const float poison : {kInfinity, -kInfinity, std::nanf("")}) {
     std::vector<float> row = random(400);
@@ -97,7 +110,7 @@ TEST_P(IntegerKernelsTest, RotationIsItsOwnInverseAndKeepsLengths) {
 }
 
 TEST_P(IntegerKernelsTest, WeightsAreQuantizedAsTheScalarKernelsDo) {
-  for (const int bits : {8, 4}) {
+  for (const auto& [bits, group_size] : {std::pair{8, kIntegerGroup}, {4, kIntegerGroup}, {4, kHalfGroup}}) {
     for (int round = 0; round < 300; ++round) {
       const int count = round % 3 == 0 ? 1 + round * 37 % kIntegerGroup : kIntegerGroup;
       std::vector<float> values = random(kIntegerGroup, round % 7 == 0 ? 1e-30f : 0.02f);
@@ -106,10 +119,10 @@ TEST_P(IntegerKernelsTest, WeightsAreQuantizedAsTheScalarKernelsDo) {
       std::fill(values.begin() + count, values.end(), 0.0f);
       std::vector<float> scalar = values;
       uint8_t q[kIntegerGroup], q_scalar[kIntegerGroup];
-      uint16_t scale, scale_scalar;
-      kernels().quantize_weights({values.data(), count, bits, q, &scale});
-      kScalarIntegerKernels.quantize_weights({scalar.data(), count, bits, q_scalar, &scale_scalar});
-      ASSERT_EQ(scale, scale_scalar) << bits << " " << round;
+      uint16_t scales[2] = {}, scales_scalar[2] = {};
+      kernels().quantize_weights({values.data(), count, bits, q, scales, group_size});
+      kScalarIntegerKernels.quantize_weights({scalar.data(), count, bits, q_scalar, scales_scalar, group_size});
+      ASSERT_EQ(std::memcmp(scales, scales_scalar, sizeof scales), 0) << bits << " " << round;
       ASSERT_EQ(std::memcmp(q, q_scalar, sizeof q), 0) << bits << " " << round;
     }
   }
@@ -117,16 +130,17 @@ TEST_P(IntegerKernelsTest, WeightsAreQuantizedAsTheScalarKernelsDo) {
 
 // What quantizing may cost: the error of 128 normal values, relative to their length.
 TEST_P(IntegerKernelsTest, WeightsStayCloseToWhatTheyWere) {
-  for (const auto& [bits, limit] : {std::pair{8, 0.008}, std::pair{4, 0.115}}) {
+  for (const auto& [bits, group_size, limit] :
+       {std::tuple{8, kIntegerGroup, 0.008}, {4, kIntegerGroup, 0.115}, {4, kHalfGroup, 0.105}}) {
     double error = 0, square = 0;
     for (int round = 0; round < 200; ++round) {
       std::vector<float> values = random(kIntegerGroup);
       uint8_t q[kIntegerGroup];
-      uint16_t scale;
-      kernels().quantize_weights({values.data(), kIntegerGroup, bits, q, &scale});
+      uint16_t scales[2];
+      kernels().quantize_weights({values.data(), kIntegerGroup, bits, q, scales, group_size});
       for (int i = 0; i < kIntegerGroup; ++i) {
-        const double v = values[static_cast<size_t>(i)];
-        error += std::pow(v - double{bf16_to_f32(scale)} * (q[i] - (bits == 8 ? kInt8Offset : kInt4Offset)), 2);
+        const double v = values[static_cast<size_t>(i)], scale = bf16_to_f32(scales[i / group_size]);
+        error += std::pow(v - scale * (q[i] - (bits == 8 ? kInt8Offset : kInt4Offset)), 2);
         square += v * v;
       }
     }
@@ -151,25 +165,30 @@ TEST_P(IntegerKernelsTest, ProductsAreTheScalarKernelsToTheBit) {
       auto* const out = reinterpret_cast<Int8Activations*>(x_bytes + static_cast<size_t>(row) * stride);
       kernels().quantize_row({random(cols).data(), out, cols});
     }
-    for (const Kind kind : {Kind::kInt8, Kind::kInt4}) {
-      const Matrix packed = pack_integer_weights({&host, 1}, {.kind = kind}, kernels(), pool);
+    for (const QuantFormat& format : {QuantFormat{.kind = Kind::kInt8},
+                                      {.kind = Kind::kInt4, .group_size = kIntegerGroup},
+                                      {.kind = Kind::kInt4, .group_size = kHalfGroup}}) {
+      const Matrix packed = pack_integer_weights({&host, 1}, format, kernels(), pool);
       const int out_stride = kPanelRows + 3;
       const auto product = [&](const IntegerKernels& table, bool with_bias) {
         std::vector<float> out(static_cast<size_t>(rows * out_stride), -1.0f);
-        (kind == Kind::kInt8 ? table.matmul_int8 : table.matmul_int4)({.x = x_bytes,
-                                                                       .x_stride = stride,
-                                                                       .w = packed.buffer.as<std::byte>(),
-                                                                       .out = out.data(),
-                                                                       .out_stride = out_stride,
-                                                                       .bias = with_bias ? bias.data() : nullptr,
-                                                                       .rows = rows,
-                                                                       .columns = outputs,
-                                                                       .groups = groups});
+        const auto kernel = format.kind == Kind::kInt8 ? table.matmul_int8
+                            : is_int4_half(format)     ? table.matmul_int4_half
+                                                       : table.matmul_int4;
+        kernel({.x = x_bytes,
+                .x_stride = stride,
+                .w = packed.buffer.as<std::byte>(),
+                .out = out.data(),
+                .out_stride = out_stride,
+                .bias = with_bias ? bias.data() : nullptr,
+                .rows = rows,
+                .columns = outputs,
+                .groups = groups});
         return out;
       };
       for (const bool with_bias : {false, true}) {
         ASSERT_EQ(product(kernels(), with_bias), product(kScalarIntegerKernels, with_bias))
-            << rows << " x " << outputs << " x " << cols << (kind == Kind::kInt8 ? " int8" : " int4");
+            << rows << " x " << outputs << " x " << cols << " int8 or groups of " << format.group_size;
       }
     }
   }
@@ -183,11 +202,17 @@ TEST_P(IntegerKernelsTest, TheLargestProductsAreExact) {
     for (int8_t& q : x.q) q = static_cast<int8_t>(x_sign * kInt8Max);
     x.scale = 1;
     x.minus_sum = -x_sign * kInt8Max * kIntegerGroup;
+    x.minus_half_sums[0] = x.minus_half_sums[1] = -x_sign * kInt8Max * kHalfGroup;
     auto int8 = std::make_unique<Int8Panel>();
     auto int4 = std::make_unique<Int4Panel>();
     std::memset(int8->q, w_sign * kInt8Max + kInt8Offset, sizeof int8->q);
     std::memset(int4->q, w_sign > 0 ? 0xff : 0x00, sizeof int4->q);
     for (int i = 0; i < kPanelRows; ++i) int8->scales[i] = int4->scales[i] = f32_to_bf16(1);
+    const auto halves = std::make_unique<Int4HalfPanel[]>(2);
+    for (Int4HalfPanel* half : {&halves[0], &halves[1]}) {
+      std::memcpy(half->scales, int4->scales, sizeof half->scales);
+      std::memset(half->q, w_sign > 0 ? 0xff : 0x00, sizeof half->q);
+    }
     float out[kPanelRows];
     IntegerMatmulTask task{.x = &x, .x_stride = sizeof x, .w = int8.get(), .out = out, .out_stride = kPanelRows};
     task.rows = 1, task.columns = kPanelRows, task.groups = 1;
@@ -196,6 +221,9 @@ TEST_P(IntegerKernelsTest, TheLargestProductsAreExact) {
     task.w = int4.get();
     kernels().matmul_int4(task);
     const int w = w_sign > 0 ? kInt4Max : kInt4Min;
+    for (const float v : out) EXPECT_EQ(v, static_cast<float>(w * x_sign * kInt8Max * kIntegerGroup));
+    task.w = halves.get();
+    kernels().matmul_int4_half(task);
     for (const float v : out) EXPECT_EQ(v, static_cast<float>(w * x_sign * kInt8Max * kIntegerGroup));
   }
 }

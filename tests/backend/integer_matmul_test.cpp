@@ -8,7 +8,8 @@ namespace {
 
 using Kind = QuantFormat::Kind;
 constexpr QuantFormat kFormats[] = {{.kind = Kind::kInt8, .bits = 8, .group_size = kIntegerGroup},
-                                    {.kind = Kind::kInt4, .bits = 4, .group_size = kIntegerGroup}};
+                                    {.kind = Kind::kInt4, .bits = 4, .group_size = kIntegerGroup},
+                                    {.kind = Kind::kInt4, .bits = 4, .group_size = kHalfGroup}};
 
 class IntegerMatmulTest : public KernelTest {
  protected:

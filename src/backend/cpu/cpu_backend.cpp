@@ -262,8 +262,9 @@ void CpuBackend::float_matmul(Tensor& out, const MatmulInput& in, const Matrix& 
 }
 
 void CpuBackend::integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
-  const auto kernel =
-      weight.format.kind == QuantFormat::Kind::kInt8 ? kernels_.integer->matmul_int8 : kernels_.integer->matmul_int4;
+  const auto kernel = weight.format.kind == QuantFormat::Kind::kInt8 ? kernels_.integer->matmul_int8
+                      : is_int4_half(weight.format)                  ? kernels_.integer->matmul_int4_half
+                                                                     : kernels_.integer->matmul_int4;
   const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
   const size_t x_stride = activation_row_bytes(in.cols, in.dtype);
   const size_t panel_bytes = integer_panel_bytes(weight.format, weight.cols);

@@ -19,16 +19,17 @@ struct QuantizeRowTask {
 struct QuantizeWeightsTask {
   float* values;  // [kIntegerGroup]: the inputs' weights, zeros from `count` on; rotated in place
   int count;
-  int bits;         // 8 or 4
-  uint8_t* q;       // [kIntegerGroup], q + offset
-  uint16_t* scale;  // bf16
+  int bits;                        // 8 or 4
+  uint8_t* q;                      // [kIntegerGroup], q + offset
+  uint16_t* scale;                 // bf16: [kIntegerGroup / group_size]
+  int group_size = kIntegerGroup;  // or kHalfGroup
 };
 
 // One panel: out = x · wᵀ (+ bias); pointers are those of the panel's first column.
 struct IntegerMatmulTask {
   const void* x;    // Int8Activations rows
   size_t x_stride;  // bytes
-  const void* w;    // [groups] of Int8Panel or Int4Panel
+  const void* w;    // [groups] of Int8Panel or Int4Panel, [2 · groups] of Int4HalfPanel
   float* out;
   int64_t out_stride;
   const float* bias;  // or null
@@ -43,6 +44,7 @@ struct IntegerKernels {
   void (*quantize_weights)(const QuantizeWeightsTask&);
   void (*matmul_int8)(const IntegerMatmulTask&);
   void (*matmul_int4)(const IntegerMatmulTask&);
+  void (*matmul_int4_half)(const IntegerMatmulTask&);  // group size 64
   // As KernelTable::probe_dot: rounds of matmul_int8's multiply-accumulate; returns the operations done.
   double (*probe_dot)(int64_t rounds);
 };

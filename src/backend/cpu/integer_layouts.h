@@ -30,14 +30,21 @@ struct Int4Panel {
   uint8_t q[kQuads / 2][kPanelRows][4];
 };
 
+// The same of half a group: two of them, one after the other, are a group of group size 64.
+struct Int4HalfPanel {
+  uint16_t scales[kPanelRows];
+  uint8_t q[kQuads / 4][kPanelRows][4];
+};
+
 struct Int8Activations {
   int8_t q[kIntegerGroup];
   float scale;
-  int32_t minus_sum;  // - Σ q
-  int32_t padding[2];
+  int32_t minus_sum;           // - Σ q
+  int32_t minus_half_sums[2];  // of each half
 };
 
-static_assert(sizeof(Int8Panel) % kCacheLine == 0 && sizeof(Int4Panel) % kCacheLine == 0);
+static_assert(sizeof(Int8Panel) % kCacheLine == 0 && sizeof(Int4Panel) % kCacheLine == 0 &&
+              sizeof(Int4HalfPanel) % kCacheLine == 0);
 static_assert(sizeof(Int8Activations) % 16 == 0);
 
 static inline int integer_groups(int cols) { return (cols + kIntegerGroup - 1) / kIntegerGroup; }

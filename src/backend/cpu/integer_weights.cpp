@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 
@@ -14,14 +15,21 @@
 namespace qwen {
 namespace {
 
+// Panels of a group of inputs, each with scales of its own.
+template <typename Panel>
+constexpr int kParts = 1;
+template <>
+constexpr int kParts<Int4HalfPanel> = 2;
+
 void put_row(Int8Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
   panel.scales[lane] = scale;
   for (int quad = 0; quad < kQuads; ++quad) std::memcpy(panel.q[quad][lane], q + 4 * quad, 4);
 }
 
-void put_row(Int4Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
+template <typename Panel>  // Int4Panel, Int4HalfPanel
+void put_row(Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
   panel.scales[lane] = scale;
-  for (int pair = 0; pair < kQuads / 2; ++pair, q += 8) {
+  for (size_t pair = 0; pair < std::size(panel.q); ++pair, q += 8) {
     uint32_t low, high;
     std::memcpy(&low, q, sizeof low);
     std::memcpy(&high, q + 4, sizeof high);
@@ -33,7 +41,8 @@ void put_row(Int4Panel& panel, int lane, const uint8_t* q, uint16_t scale) {
 int value_at(const Int8Panel& panel, int lane, int input) {
   return int{panel.q[input / 4][lane][input % 4]} - kInt8Offset;
 }
-int value_at(const Int4Panel& panel, int lane, int input) {
+template <typename Panel>
+int value_at(const Panel& panel, int lane, int input) {
   return (panel.q[input / 8][lane][input % 4] >> (input % 8 < 4 ? 0 : 4) & 15) - kInt4Offset;
 }
 
@@ -41,32 +50,38 @@ int value_at(const Int4Panel& panel, int lane, int input) {
 template <typename Panel>
 void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatrix> stacked, int bits,
                 const IntegerKernels& kernels) {
+  constexpr int kScales = kParts<Panel>, kPart = kIntegerGroup / kScales;
   const int cols = static_cast<int>(stacked[0].cols);
-  for (int col = 0; col < cols; col += kIntegerGroup, ++panel) {
+  for (int col = 0; col < cols; col += kIntegerGroup, panel += kScales) {
     const int count = std::min(kIntegerGroup, cols - col);
     alignas(64) float values[kIntegerGroup] = {};
     alignas(64) uint8_t q[kIntegerGroup];
-    uint16_t scale;
+    uint16_t scales[kScales];
     for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
       for (int i = 0; i < run; ++i) {
         read_floats(m.weight, (row + i) * m.cols + col, count, values);
-        kernels.quantize_weights({values, count, bits, q, &scale});
-        put_row(*panel, lane + i, q, scale);
+        kernels.quantize_weights({values, count, bits, q, scales, kPart});
+        for (int part = 0; part < kScales; ++part) put_row(panel[part], lane + i, q + part * kPart, scales[part]);
       }
     });
     std::memset(q, bits == 8 ? kInt8Offset : kInt4Offset, sizeof q);
-    for (int lane = rows; lane < kPanelRows; ++lane) put_row(*panel, lane, q, 0);
+    for (int lane = rows; lane < kPanelRows; ++lane) {
+      for (int part = 0; part < kScales; ++part) put_row(panel[part], lane, q, 0);
+    }
   }
 }
 
 template <typename Panel>
 void unpack(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out) {
+  constexpr int kScales = kParts<Panel>, kPart = kIntegerGroup / kScales;
   const int groups = integer_groups(matrix.cols), lane = row % kPanelRows;
-  const Panel* panel = matrix.buffer.as<Panel>() + static_cast<int64_t>(row / kPanelRows) * groups;
-  for (int col = 0; col < matrix.cols; col += kIntegerGroup, ++panel, out += kIntegerGroup) {
+  const Panel* panel = matrix.buffer.as<Panel>() + static_cast<int64_t>(row / kPanelRows) * groups * kScales;
+  for (int col = 0; col < matrix.cols; col += kIntegerGroup, panel += kScales, out += kIntegerGroup) {
     const int count = std::min(kIntegerGroup, matrix.cols - col);
-    const float scale = bf16_to_f32(panel->scales[lane]);
-    for (int i = 0; i < count; ++i) out[i] = scale * static_cast<float>(value_at(*panel, lane, i));
+    for (int i = 0; i < count; ++i) {
+      const Panel& part = panel[i / kPart];
+      out[i] = bf16_to_f32(part.scales[lane]) * static_cast<float>(value_at(part, lane, i % kPart));
+    }
     kernels.rotate(out, count);
   }
 }
@@ -74,7 +89,9 @@ void unpack(const Matrix& matrix, int row, const IntegerKernels& kernels, float*
 }  // namespace
 
 size_t integer_panel_bytes(const QuantFormat& format, int cols) {
-  const size_t group = format.kind == QuantFormat::Kind::kInt8 ? sizeof(Int8Panel) : sizeof(Int4Panel);
+  const size_t group = format.kind == QuantFormat::Kind::kInt8 ? sizeof(Int8Panel)
+                       : is_int4_half(format)                  ? 2 * sizeof(Int4HalfPanel)
+                                                               : sizeof(Int4Panel);
   return group * static_cast<size_t>(integer_groups(cols));
 }
 
@@ -115,6 +132,8 @@ Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantForm
     const int first = index * kPanelRows, rows = std::min(kPanelRows, matrix.rows - first);
     if (format.kind == QuantFormat::Kind::kInt8) {
       pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels);
+    } else if (is_int4_half(format)) {
+      pack_panel(reinterpret_cast<Int4HalfPanel*>(panel), first, rows, stacked, 4, kernels);
     } else {
       pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels);
     }
@@ -124,6 +143,7 @@ Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantForm
 
 void unpack_integer_row(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out) {
   if (matrix.format.kind == QuantFormat::Kind::kInt8) return unpack<Int8Panel>(matrix, row, kernels, out);
+  if (is_int4_half(matrix.format)) return unpack<Int4HalfPanel>(matrix, row, kernels, out);
   return unpack<Int4Panel>(matrix, row, kernels, out);
 }
 

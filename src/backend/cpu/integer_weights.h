@@ -14,6 +14,10 @@ inline bool is_integer(const QuantFormat& format) {
   return format.kind == QuantFormat::Kind::kInt8 || format.kind == QuantFormat::Kind::kInt4;
 }
 
+inline bool is_int4_half(const QuantFormat& format) {  // int4 with a scale per 64 inputs
+  return format.kind == QuantFormat::Kind::kInt4 && format.group_size == kHalfGroup;
+}
+
 size_t integer_panel_bytes(const QuantFormat& format, int cols);  // 32 outputs
 
 // Stacks plain matrices along the rows and quantizes them. Reads the sources forward once and holds nothing beside them

@@ -16,7 +16,7 @@ struct Int8Dot {
     __m256i value, magnitude;
   };
   static constexpr int kOffset = 0;  // taken off the weights
-  static constexpr int kSteps = kQuads, kInputs = 4;
+  static constexpr int kParts = 1, kSteps = kQuads, kInputs = 4;
 
   static QWEN_INLINE Weights load(const uint8_t* p) {
     const __m256i value = _mm256_xor_si256(load_bytes(p), _mm256_set1_epi8(static_cast<char>(kInt8Offset)));
@@ -28,14 +28,16 @@ struct Int8Dot {
   }
 };
 
-struct Int4Dot {
-  using Panel = Int4Panel;
+template <typename PanelType, int kPanelsOfGroup>
+struct Int4DotOf {
+  using Panel = PanelType;
+  static constexpr int kParts = kPanelsOfGroup;
   struct Weights {
     __m256i low, high;
   };
   using Inputs = Weights;
   static constexpr int kOffset = kInt4Offset;
-  static constexpr int kSteps = kQuads / 2, kInputs = 8;
+  static constexpr int kSteps = kQuads / 2 / kParts, kInputs = 8;
 
   static QWEN_INLINE Weights load(const uint8_t* p) {
     const __m256i pairs = load_bytes(p), mask = _mm256_set1_epi8(15);
@@ -46,6 +48,8 @@ struct Int4Dot {
     return add_pairs(acc, _mm256_add_epi16(_mm256_maddubs_epi16(w.low, x.low), _mm256_maddubs_epi16(w.high, x.high)));
   }
 };
+using Int4Dot = Int4DotOf<Int4Panel, 1>;
+using Int4HalfDot = Int4DotOf<Int4HalfPanel, 2>;
 
 // int8's instructions alone, on registers: the ceiling of its products. Returns the operations done.
 static double integer_dot_peak(int64_t rounds) {

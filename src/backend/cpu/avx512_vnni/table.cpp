@@ -24,6 +24,7 @@ const IntegerKernels kAvx512VnniIntegerKernels = {
     .quantize_weights = quantize_weights,
     .matmul_int8 = integer_matmul<Int8Dot>,
     .matmul_int4 = integer_matmul<Int4Dot>,
+    .matmul_int4_half = integer_matmul<Int4HalfDot>,
     .probe_dot = dot_peak,
 };
 

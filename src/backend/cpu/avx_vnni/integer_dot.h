@@ -8,21 +8,23 @@ struct Int8Dot {
   using Panel = Int8Panel;
   using Weights = __m256i;
   static constexpr int kOffset = kInt8Offset;
-  static constexpr int kSteps = kQuads, kInputs = 4;
+  static constexpr int kParts = 1, kSteps = kQuads, kInputs = 4;
 
   static QWEN_INLINE Weights load(const uint8_t* p) { return load_bytes(p); }
   static QWEN_INLINE I32 broadcast(const int8_t* x) { return broadcast_four(x); }
   static QWEN_INLINE I32 multiply(I32 acc, Weights w, I32 x) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
 };
 
-struct Int4Dot {
-  using Panel = Int4Panel;
+template <typename PanelType, int kPanelsOfGroup>
+struct Int4DotOf {
+  using Panel = PanelType;
+  static constexpr int kParts = kPanelsOfGroup;
   struct Weights {
     __m256i low, high;
   };
   using Inputs = Weights;
   static constexpr int kOffset = kInt4Offset;
-  static constexpr int kSteps = kQuads / 2, kInputs = 8;
+  static constexpr int kSteps = kQuads / 2 / kParts, kInputs = 8;
 
   static QWEN_INLINE Weights load(const uint8_t* p) {
     const __m256i pairs = load_bytes(p), mask = _mm256_set1_epi8(15);
@@ -33,6 +35,8 @@ struct Int4Dot {
     return _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(acc, w.low, x.low), w.high, x.high);
   }
 };
+using Int4Dot = Int4DotOf<Int4Panel, 1>;
+using Int4HalfDot = Int4DotOf<Int4HalfPanel, 2>;
 
 // The instruction alone, on registers: the ceiling of every product. Returns the operations done.
 static double integer_dot_peak(int64_t rounds) {

@@ -25,6 +25,7 @@ const IntegerKernels kAvxVnniIntegerKernels = {
     .quantize_weights = quantize_weights,
     .matmul_int8 = integer_matmul<Int8Dot>,
     .matmul_int4 = integer_matmul<Int4Dot>,
+    .matmul_int4_half = integer_matmul<Int4HalfDot>,
     .probe_dot = integer_dot_peak,
 };
 

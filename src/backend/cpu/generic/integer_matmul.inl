@@ -1,5 +1,6 @@
-// Matrix product of one panel of integers. The sums of a group are exact, so their order is free; the sum over groups
-// is kept in memory and takes one fused multiply-add a group, ascending, whatever the tiles and blocks are.
+// Matrix product of one panel of integers. The sums of a group, or of each of its Dot::kParts parts where these have
+// scales of their own, are exact, so their order is free; the sum over them is kept in memory and takes one fused
+// multiply-add a part, ascending, whatever the tiles and blocks are.
 //
 // With several row tiles, a block of groups stays in the L1 cache while all of them pass over it, and the first two
 // fetch the next block into the L2 cache meanwhile: reading overlaps with computing. With one tile, memory is all there
@@ -28,12 +29,15 @@ struct RowBlock {
 template <typename Dot, int M, int V, int kFetch>
 __attribute__((noinline)) static void integer_tile(RowBlock rows, const typename Dot::Panel* panel, int vector,
                                                    int groups, int64_t ahead) {
-  for (int group = 0; group < groups; ++group, ++panel) {
+  for (int index = 0; index < groups * Dot::kParts; ++index, ++panel) {
+    const int group = index / Dot::kParts, part = index % Dot::kParts;
     I32 acc[M][V];
     const int8_t* x[M];
     unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
-      x[m] = rows.activations(m, group).q;
-      const I32 start = broadcast_integer(rows.activations(m, group).minus_sum * Dot::kOffset);
+      const Int8Activations& activations = rows.activations(m, group);
+      x[m] = activations.q + part * (kIntegerGroup / Dot::kParts);
+      const int32_t minus_sum = Dot::kParts == 1 ? activations.minus_sum : activations.minus_half_sums[part];
+      const I32 start = broadcast_integer(minus_sum * Dot::kOffset);
       unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = start; });
     });
     const uint8_t* w = &panel->q[0][vector * kLanes][0];
@@ -52,7 +56,7 @@ __attribute__((noinline)) static void integer_tile(RowBlock rows, const typename
       const F32 scale = load_bf16(panel->scales + (vector + v) * kLanes);
       unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
         float* const sum = rows.sums + m * kPanelRows + (vector + v) * kLanes;
-        const F32 before = group > 0 || rows.resume ? load(sum) : zero();
+        const F32 before = index > 0 || rows.resume ? load(sum) : zero();
         store(sum, fma(to_float(acc[m][v]), mul(scale, broadcast(rows.activations(m, group).scale)), before));
       });
     });
@@ -83,15 +87,15 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
     int tile = 0;
     for_row_tiles<kTileVectors>(0, t.rows, [&](auto count, int row) {
       constexpr int M = decltype(count)::kCount;
-      constexpr int64_t kNext = kBlockGroups * static_cast<int64_t>(sizeof(Panel));
+      constexpr int64_t kNext = kBlockGroups * Dot::kParts * static_cast<int64_t>(sizeof(Panel));
       RowBlock rows = block;
       rows.x += static_cast<size_t>(row) * block.x_stride;
       rows.sums += row * kPanelRows;
       if (tile < 2) {
         const int64_t line = tile * static_cast<int64_t>(kCacheLine);
-        integer_tile_row<Dot, M, kTileVectors, 1>(rows, panel + group, groups, kNext + line);
+        integer_tile_row<Dot, M, kTileVectors, 1>(rows, panel + group * Dot::kParts, groups, kNext + line);
       } else {
-        integer_tile_row<Dot, M, kTileVectors, 0>(rows, panel + group, groups, 0);
+        integer_tile_row<Dot, M, kTileVectors, 0>(rows, panel + group * Dot::kParts, groups, 0);
       }
       ++tile;
     });

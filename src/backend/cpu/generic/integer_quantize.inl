@@ -22,9 +22,11 @@ static inline float round_to_bf16(float finite) {
   return from_bits((bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u);
 }
 
-struct Group {
-  F32x16 v[kGroupVectors];
+template <int N>
+struct Vectors {
+  F32x16 v[N];
 };
+using Group = Vectors<kGroupVectors>;
 
 static QWEN_INLINE void rotate_group(Group& g) {
   QWEN_UNROLL for (int stride = kGroupVectors / 2; stride > 0; stride /= 2) {
@@ -52,9 +54,10 @@ static void rotate_block(float* v, int size) {
   for (int i = 0; i < size; ++i) v[i] *= norm;
 }
 
-static QWEN_INLINE Group load_group(const float* p) {
-  Group g;
-  QWEN_UNROLL for (int i = 0; i < kGroupVectors; ++i) g.v[i] = load16(p + 16 * i);
+template <int N = kGroupVectors>
+static QWEN_INLINE Vectors<N> load_group(const float* p) {
+  Vectors<N> g;
+  QWEN_UNROLL for (int i = 0; i < N; ++i) g.v[i] = load16(p + 16 * i);
   return g;
 }
 
@@ -75,9 +78,10 @@ static void rotate(float* values, int count) {
   }
 }
 
-static QWEN_INLINE uint32_t largest_bits(const Group& g) {
+template <int N>
+static QWEN_INLINE uint32_t largest_bits(const Vectors<N>& g) {
   I32x16 largest = magnitude_bits(g.v[0]);
-  QWEN_UNROLL for (int i = 1; i < kGroupVectors; ++i) largest = max(largest, magnitude_bits(g.v[i]));
+  QWEN_UNROLL for (int i = 1; i < N; ++i) largest = max(largest, magnitude_bits(g.v[i]));
   return static_cast<uint32_t>(max_lanes(largest));
 }
 
@@ -91,14 +95,17 @@ static QWEN_INLINE void quantize_group(const Group& g, Int8Activations* out) {
     inverse = 0;
     for (F32x16& v : kept.v) v = broadcast16(0.0f);
   }
-  I32x16 sum = broadcast16(int32_t{0});
+  I32x16 sums[2] = {broadcast16(int32_t{0}), broadcast16(int32_t{0})};
   QWEN_UNROLL for (int i = 0; i < kGroupVectors; ++i) {
     const I32x16 q = to_integers(mul(kept.v[i], broadcast16(inverse)));
     store_bytes(out->q + 16 * i, q);
-    sum = add(sum, q);
+    sums[i / (kGroupVectors / 2)] = add(sums[i / (kGroupVectors / 2)], q);
   }
+  const int32_t first = sum_lanes(sums[0]), second = sum_lanes(sums[1]);
   out->scale = scale;
-  out->minus_sum = -sum_lanes(sum);
+  out->minus_sum = -(first + second);
+  out->minus_half_sums[0] = -first;
+  out->minus_half_sums[1] = -second;
 }
 
 static void quantize_row(const QuantizeRowTask& t) {
@@ -119,20 +126,22 @@ static QWEN_INLINE F32x16 int4_values(F32x16 v, F32x16 inverse) {
   return min(max(round_to_integer(mul(v, inverse)), broadcast16(float{kInt4Min})), broadcast16(float{kInt4Max}));
 }
 
-static QWEN_INLINE float int4_error(const Group& g, float scale) {
+template <int N>
+static QWEN_INLINE float int4_error(const Vectors<N>& g, float scale) {
   const F32x16 inverse = broadcast16(1.0f / scale), s = broadcast16(scale);
   F32x16 error = broadcast16(0.0f);
-  QWEN_UNROLL for (int i = 0; i < kGroupVectors; ++i) {
+  QWEN_UNROLL for (int i = 0; i < N; ++i) {
     const F32x16 difference = fnma(s, int4_values(g.v[i], inverse), g.v[i]);
     error = fma(difference, difference, error);
   }
   return sum_folded(error);
 }
 
-static QWEN_INLINE float least_squares_scale(const Group& g, float scale) {
+template <int N>
+static QWEN_INLINE float least_squares_scale(const Vectors<N>& g, float scale) {
   const F32x16 inverse = broadcast16(1.0f / scale);
   F32x16 product = broadcast16(0.0f), square = broadcast16(0.0f);
-  QWEN_UNROLL for (int i = 0; i < kGroupVectors; ++i) {
+  QWEN_UNROLL for (int i = 0; i < N; ++i) {
     const F32x16 q = int4_values(g.v[i], inverse);
     product = fma(g.v[i], q, product);
     square = fma(q, q, square);
@@ -141,9 +150,10 @@ static QWEN_INLINE float least_squares_scale(const Group& g, float scale) {
 }
 
 // The first value of the largest magnitude is put at the longer, negative end.
-static float int4_scale(const float* values, const Group& g, uint32_t largest) {
+template <int N>
+static float int4_scale(const float* values, const Vectors<N>& g, uint32_t largest) {
   float signed_peak = -from_bits(largest);
-  for (int i = 0; i < kGroupVectors; ++i) {
+  for (int i = 0; i < N; ++i) {
     const uint32_t lanes = lanes_equal(magnitude_bits(g.v[i]), static_cast<int32_t>(largest));
     if (lanes == 0) continue;
     if (values[16 * i + __builtin_ctz(lanes)] < 0) signed_peak = -signed_peak;
@@ -163,24 +173,32 @@ static float int4_scale(const float* values, const Group& g, uint32_t largest) {
   return best;
 }
 
-static void quantize_weights(const QuantizeWeightsTask& t) {
-  const int offset = t.bits == 8 ? kInt8Offset : kInt4Offset;
-  rotate(t.values, t.count);
-  const Group g = load_group(t.values);
+// 16·N rotated weights that share a scale.
+template <int N>
+static void quantize_part(const float* values, int bits, uint8_t* q, uint16_t* scale_out) {
+  const int offset = bits == 8 ? kInt8Offset : kInt4Offset;
+  const Vectors<N> g = load_group<N>(values);
   const uint32_t largest = largest_bits(g);
   if (largest >= kInfinityBits || from_bits(largest) < kSmallestGroup) {
-    __builtin_memset(t.q, offset, kIntegerGroup);
-    *t.scale = static_cast<uint16_t>((largest >= kInfinityBits ? kNanBits : 0) >> 16);
+    __builtin_memset(q, offset, 16 * N);
+    *scale_out = static_cast<uint16_t>((largest >= kInfinityBits ? kNanBits : 0) >> 16);
     return;
   }
   const float scale =
-      t.bits == 8 ? round_to_bf16(from_bits(largest) * (1.0f / kInt8Max)) : int4_scale(t.values, g, largest);
-  *t.scale = static_cast<uint16_t>(bits_of(scale) >> 16);
+      bits == 8 ? round_to_bf16(from_bits(largest) * (1.0f / kInt8Max)) : int4_scale(values, g, largest);
+  *scale_out = static_cast<uint16_t>(bits_of(scale) >> 16);
   const F32x16 inverse = broadcast16(1.0f / scale);
-  const F32x16 low = broadcast16(t.bits == 8 ? -float{kInt8Max} : float{kInt4Min});
-  const F32x16 high = broadcast16(t.bits == 8 ? float{kInt8Max} : float{kInt4Max});
-  for (int i = 0; i < kGroupVectors; ++i) {
-    const F32x16 q = min(max(round_to_integer(mul(g.v[i], inverse)), low), high);
-    store_bytes(t.q + 16 * i, add(to_integers(q), broadcast16(int32_t{offset})));
+  const F32x16 low = broadcast16(bits == 8 ? -float{kInt8Max} : float{kInt4Min});
+  const F32x16 high = broadcast16(bits == 8 ? float{kInt8Max} : float{kInt4Max});
+  for (int i = 0; i < N; ++i) {
+    const F32x16 rounded = min(max(round_to_integer(mul(g.v[i], inverse)), low), high);
+    store_bytes(q + 16 * i, add(to_integers(rounded), broadcast16(int32_t{offset})));
   }
+}
+
+static void quantize_weights(const QuantizeWeightsTask& t) {
+  rotate(t.values, t.count);
+  if (t.group_size == kIntegerGroup) return quantize_part<kGroupVectors>(t.values, t.bits, t.q, t.scale);
+  quantize_part<kGroupVectors / 2>(t.values, t.bits, t.q, t.scale);
+  quantize_part<kGroupVectors / 2>(t.values + kHalfGroup, t.bits, t.q + kHalfGroup, t.scale + 1);
 }

@@ -22,9 +22,9 @@ void rotate(float* v, int count) {
   }
 }
 
-float largest_magnitude(const float* v) {
+float largest_magnitude(const float* v, int n) {
   float largest = 0;
-  for (int i = 0; i < kIntegerGroup; ++i) {
+  for (int i = 0; i < n; ++i) {
     if (!std::isfinite(v[i])) return std::numeric_limits<float>::infinity();
     largest = std::max(largest, std::fabs(v[i]));
   }
@@ -38,7 +38,7 @@ void quantize_row(const QuantizeRowTask& t) {
     float v[kIntegerGroup] = {};
     std::memcpy(v, t.in + first, static_cast<size_t>(count) * sizeof(float));
     rotate(v, count);
-    const float largest = largest_magnitude(v);
+    const float largest = largest_magnitude(v, kIntegerGroup);
     out = {};
     if (std::isinf(largest)) out.scale = std::numeric_limits<float>::quiet_NaN();
     if (std::isinf(largest) || largest < kSmallestGroup) continue;
@@ -47,6 +47,7 @@ void quantize_row(const QuantizeRowTask& t) {
     for (int i = 0; i < kIntegerGroup; ++i) {
       out.q[i] = static_cast<int8_t>(std::nearbyint(v[i] * inverse));
       out.minus_sum -= out.q[i];
+      out.minus_half_sums[i / kHalfGroup] -= out.q[i];
     }
   }
 }
@@ -69,20 +70,20 @@ float int4_value(float v, float inverse) {
 
 float round_to_bf16(float v) { return bf16_to_f32(f32_to_bf16(v)); }
 
-float int4_error(const float* v, float scale) {
+float int4_error(const float* v, int n, float scale) {
   const float inverse = 1.0f / scale;
   LaneSum error;
-  for (int i = 0; i < kIntegerGroup; ++i) {
+  for (int i = 0; i < n; ++i) {
     const float difference = std::fma(-scale, int4_value(v[i], inverse), v[i]);
     error.add(i, difference, difference);
   }
   return error.total();
 }
 
-float least_squares_scale(const float* v, float scale) {
+float least_squares_scale(const float* v, int n, float scale) {
   const float inverse = 1.0f / scale;
   LaneSum product, square;
-  for (int i = 0; i < kIntegerGroup; ++i) {
+  for (int i = 0; i < n; ++i) {
     const float q = int4_value(v[i], inverse);
     product.add(i, v[i], q);
     square.add(i, q, q);
@@ -91,37 +92,43 @@ float least_squares_scale(const float* v, float scale) {
 }
 
 // `largest`: the group's largest magnitude. The first value that has it is put at the longer, negative end.
-float int4_scale(const float* v, float largest) {
-  const float* const peak = std::find_if(v, v + kIntegerGroup, [&](float x) { return std::fabs(x) == largest; });
+float int4_scale(const float* v, int n, float largest) {
+  const float* const peak = std::find_if(v, v + n, [&](float x) { return std::fabs(x) == largest; });
   const float signed_peak = *peak < 0 ? largest : -largest;
   float best = 0, best_error = std::numeric_limits<float>::infinity();
   const auto consider = [&](float scale) {
     scale = round_to_bf16(scale);
-    const float error = int4_error(v, scale);
+    const float error = int4_error(v, n, scale);
     if (!(error < best_error)) return false;
     best = scale;
     best_error = error;
     return true;
   };
   for (int i = 0; i < kInt4Candidates; ++i) consider(signed_peak / (kInt4First + static_cast<float>(i) * kInt4Step));
-  for (int i = 0; i < kInt4Refinements && consider(least_squares_scale(v, best)); ++i) {
+  for (int i = 0; i < kInt4Refinements && consider(least_squares_scale(v, n, best)); ++i) {
   }
   return best;
 }
 
-void quantize_weights(const QuantizeWeightsTask& t) {
-  const int offset = t.bits == 8 ? kInt8Offset : kInt4Offset;
-  rotate(t.values, t.count);
-  const float largest = largest_magnitude(t.values);
-  std::memset(t.q, offset, kIntegerGroup);
-  *t.scale = f32_to_bf16(std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
+// `n` rotated weights that share a scale.
+void quantize_part(const float* v, int n, int bits, uint8_t* out, uint16_t* scale_out) {
+  const int offset = bits == 8 ? kInt8Offset : kInt4Offset;
+  const float largest = largest_magnitude(v, n);
+  std::memset(out, offset, static_cast<size_t>(n));
+  *scale_out = f32_to_bf16(std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
   if (std::isinf(largest) || largest < kSmallestGroup) return;
-  const float scale = t.bits == 8 ? round_to_bf16(largest * (1.0f / kInt8Max)) : int4_scale(t.values, largest);
-  *t.scale = f32_to_bf16(scale);
+  const float scale = bits == 8 ? round_to_bf16(largest * (1.0f / kInt8Max)) : int4_scale(v, n, largest);
+  *scale_out = f32_to_bf16(scale);
   const float inverse = 1.0f / scale;
-  for (int i = 0; i < kIntegerGroup; ++i) {
-    const float q = t.bits == 8 ? std::clamp(std::nearbyint(t.values[i] * inverse), -float{kInt8Max}, float{kInt8Max})
-                                : int4_value(t.values[i], inverse);
-    t.q[i] = static_cast<uint8_t>(static_cast<int>(q) + offset);
+  for (int i = 0; i < n; ++i) {
+    const float q = bits == 8 ? std::clamp(std::nearbyint(v[i] * inverse), -float{kInt8Max}, float{kInt8Max})
+                              : int4_value(v[i], inverse);
+    out[i] = static_cast<uint8_t>(static_cast<int>(q) + offset);
   }
+}
+
+void quantize_weights(const QuantizeWeightsTask& t) {
+  rotate(t.values, t.count);
+  for (int first = 0; first < kIntegerGroup; first += t.group_size)
+    quantize_part(t.values + first, t.group_size, t.bits, t.q + first, t.scale + first / t.group_size);
 }

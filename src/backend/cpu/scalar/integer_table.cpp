@@ -33,6 +33,7 @@ const IntegerKernels kScalarIntegerKernels = {
     .quantize_weights = quantize_weights,
     .matmul_int8 = matmul<Int8Panel>,
     .matmul_int4 = matmul<Int4Panel>,
+    .matmul_int4_half = matmul<Int4HalfPanel, 2>,
     .probe_dot = probe_dot,
 };
 
