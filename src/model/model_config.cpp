@@ -166,15 +166,22 @@ void read_sizes(const Fields& fields, ModelConfig& config) {
   config.rms_norm_eps = fields.number_or("rms_norm_eps", 1e-6, 1e-12, 0.1);
 }
 
+constexpr double kMaxStretch = 1024;
+
 void read_yarn(const Fields& rope, const ModelConfig& config, RopeScaling& scaling) {
   scaling.type = RopeScaling::Type::kYarn;
   scaling.original_max_position_embeddings =
       rope.integer_or("original_max_position_embeddings", config.max_position_embeddings, 1, kMaxPositions);
   const double stretch = static_cast<double>(config.max_position_embeddings) /
                          static_cast<double>(scaling.original_max_position_embeddings);
-  scaling.factor = rope.number_or("factor", std::max(1.0, stretch), 1.0, 1024.0);
+  scaling.factor = rope.number_or("factor", std::max(1.0, stretch), 1.0, kMaxStretch);
+  if (scaling.factor > kMaxStretch)
+    rope.fail("factor", str("a number from 1 to ", kMaxStretch, ", where max_position_embeddings is ", stretch,
+                            " times original_max_position_embeddings"));
   scaling.beta_fast = rope.number_or("beta_fast", 32.0, 1e-3, 1e6);
   scaling.beta_slow = rope.number_or("beta_slow", 1.0, 1e-3, scaling.beta_fast);
+  if (scaling.beta_slow > scaling.beta_fast)
+    rope.fail("beta_fast", str("at least beta_slow, which is ", scaling.beta_slow, " where it is not given"));
   scaling.truncate = rope.boolean_or("truncate", true);
   const auto attention_scale = [&](double mscale) { return 0.1 * mscale * std::log(scaling.factor) + 1.0; };
   const double mscale = rope.number_or("mscale", 0.0, 0.0, 100.0);

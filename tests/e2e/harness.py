@@ -28,12 +28,16 @@ PATIENCE = float(os.environ.get("QWEN_TEST_PATIENCE", "1"))
 SKIPPED_STATUS = 77  # ctest's SKIP_RETURN_CODE
 
 CONFIG_VARIABLES = re.compile(r"^(MODEL_PATH|HOST|PORT|KERNELS|THREADS|MAX_\w+|DEFAULT_\w+|TEMPERATURE|TOP_P|QUANTIZATION_FORMAT|LOG_LEVEL|"
-                              r"BATCH_SIZE|API_KEYS|CACHE_DIR|WEIGHTS|CHAT_TEMPLATE|DEMO|METRICS_PORT|ENABLE_METRICS)$")
+                              r"BATCH_SIZE|API_KEYS|CACHE_DIR|WEIGHTS|CHAT_TEMPLATE|DEMO|\w+_TIMEOUT|METRICS_PORT|ENABLE_METRICS)$")
+
+SLOW_LIMITS = {"REQUEST_TIMEOUT": 300, "MAX_WAIT": 60, "WRITE_STALL_TIMEOUT": 30}  # the defaults
 
 
 def environment(**extra):
     """The test's own environment decides nothing: configuration variables are removed."""
     kept = {key: value for key, value in os.environ.items() if not CONFIG_VARIABLES.match(key)}
+    if PATIENCE > 1:  # a service that is slow on purpose has more time, too
+        kept.update({key: str(int(seconds * PATIENCE)) for key, seconds in SLOW_LIMITS.items()})
     kept.update(extra)
     return kept
 

@@ -2,6 +2,7 @@
 at once. load_connections.py does the same in thousands.
 """
 
+import http.client
 import json
 import resource
 import signal
@@ -208,6 +209,13 @@ class Bounds(unittest.TestCase):
                 self.assertEqual(oracle.ask_canary(), oracle.canary)  # those that ask for nothing gave way
             oracle.check_service(self)
 
+    @staticmethod
+    def takes_requests(service):
+        try:
+            return service.get("/readyz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
     def test_a_storm_while_draining(self):
         """C-16: refused, or 503 with Retry-After; the stream that runs ends well, and the process ends in time."""
         with cases.endless_model() as model, cases.watched(model, "--drain-timeout", 20) as (service, _):
@@ -217,6 +225,7 @@ class Bounds(unittest.TestCase):
                 early.send(get("/livez"))
                 self.assertEqual(early.answer().status, 200)
                 service.process.send_signal(signal.SIGTERM)
+                self.assertTrue(eventually(lambda: not self.takes_requests(service), 10))
                 outcomes = []
 
                 def knock():

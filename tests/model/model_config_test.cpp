@@ -245,6 +245,12 @@ TEST(ModelConfig, RefusesOtherModelsAndArithmetic) {
   EXPECT_TRUE(refused({{"rope_scaling", {{"type", "yarn"}, {"factor", 0.5}}}}, "rope_scaling.factor"));
   EXPECT_TRUE(refused({{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"beta_fast", 1}, {"beta_slow", 32}}}},
                       "rope_scaling.beta_slow"));
+  // What is not given is held against what is.
+  EXPECT_TRUE(
+      refused({{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"beta_fast", 0.5}}}}, "rope_scaling.beta_fast"));
+  EXPECT_TRUE(refused({{"max_position_embeddings", 40960},
+                       {"rope_scaling", {{"type", "yarn"}, {"original_max_position_embeddings", 8}}}},
+                      "rope_scaling.factor"));
   EXPECT_TRUE(refused({{"rope_scaling", {{"type", "yarn"}, {"original_max_position_embeddings", 0}}}},
                       "original_max_position_embeddings"));
   EXPECT_TRUE(refused({{"rope_scaling", "yarn"}}, "rope_scaling"));

@@ -157,8 +157,8 @@ TEST_F(BatchGenerate, ATimeLimitIsToldOfEachPrompt) {
   int told = 0;
   for (size_t i = 0; i + 2 < events.size(); ++i) told += json::parse(events[i]).value("timed_out", false);
   EXPECT_EQ(told, 2);
-  for (const json& result : json::parse(events[events.size() - 2]).at("results"))
-    EXPECT_EQ(result.at("timed_out"), true);
+  const json whole = json::parse(events[events.size() - 2]);
+  for (const json& result : whole.at("results")) EXPECT_EQ(result.at("timed_out"), true);
 }
 
 TEST_F(BatchGenerate, AFailureInTheEngineIsOneResults) {

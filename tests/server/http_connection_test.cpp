@@ -528,14 +528,17 @@ TEST_F(HttpConnection, ConnectAndAbortStorm) {
 TEST(Listener, APortInUseIsAnErrorThatNamesIt) {
   const auto loop = std::make_shared<IoLoop>();
   const auto context = std::make_shared<ConnectionContext>();
-  Listener first({loop}, context, "127.0.0.1", 0);
-  try {
-    Listener second({loop}, context, "127.0.0.1", first.port());
-    FAIL() << "bound twice";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::kOs);
-    EXPECT_NE(std::string(e.what()).find(std::to_string(first.port())), std::string::npos);
+  {
+    const Listener first({loop}, context, "127.0.0.1", 0);
+    try {
+      const Listener second({loop}, context, "127.0.0.1", first.port());
+      ADD_FAILURE() << "bound twice";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kOs);
+      EXPECT_NE(std::string(e.what()).find(std::to_string(first.port())), std::string::npos);
+    }
   }
+  loop->stop();  // what a listener left on it goes
 }
 
 }  // namespace

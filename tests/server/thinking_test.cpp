@@ -339,6 +339,12 @@ TEST_F(ThinkingRoute, ADeadlineAloneChangesNoToken) {
     EXPECT_EQ(choice("/v1/completions", raw + limit), choice("/v1/completions", raw)) << limit;
   }
   EXPECT_EQ(choice("/v1/completions", raw).second, 1);
+  // What the model says to its end, though the thought is still open: the server's own time limit changes nothing
+  // either.
+  const auto [whole, tokens] = choice("/v1/chat/completions", hi + R"(,"max_tokens":60)");
+  EXPECT_TRUE(whole.at(0).at("message").at("content").is_null()) << whole;
+  EXPECT_EQ(whole.at(0).at("finish_reason"), "stop");
+  EXPECT_EQ(choice("/v1/chat/completions", hi + R"(,"max_tokens":12)").second, 12);
   const auto ensured = choice("/v1/chat/completions", hi + R"(,"max_tokens":12,"thinking_budget":1000)");
   EXPECT_TRUE(ensured.first.at(0).at("message").at("content").is_string());
 }
