@@ -10,6 +10,7 @@
 #include "backend/cpu/layouts.h"
 #include "backend/cpu/weight_packing.h"
 #include "base/error.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -105,7 +106,8 @@ size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const 
 
 Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
   if (!is_integer(format)) return pack_weights(stacked, kernels_.stored_weights, pool_);
-  if (stacked.size() == 1 && stacked[0].format == format) return adopt_integer_weights(stacked[0]);
+  if (stacked.size() == 1 && stacked[0].format == format && !is_integer_rows(stacked[0]))
+    return adopt_integer_weights(stacked[0]);
   if (kernels_.integer != nullptr) return pack_integer_weights(stacked, format, *kernels_.integer, pool_);
   // What the integers stand for, in f32.
   const Matrix quantized = pack_integer_weights(stacked, format, kScalarIntegerKernels, pool_);
@@ -132,6 +134,12 @@ size_t CpuBackend::packed_bytes(int64_t rows, int64_t cols, const QuantFormat& f
 
 std::span<const std::byte> CpuBackend::packed(const Matrix& matrix, std::vector<std::byte>&) const {
   return {matrix.buffer.as<std::byte>(), packed_bytes(matrix.rows, matrix.cols, matrix.format)};
+}
+
+void CpuBackend::quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                               uint8_t* qweight, uint16_t* scales) {
+  const IntegerKernels& kernels = kernels_.integer != nullptr ? *kernels_.integer : kScalarIntegerKernels;
+  quantize_integer_rows(plain, first, count, format, kernels, pool_, qweight, scales);
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {

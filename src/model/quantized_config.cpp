@@ -1,0 +1,32 @@
+#include "model/quantized_config.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/mapped_file.h"
+#include "model/model_config.h"
+
+namespace qwen {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string with_quantization(const std::filesystem::path& model_dir, const Json& quantization) {
+  ModelConfig::load(model_dir);  // says what is wrong with the file
+  constexpr size_t kMaxConfigBytes = 1 << 20;
+  Json config = Json::parse(read_text_file(model_dir / "config.json", kMaxConfigBytes));
+  config["quantization_config"] = quantization;
+  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string integer_config_json(const std::filesystem::path& model_dir, const WeightFormats& formats) {
+  const bool plain_head = formats.head.kind == QuantFormat::Kind::kNone;
+  return with_quantization(model_dir, {{"quant_method", "qwen_thinking"},
+                                       {"bits", formats.linear.bits},
+                                       {"group_size", formats.linear.group_size},
+                                       {"rotation", "hadamard"},
+                                       {"head_bits", plain_head ? 16 : formats.head.bits}});
+}
+
+}  // namespace qwen
