@@ -58,6 +58,9 @@ class Backend {
   // preparing the result gives the bits that preparing the plain matrix gives. Errors: kUsage where the device cannot.
   virtual void quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
                              uint8_t* qweight, uint16_t* scales);
+  // gram += xᵀ·x over the first `rows` rows, rounded to bf16: what calibrating quantization asks of a linear layer's
+  // input. f32 [cols, cols], the lower triangle alone. Errors: kUsage where the device cannot.
+  virtual void add_gram(Tensor& gram, const MatmulInput& x, int rows);
   virtual void upload(Tensor& out, const TensorView& source) = 0;  // converts f16/bf16 sources to a kF32 tensor
   // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is
   // not the host.

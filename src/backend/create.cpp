@@ -13,6 +13,10 @@ void Backend::quantize_rows(const HostMatrix&, int64_t, int64_t, const QuantForm
   throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot quantize weights; use --device cpu"), "device");
 }
 
+void Backend::add_gram(Tensor&, const MatmulInput&, int) {
+  throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot calibrate; use --device cpu"), "device");
+}
+
 namespace {
 
 // Of the CPU backend. Errors: kUsage.

@@ -29,4 +29,20 @@ std::string integer_config_json(const std::filesystem::path& model_dir, const We
                                        {"head_bits", plain_head ? 16 : formats.head.bits}});
 }
 
+// With keys that other engines ask for: g_idx is in order, so desc_act is false whatever order the inputs were rounded
+// in.
+std::string gptq_config_json(const std::filesystem::path& model_dir, const GptqOptions& options) {
+  return with_quantization(model_dir, {{"quant_method", "gptq"},
+                                       {"bits", options.grid.bits},
+                                       {"group_size", options.group_size},
+                                       {"desc_act", false},
+                                       {"sym", options.grid.symmetric},
+                                       {"lm_head", false},
+                                       {"true_sequential", true},
+                                       {"static_groups", options.hessian.act_order},
+                                       {"damp_percent", options.hessian.damp_percent},
+                                       {"checkpoint_format", "gptq"},
+                                       {"pack_dtype", "int32"}});
+}
+
 }  // namespace qwen

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "backend/cpu/gram_matrix.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/integer_weights.h"
 #include "backend/cpu/kv_storage.h"
@@ -140,6 +141,11 @@ void CpuBackend::quantize_rows(const HostMatrix& plain, int64_t first, int64_t c
                                uint8_t* qweight, uint16_t* scales) {
   const IntegerKernels& kernels = kernels_.integer != nullptr ? *kernels_.integer : kScalarIntegerKernels;
   quantize_integer_rows(plain, first, count, format, kernels, pool_, qweight, scales);
+}
+
+void CpuBackend::add_gram(Tensor& gram, const MatmulInput& x, int rows) {
+  QWEN_CHECK(rows <= x.max_rows && gram.shape == (Shape{x.cols, x.cols}) && x.dtype != DType::kI8);
+  add_gram_matrix(gram.buffer.as<float>(), {x.buffer.as<std::byte>(), x.dtype, rows, x.cols}, kernels_.table, pool_);
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {
