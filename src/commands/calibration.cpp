@@ -79,6 +79,19 @@ std::vector<TokenId> read_lines(CalibrationReader& reader, const std::string& te
   return ids;
 }
 
+// What the template puts around a user's message, up to where the answer begins.
+DialogueTokens dialogue_tokens(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
+  const std::string content = "x", end = "<|im_end|>";
+  const std::vector<Message> messages = {{.role = "user", .content = content}};
+  const std::string prompt = chat_template.render(messages);
+  const size_t at = prompt.rfind(content + end);
+  QWEN_CHECK(at != std::string::npos);
+  DialogueTokens dialogue{.user = tokenizer.encode(prompt.substr(0, at)),
+                          .assistant = tokenizer.encode(prompt.substr(at + content.size() + end.size())),
+                          .ends = tokenizer.encode(end)};
+  return dialogue;
+}
+
 }  // namespace
 
 int64_t Calibration::num_tokens() const {
@@ -100,22 +113,21 @@ Calibration read_calibration(const std::string& model_dir, const ModelConfig& co
   return calibration;
 }
 
-Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config, const BackendOptions& backend,
+Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config,
+                               const std::string& chat_template, const BackendOptions& backend,
                                const CalibrationOptions& options) {
   const Tokenizer tokenizer = Tokenizer::load(model_dir);
-  const std::vector<TokenId> prompt = tokenizer.encode("<|im_start|>user\n");
-  check_ids(prompt, config, model_dir);
-  if (static_cast<int>(prompt.size()) >= options.tokens)
-    throw Error(ErrorCode::kUsage, str("--calibration-tokens ", options.tokens, ": at least ", prompt.size() + 1),
-                "--calibration-tokens");
+  const DialogueTokens dialogue = dialogue_tokens(ChatTemplate::detect(model_dir, chat_template), tokenizer);
+  check_ids(dialogue.user, config, model_dir);
+  check_ids(dialogue.assistant, config, model_dir);
   const LoadedCausalLm loaded = load_model_folder(
       model_dir, backend, {512, kSampledTogether, options.tokens, weight_formats("int8")}, {.enabled = false});
   const int vocab_size = static_cast<int>(std::min<int64_t>(tokenizer.vocab_size(), config.vocab_size));
-  Calibration calibration{{}, "sampled from the model"};
+  Calibration calibration{{}, "conversations of the model with itself"};
   ProgressBar bar("sampling", ProgressBar::Unit::kNone);
   for (int done = 0; done < options.sequences;) {
     const int count = std::min(kSampledTogether, options.sequences - done);
-    TokenSequences more = sample_sequences(*loaded.model, prompt, vocab_size, count, options.tokens,
+    TokenSequences more = sample_dialogues(*loaded.model, dialogue, vocab_size, count, options.tokens,
                                            options.seed + static_cast<uint64_t>(done));
     std::move(more.begin(), more.end(), std::back_inserter(calibration.sequences));
     done += count;

@@ -29,9 +29,11 @@ struct Calibration {
 Calibration read_calibration(const std::string& model_dir, const ModelConfig& config, const std::string& chat_template,
                              const CalibrationOptions& options);
 
-// What the model says when a user's turn has just begun, drawn at temperature 1: the same on every call. The model is
-// loaded for it, in int8. Errors: as load_model_folder and Tokenizer::load.
-Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config, const BackendOptions& backend,
+// Conversations that the model has with itself, the turns opened as its chat template does, all else drawn at
+// temperature 1: the same on every call. The model is loaded for it, in int8. Errors: as load_model_folder,
+// Tokenizer::load and ChatTemplate::detect.
+Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config,
+                               const std::string& chat_template, const BackendOptions& backend,
                                const CalibrationOptions& options);
 
 }  // namespace qwen

@@ -97,7 +97,7 @@ void quantize_by_gptq(const Options& options, const ServiceConfig& settings, con
                 "--calibration-tokens");
   const Calibration calibration =
       options.calibration.file.empty()
-          ? sample_calibration(folder, config, backend_options(settings), options.calibration)
+          ? sample_calibration(folder, config, settings.chat_template, backend_options(settings), options.calibration)
           : read_calibration(folder, config, settings.chat_template, options.calibration);
   const auto backend = create_backend(backend_options(settings));
   const int threads = settings.threads > 0 ? settings.threads : usable_cores();

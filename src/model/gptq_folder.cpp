@@ -76,8 +76,8 @@ class Job {
     }
   }
 
-  // The modules that read `input`, quantized, written and handed to the calibrator.
-  void quantize(LayerCalibrator& calibrator, LayerInput input, int64_t layer) {
+  // The modules that read `input`, quantized, written and, unless nothing comes after them, handed to the calibrator.
+  void quantize(LayerCalibrator& calibrator, LayerInput input, int64_t layer, bool last) {
     const int64_t cols = calibrator.input_size(input);
     std::vector<std::vector<float>> values;
     std::vector<HostMatrix> weights;
@@ -93,7 +93,7 @@ class Job {
                            .weight = {DType::kF32, shape, reinterpret_cast<const std::byte*>(values.back().data())}});
       }
     }
-    calibrator.advance(input, weights);
+    if (!last) calibrator.advance(input, weights);
   }
 
   void tell() const {
@@ -174,7 +174,10 @@ void write_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, 
   LayerCalibrator calibrator(checkpoint, config, backend, sequences, [&] { job.tell(); });
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     calibrator.begin_layer(layer);
-    for (const LayerInput input : kLayerInputs) job.quantize(calibrator, input, layer);
+    for (const LayerInput input : kLayerInputs) {
+      const bool last = layer + 1 == config.num_hidden_layers && input == kLayerInputs.back();
+      job.quantize(calibrator, input, layer, last);
+    }
   }
 }
 

@@ -6,11 +6,12 @@
 namespace qwen {
 
 struct GptqGrid {
-  float scale = 0;  // representable in f16
+  float scale = 0;  // representable in f16; may be negative, which puts the longer side of a symmetric grid above zero
   int zero = 0;     // from 1 on: a stored zero point of v1 is one less
 
-  int round(float value, int most) const;
   float value(int q) const { return scale * static_cast<float>(q - zero); }
+  // The q from 0 to `most` whose value is nearest.
+  int round(float value, int most) const;
 };
 
 struct GridOptions {
@@ -18,8 +19,9 @@ struct GridOptions {
   bool symmetric = true;
 };
 
-// For `n` weights: the largest magnitude (symmetric) or both ends may lie up to a third outside, whichever gives the
-// least Σ importance · error²; `importance` [n] may be null. All zeros give the scale 0.
+// For `n` finite weights. Candidates cover the largest magnitude, on either side (symmetric), or both ends, or leave up
+// to a third of that outside; the one with the least Σ importance · error² is taken. `importance` [n] may be null.
+// Zeros, and what is too small for f16, give the scale 0.
 GptqGrid choose_grid(const float* weights, const float* importance, int64_t n, const GridOptions& options);
 
 }  // namespace qwen
