@@ -51,7 +51,9 @@ int GptqGrid::round(float value, int most) const {
 GptqGrid choose_grid(const float* weights, const float* importance, int64_t n, const GridOptions& options) {
   const int most = (1 << options.bits) - 1, middle = (most + 1) / 2;
   const auto [lowest, highest] = std::minmax_element(weights, weights + n);
-  const float low = std::min(*lowest, 0.0f), high = std::max(*highest, 0.0f), peak = std::max(-low, high);
+  const float high = std::max(*highest, 0.0f);
+  // At least one step below zero: the zero point counts from 1.
+  const float low = std::min(*lowest, -high / static_cast<float>(most - 1)), peak = std::max(-low, high);
   GptqGrid best{0, middle};
   float best_error = std::numeric_limits<float>::infinity();
   const auto consider = [&](float scale, float zero) {
@@ -67,7 +69,7 @@ GptqGrid choose_grid(const float* weights, const float* importance, int64_t n, c
       consider(-scale, static_cast<float>(middle));
     } else {
       const float scale = share * (high - low) / static_cast<float>(most);
-      consider(scale, scale > 0 ? std::nearbyint(-share * low / scale) : 0);
+      if (scale > 0) consider(scale, std::nearbyint(-share * low / scale));
     }
   }
   return best;

@@ -127,7 +127,6 @@ class Quantize(unittest.TestCase):
                 (copy / "model.safetensors").unlink()
                 write_safetensors(copy / "model.safetensors", plain)
                 self.assertEqual(self.logits(self.out, "--kernels", "reference"), self.logits(copy, "--kernels", "reference"))
-            self.assertEqual(harness.run("generate", "--model", self.out, "--prompt", "1 + 1 = ?", "--temperature", 0).stdout.strip(), "2")
 
     def test_the_gptq_report(self):
         self.quantize("--format", "gptq", "--calibration-sequences", 16, "--calibration-tokens", 128)
