@@ -22,7 +22,7 @@ TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt
                                 uint64_t seed);
 
 // Conversations that the model has with itself, one after the other: `user` and `assistant` open a turn, one of `ends`
-// that the model draws closes it. Openers are not empty; all else as in sample_sequences.
+// that the model draws closes it. `user` is not empty; all else as in sample_sequences.
 struct DialogueTokens {
   std::vector<TokenId> user, assistant, ends;
 };

@@ -19,8 +19,8 @@ float to_f16(float value) { return f16_to_f32(f32_to_f16(std::clamp(value, -kLar
 // To the nearest integer, halves to even, for |v| < 2^22: without a call, so that loops become vectors.
 float nearest(float v) { return (v + 0x1.8p23f) - 0x1.8p23f; }
 
-// q - zero of a value that is already divided by the scale.
-float step(float divided, float low, float high) { return nearest(std::min(std::max(divided, low), high)); }
+// q - zero of a value that is already divided by the scale; `low` of what is no number.
+float step(float divided, float low, float high) { return nearest(std::min(high, std::max(low, divided))); }
 
 float inverse_of(const GptqGrid& grid) { return grid.scale == 0 ? 0 : 1 / grid.scale; }
 

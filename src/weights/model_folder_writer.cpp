@@ -67,22 +67,32 @@ void sync_folder(const fs::path& folder) {
 }  // namespace
 
 ModelFolderWriter::ModelFolderWriter(const fs::path& folder, bool replace) : replace_(replace) {
-  folder_ = fs::weakly_canonical(folder);
-  if (folder_.filename().empty()) folder_ = folder_.parent_path();
-  partial_ = folder_.string() + ".partial";
-  if (!is_empty_or_absent(folder_)) {
-    if (!replace)
-      throw Error(ErrorCode::kCannotCreate,
-                  folder_.string() + ": the folder is not empty; remove it, choose another --output or add --force");
-    if (!fs::exists(folder_ / "config.json"))
-      throw Error(
-          ErrorCode::kCannotCreate,
-          folder_.string() + ": holds no model (no config.json), so that it is not replaced; choose another --output");
+  try {
+    folder_ = fs::weakly_canonical(folder);
+    if (folder_.filename().empty()) folder_ = folder_.parent_path();
+    partial_ = folder_.string() + ".partial";
+    check_target();
+    std::error_code error;
+    fs::create_directories(partial_.parent_path(), error);
+    if (!fs::create_directory(partial_, error) && error) fail(partial_, "create the folder", error.message());
+    lock_partial_folder();
+  } catch (const std::exception& error) {
+    if (fd_ >= 0) ::close(fd_);
+    const auto* const system = dynamic_cast<const fs::filesystem_error*>(&error);
+    if (system != nullptr) fail(folder, "write the folder", system->code().message());
+    throw;
   }
-  std::error_code error;
-  fs::create_directories(partial_.parent_path(), error);
-  if (!fs::create_directory(partial_, error) && error) fail(partial_, "create the folder", error.message());
-  lock_partial_folder();
+}
+
+void ModelFolderWriter::check_target() const {
+  if (is_empty_or_absent(folder_)) return;
+  if (!replace_)
+    throw Error(ErrorCode::kCannotCreate,
+                folder_.string() + ": the folder is not empty; remove it, choose another --output or add --force");
+  if (!fs::exists(folder_ / "config.json"))
+    throw Error(ErrorCode::kCannotCreate, folder_.string() +
+                                              ": holds no model (no config.json), so that it is not replaced; choose "
+                                              "another --output");
 }
 
 void ModelFolderWriter::lock_partial_folder() {
@@ -92,13 +102,9 @@ void ModelFolderWriter::lock_partial_folder() {
   }, named{};
   const bool locked = ::flock(fd_, LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_, &opened) == 0 &&
                       ::stat(partial_.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
-  const auto refuse = [&](std::string_view why) {
-    ::close(fd_);
-    fd_ = -1;
-    fail(partial_, "write there", why);
-  };
-  if (!locked) refuse("another process writes it");
-  if (!fs::is_empty(partial_) && !fs::exists(partial_ / kMarker)) refuse("the folder is somebody else's; remove it");
+  if (!locked) fail(partial_, "write there", "another process writes it");
+  if (!fs::is_empty(partial_) && !fs::exists(partial_ / kMarker))
+    fail(partial_, "write there", "the folder is somebody else's; remove it");
   for (const fs::directory_entry& entry : fs::directory_iterator(partial_)) {
     if (entry.path().filename() != kMarker) fs::remove_all(entry.path());
   }

@@ -57,6 +57,7 @@ class ModelFolderWriter {
     size_t tensor;
   };
 
+  void check_target() const;
   void lock_partial_folder();
   void check_space() const;
   void write_index();

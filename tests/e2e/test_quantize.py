@@ -66,7 +66,7 @@ class Quantize(unittest.TestCase):
         return result.stdout
 
     def logits(self, model, *flags):
-        result = harness.run("logits", "--model", model, "--ids", IDS, "--all", "--cache-dir", "none", *flags)
+        result = harness.run("logits", "--model", model, "--ids", IDS, "--all", *(flags if "--cache-dir" in flags else ["--cache-dir", "none", *flags]))
         self.assertEqual(result.returncode, 0, result.stderr)
         return json.loads(result.stdout)["logits"]
 
@@ -106,6 +106,17 @@ class Quantize(unittest.TestCase):
         plain, head, both = (self.logits(self.model, *flags) for flags in ([], ["--head-format", "int8"], ["--quantization", "int8"]))
         self.assertNotEqual(head, plain)
         self.assertNotEqual(head, both)
+
+    def test_packed_files_of_both_heads_stand_side_by_side(self):
+        cache = self.out.parent / "cache"
+        if subprocess.run(["stat", "-f", "-c", "%T", self.out.parent], capture_output=True, text=True).stdout.strip() == "tmpfs":
+            self.skipTest("TMPDIR is in memory, where no quantized weights are kept")
+        for head in ("auto", "none"):
+            flags = ["--quantization", "int4", "--head-format", head]
+            expected = self.logits(self.model, *flags)
+            for _ in range(2):
+                self.assertEqual(self.logits(self.model, *flags, "--cache-dir", cache), expected)
+        self.assertRegex(" ".join(sorted(path.name for path in cache.iterdir())), r"^demo-\w+\.int4-head-none\.packed demo-\w+\.int4\.packed$")
 
     def test_gptq_is_what_its_definition_says(self):
         for flags in (["--group-size", 64], ["--asymmetric", "--act-order"], ["--bits", 8, "--group-size", -1]):

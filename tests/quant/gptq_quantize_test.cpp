@@ -298,7 +298,7 @@ TEST(Gptq, ExtremeWeights) {
   const HessianFactor factor(gram_of(kCols, 300, 4), kCols, {}, pool);
   for (const bool symmetric : {true, false}) {
     const GptqOptions options{.grid = {.symmetric = symmetric}};
-    for (const float size : {0.0f, 1e-30f, 1e-7f, 1e4f, 1e30f}) {
+    for (const float size : {0.0f, 1e-30f, 1e-7f, 1e4f, 1e30f, 3e37f}) {
       std::vector<float> weights = weights_of(kRows, kCols, 3);
       for (float& w : weights) w *= size;
       for (const float value : values_of(gptq_quantize(weights, kRows, factor, options, pool)))
