@@ -45,8 +45,8 @@ class Backend {
   // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.
   virtual size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const = 0;
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
-  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize plain ones, or take a single one that was
-  // prepared in this format before and kept (HostMatrix::owner).
+  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize plain ones, take those that a folder has
+  // in this format, or a single one that was prepared in it before and kept (HostMatrix::owner).
   virtual Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) = 0;
   // For keeping prepared weights in a file. The packing's name, which says everything that their bytes depend on beside
   // the weights and the format: equal names, equal bytes. Empty: such weights cannot be kept.
@@ -54,6 +54,13 @@ class Backend {
   virtual size_t packed_bytes(int64_t /*rows*/, int64_t /*cols*/, const QuantFormat&) const { return 0; }
   // `scratch` backs the result where the device is not the host.
   virtual std::span<const std::byte> packed(const Matrix&, std::vector<std::byte>& /*scratch*/) const { return {}; }
+  // Rows [first, first + count) of a plain matrix in kInt8 or kInt4 as a folder stores them (quant/integer_rows.h):
+  // preparing the result gives the bits that preparing the plain matrix gives. Errors: kUsage where the device cannot.
+  virtual void quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                             uint8_t* qweight, uint16_t* scales);
+  // gram += xᵀ·x over the first `rows` rows, rounded to bf16: what calibrating quantization asks of a linear layer's
+  // input. f32 [cols, cols], the lower triangle alone. Errors: kUsage where the device cannot.
+  virtual void add_gram(Tensor& gram, const MatmulInput& x, int rows);
   virtual void upload(Tensor& out, const TensorView& source) = 0;  // converts f16/bf16 sources to a kF32 tensor
   // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is
   // not the host.

@@ -9,6 +9,14 @@
 
 namespace qwen {
 
+void Backend::quantize_rows(const HostMatrix&, int64_t, int64_t, const QuantFormat&, uint8_t*, uint16_t*) {
+  throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot quantize weights; use --device cpu"), "device");
+}
+
+void Backend::add_gram(Tensor&, const MatmulInput&, int) {
+  throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot calibrate; use --device cpu"), "device");
+}
+
 namespace {
 
 // Of the CPU backend. Errors: kUsage.

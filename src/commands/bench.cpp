@@ -106,7 +106,8 @@ int run_bench(Options options) {
 void add_bench(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Prefill and decode throughput beside the machine's ceilings");
-  options->flags.declare(*command, {"model", "quantization", "cache-dir", "weights", "device", "kernels", "threads"});
+  options->flags.declare(
+      *command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels", "threads"});
   const auto sizes = [&](const char* flag, std::string& text, const char* help) {
     command->add_option(flag, text, help)->type_name("")->capture_default_str();
   };

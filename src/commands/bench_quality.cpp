@@ -14,6 +14,7 @@
 #include "commands/bench_machine.h"
 #include "commands/config_flags.h"
 #include "commands/quality_measure.h"
+#include "model/weight_formats.h"
 #include "text/tokenizer.h"
 
 namespace qwen {
@@ -98,7 +99,7 @@ int run_quality(const Options& options) {
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
   if (!model_config.quantization.method.empty() && options.formats != "none")
     throw Error(ErrorCode::kUsage,
-                str(config.model_path, " holds ", model_config.quantization.method,
+                str(config.model_path, " holds ", stored_format_name(model_config.quantization),
                     " weights, which cannot be quantized again: use --formats none"),
                 "--formats");
   if (options.length > model_config.context_length())

@@ -15,6 +15,7 @@
 #include "commands/memory_estimate.h"
 #include "model/model_config.h"
 #include "model/tensor_names.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -54,7 +55,7 @@ nlohmann::ordered_json to_json(const ModelConfig& c) {
                                 {"tie_word_embeddings", c.tie_word_embeddings},
                                 {"attention_bias", c.attention_bias},
                                 {"dtype", dtype_name(c.dtype)},
-                                {"quantization", c.quantization.method.empty() ? "none" : c.quantization.method},
+                                {"quantization", stored_format_name(c.quantization)},
                                 {"demo", c.demo}};
   if (c.rope_scaling.type == RopeScaling::Type::kYarn)
     out["rope_scaling"] = {{"type", "yarn"},
@@ -102,8 +103,9 @@ std::string pad_left(const std::string& text, size_t width) {
 
 void print_config(const std::string& model, const ModelConfig& c) {
   print_line("Model", model + (c.demo ? "  (a demonstration model)" : ""));
-  print_line("Architecture",
-             c.architecture + (c.quantization.method.empty() ? "" : ", quantized: " + c.quantization.method));
+  print_line(
+      "Architecture",
+      c.architecture + (c.quantization.method.empty() ? "" : ", quantized: " + stored_format_name(c.quantization)));
   print_line("Parameters", grouped(parameter_count(c)));
   print_line("Layers", str(c.num_hidden_layers, ", hidden ", c.hidden_size, ", feed-forward ", c.intermediate_size));
   print_line("Attention", str(c.num_attention_heads, " heads, ", c.num_key_value_heads,

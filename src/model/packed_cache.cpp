@@ -10,7 +10,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
-#include "quant/integer_format.h"
 #include "weights/packed_file_places.h"
 
 namespace qwen {
@@ -36,10 +35,11 @@ std::string format_name(const QuantFormat& format) {
   }
 }
 
-// Of the file's name: as QUANTIZATION_FORMAT spells it.
+// Of the file's name: as QUANTIZATION_FORMAT spells it, and HEAD_FORMAT where it is not what goes with that.
 std::string file_format(const WeightFormats& formats) {
-  if (formats.linear.kind != QuantFormat::Kind::kInt4) return "int8";
-  return formats.linear.group_size == kIntegerGroup ? "int4" : str("int4-g", formats.linear.group_size);
+  const bool plain_head = formats.head.kind == QuantFormat::Kind::kNone;
+  if (formats.linear.kind == QuantFormat::Kind::kNone) return "head-int8";
+  return weight_format_name(formats.linear) + (plain_head ? "-head-none" : "");
 }
 
 // The files grow a little past the weights: rows and columns are padded, entries begin on pages.

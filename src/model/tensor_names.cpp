@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/quote.h"
 #include "model/linear_weight.h"
+#include "model/weight_formats.h"
 
 namespace qwen {
 namespace {
@@ -38,10 +39,6 @@ void add_layer(std::vector<ExpectedTensor>& tensors, const ModelConfig& config, 
   add_linear("mlp.down_proj", hidden, intermediate, false);
 }
 
-std::string module_of(const ExpectedTensor& tensor) {
-  return tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
-}
-
 std::string join_first(const std::vector<std::string>& items, const char* separator) {
   std::string text;
   for (size_t i = 0; i < std::min(items.size(), kMaxListed); ++i) text += (i ? separator : "") + items[i];
@@ -51,9 +48,14 @@ std::string join_first(const std::vector<std::string>& items, const char* separa
 
 }  // namespace
 
+std::string module_of(const ExpectedTensor& tensor) {
+  return tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
+}
+
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   std::vector<ExpectedTensor> tensors;
-  tensors.push_back({"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}});
+  tensors.push_back(
+      {.name = "model.embed_tokens.weight", .shape = {config.vocab_size, config.hidden_size}, .linear = true});
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) add_layer(tensors, config, layer);
   tensors.push_back({"model.norm.weight", {config.hidden_size}});
   tensors.push_back({.name = "lm_head.weight",
@@ -89,8 +91,9 @@ void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
       const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
       if (const auto shape = weight.shape(); weight.quantized() && shape) {
         if (*shape != tensor.shape)
-          problems.push_back(str(module_of(tensor), " is ", to_string(*shape), " in ", config.quantization.method,
-                                 " format, config.json makes it ", to_string(tensor.shape)));
+          problems.push_back(str(module_of(tensor), " is ", to_string(*shape), " in ",
+                                 stored_format_name(config.quantization), " format, config.json makes it ",
+                                 to_string(tensor.shape)));
         continue;
       }
     }

@@ -15,8 +15,10 @@ struct ExpectedTensor {
   std::string name;
   Shape shape;            // linears are [out, in]
   bool optional = false;  // lm_head.weight of a tied model: some exporters write it, nobody reads it
-  bool linear = false;    // a quantized checkpoint may spell it in parts; name is the plain one's
+  bool linear = false;    // a matrix; a quantized checkpoint may spell it in parts; name is the plain one's
 };
+
+std::string module_of(const ExpectedTensor& tensor);  // its name without ".weight"
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 

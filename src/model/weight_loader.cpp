@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -55,7 +56,15 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
   }
   std::vector<HostMatrix> stacked;
   stacked.reserve(weights.size());
-  for (const LinearWeight& weight : weights) stacked.push_back(weight.matrix());
+  for (const LinearWeight& weight : weights) {
+    stacked.push_back(weight.matrix());
+    const QuantFormat& stored = stacked.back().format;
+    if (is_integer_kind(stored) && is_integer_kind(format) && stored != format) {
+      throw Error(ErrorCode::kBadData,
+                  str("tensor ", weight.module(), ".qweight holds ", weight_format_name(stored),
+                      " weights, which config.json's quantization_config makes ", weight_format_name(format)));
+    }
+  }
   Matrix matrix = backend_.prepare(stacked, format);
   if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;

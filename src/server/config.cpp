@@ -141,6 +141,12 @@ constexpr auto kRows = std::to_array<Row>({
        c.quantization_format = one_of(text, {"none", "int8", "int4", "int4-g64", "gptq"});
      },
      show<&C::quantization_format>},
+    {{"model.quantization.head_format", "head-format", "HEAD_FORMAT",
+      "Embedding and head: int8, none (as in the folder), auto (int8 where the layers are int8 or int4)"},
+     [](C& c, const std::string& text) {
+       c.head_format = one_of(text, {"auto", "none", "int8"});
+     },
+     show<&C::head_format>},
     {{"model.cache_dir", "cache-dir", "CACHE_DIR",
       "Folder for quantized weights; none: every start quantizes; default: beside the model, else the user's cache"},
      set_text<&C::cache_dir>,

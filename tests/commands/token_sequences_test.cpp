@@ -51,5 +51,15 @@ TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
   for (const TokenId id : bounded[0]) EXPECT_LT(id, 8);
 }
 
+TEST(TokenSequences, DialoguesTakeTurns) {
+  FakeModel model;
+  model.control()->set_next([](std::span<const TokenId> context) { return (context.back() + 1) % 64; });
+  const DialogueTokens dialogue{.user = {20, 0}, .assistant = {30, 1, 1}, .ends = {3}};
+  const TokenSequences sequences = sample_dialogues(model, dialogue, 64, 2, 14, 1);
+  ASSERT_EQ(sequences.size(), 2u);
+  for (const auto& sequence : sequences)
+    EXPECT_EQ(sequence, (std::vector<TokenId>{20, 0, 1, 2, 3, 30, 1, 1, 2, 3, 20, 0, 1, 2}));
+}
+
 }  // namespace
 }  // namespace qwen

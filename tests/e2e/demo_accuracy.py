@@ -4,7 +4,8 @@ Each problem of tests/data/demo_problems.jsonl is one chat completion with the s
 answer must be equal. Fails below 95 % of all or 85 % of a kind. Usage: demo_accuracy.py [--limit N] [--parallel N] [--model DIR] [-- serve flags]
 
 With --formats none,int8,int4 the problems are solved greedily in each format, and the others are compared with the first problem by
-problem; fails where one loses more points than LOSSES allows. --results FILE keeps the outcomes, and a run goes on where the last ended.
+problem; fails where one loses more points than LOSSES allows. gptq among them is the folder that `quantize --format gptq` makes, NAME=DIR
+any other folder. --results FILE keeps the outcomes, and a run goes on where the last ended.
 """
 
 import argparse
@@ -14,12 +15,14 @@ import json
 import math
 import pathlib
 import sys
+import tempfile
 import time
 
 import harness
 
 OVERALL, PER_KIND = 0.95, 0.85
 LOSSES = {"int8": 0.5, "int4": 5.0}  # points of a hundred
+GPTQ_LOSSES = 0.3  # of gptq against int4, where both take part
 MOST_TOKENS = 2048  # several times the longest right answer: a thought that goes in circles ends
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
 
@@ -59,8 +62,26 @@ def paired_loss(first, other):
     return 100 * (lost - won) / count, 100 * 1.96 * math.sqrt(variance / count)
 
 
+def quantized(model, name, scratch):
+    """The folder that `quantize` makes in a format that loading does not make."""
+    folder = pathlib.Path(scratch) / name
+    result = harness.run("quantize", "--model", model, "--format", name, "--output", folder, timeout=600)
+    if result.returncode != 0:
+        raise AssertionError(result.stderr)
+    return folder
+
+
 def compare_formats(options, model, problems):
-    formats = options.formats.split(",")
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = dict(name.partition("=")[::2] for name in options.formats.split(","))
+        if folders.get("gptq") == "":
+            folders["gptq"] = quantized(model, "gptq", scratch)
+        return compare_folders(options, model, problems, folders)
+
+
+def compare_folders(options, model, problems, folders):
+    """`folders`: name → folder, or nothing where the name is a format that loading makes."""
+    formats = list(folders)
     file = pathlib.Path(options.results) if options.results else None
     outcomes = {(line["format"], line["index"]): line["right"] for line in harness.read_jsonl(file)} if file and file.exists() else {}
     for name in formats:
@@ -68,7 +89,8 @@ def compare_formats(options, model, problems):
         start, solved = time.monotonic(), 0
         if not items:
             continue
-        for index, problem, content, _ in solve_all(model, items, options.parallel, ["--quantization", name, *options.flags], temperature=0):
+        folder, flags = (folders[name], []) if folders[name] else (model, ["--quantization", name])
+        for index, problem, content, _ in solve_all(folder, items, options.parallel, [*flags, *options.flags], temperature=0):
             outcomes[name, index] = is_right(content, problem)
             solved += 1
             if file:
@@ -85,6 +107,8 @@ def compare_formats(options, model, problems):
             if loss > LOSSES.get(name, math.inf):
                 failed.append(f"{name} loses more than {LOSSES[name]} points")
         print(text)
+    if {"int4", "gptq"} <= right.keys() and paired_loss(right["int4"], right["gptq"])[0] > GPTQ_LOSSES:
+        failed.append(f"gptq loses more than {GPTQ_LOSSES} points against int4")
     for failure in failed:
         print(f"FAIL: {failure}")
     return 1 if failed else 0

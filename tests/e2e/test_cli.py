@@ -10,7 +10,7 @@ import unittest
 
 import harness
 
-COMMANDS = ["serve", "chat", "generate", "tokenize", "render", "logits", "inspect", "bench", "healthcheck", "version"]
+COMMANDS = ["serve", "chat", "generate", "tokenize", "render", "logits", "quantize", "inspect", "bench", "healthcheck", "version"]
 
 
 class CommandLine(unittest.TestCase):

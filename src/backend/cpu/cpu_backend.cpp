@@ -4,12 +4,14 @@
 #include <cstring>
 #include <limits>
 
+#include "backend/cpu/gram_matrix.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/integer_weights.h"
 #include "backend/cpu/kv_storage.h"
 #include "backend/cpu/layouts.h"
 #include "backend/cpu/weight_packing.h"
 #include "base/error.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -105,7 +107,8 @@ size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const 
 
 Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
   if (!is_integer(format)) return pack_weights(stacked, kernels_.stored_weights, pool_);
-  if (stacked.size() == 1 && stacked[0].format == format) return adopt_integer_weights(stacked[0]);
+  if (stacked.size() == 1 && stacked[0].format == format && !is_integer_rows(stacked[0]))
+    return adopt_integer_weights(stacked[0]);
   if (kernels_.integer != nullptr) return pack_integer_weights(stacked, format, *kernels_.integer, pool_);
   // What the integers stand for, in f32.
   const Matrix quantized = pack_integer_weights(stacked, format, kScalarIntegerKernels, pool_);
@@ -132,6 +135,17 @@ size_t CpuBackend::packed_bytes(int64_t rows, int64_t cols, const QuantFormat& f
 
 std::span<const std::byte> CpuBackend::packed(const Matrix& matrix, std::vector<std::byte>&) const {
   return {matrix.buffer.as<std::byte>(), packed_bytes(matrix.rows, matrix.cols, matrix.format)};
+}
+
+void CpuBackend::quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                               uint8_t* qweight, uint16_t* scales) {
+  const IntegerKernels& kernels = kernels_.integer != nullptr ? *kernels_.integer : kScalarIntegerKernels;
+  quantize_integer_rows(plain, first, count, format, kernels, pool_, qweight, scales);
+}
+
+void CpuBackend::add_gram(Tensor& gram, const MatmulInput& x, int rows) {
+  QWEN_CHECK(rows <= x.max_rows && gram.shape == (Shape{x.cols, x.cols}) && x.dtype != DType::kI8);
+  add_gram_matrix(gram.buffer.as<float>(), {x.buffer.as<std::byte>(), x.dtype, rows, x.cols}, kernels_.table, pool_);
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {

@@ -33,6 +33,9 @@ class CpuBackend : public Backend {
   std::string packing(const QuantFormat& format) const override;
   size_t packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const override;
   std::span<const std::byte> packed(const Matrix& matrix, std::vector<std::byte>& scratch) const override;
+  void quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format, uint8_t* qweight,
+                     uint16_t* scales) override;
+  void add_gram(Tensor& gram, const MatmulInput& x, int rows) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/integer_kernels.h"
 #include "base/dtype.h"
+#include "quant/hadamard.h"
 
 namespace qwen {
 namespace {
@@ -28,7 +29,7 @@ double probe_dot(int64_t rounds) {
 }  // namespace
 
 const IntegerKernels kScalarIntegerKernels = {
-    .rotate = rotate,
+    .rotate = rotate_group,
     .quantize_row = quantize_row,
     .quantize_weights = quantize_weights,
     .matmul_int8 = matmul<Int8Panel>,
