@@ -4,14 +4,15 @@
 //
 // With several row tiles, a block of groups stays in the L1 cache while all of them pass over it, and the first two
 // fetch the next block into the L2 cache meanwhile: reading overlaps with computing. (Into the L1 cache, its few
-// requests in flight would be the limit.) With one tile, memory is all there is, and the stream is fetched a little
-// ahead into the L1 cache.
+// requests in flight would be the limit.) Up to kStreamedRows rows memory is all there is: one tile, and the stream is
+// fetched a little ahead into the L1 cache.
 
 constexpr int kPanelVectors = kPanelRows / kLanes;
 constexpr int kMaxTaskRows = 256;
 constexpr int kBlockBytes = 20 * 1024;  // of the L1 cache's 32 KiB; the rest is for activations and sums
 constexpr int kStepBytes = 4 * kPanelRows;
 constexpr int kFetchAhead = 4096;
+constexpr int kStreamedRows = max_tile_rows(kPanelVectors) < 6 ? max_tile_rows(kPanelVectors) : 6;
 
 struct RowBlock {
   const char* x;
@@ -80,15 +81,15 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
   using Panel = typename Dot::Panel;
   const Panel* const panel = static_cast<const Panel*>(t.w);
   RowBlock block{static_cast<const char*>(t.x), t.x_stride, sums, false};
-  if (t.rows <= max_tile_rows(kPanelVectors)) {
-    return with_rows<max_tile_rows(kPanelVectors)>(t.rows, 0, [&](auto count, int) {
+  if (t.rows <= kStreamedRows) {
+    return with_rows<kStreamedRows>(t.rows, 0, [&](auto count, int) {
       integer_tile<Dot, decltype(count)::kCount, kPanelVectors, 2>(block, panel, 0, t.groups, kFetchAhead);
     });
   }
   for (int group = 0; group < t.groups; group += kBlockGroups<Dot>) {
     const int groups = t.groups - group < kBlockGroups<Dot> ? t.groups - group : kBlockGroups<Dot>;
     int tile = 0;
-    for_row_tiles<kTileVectors>(0, t.rows, [&](auto count, int row) {
+    const auto pass = [&](auto count, int row) {
       constexpr int M = decltype(count)::kCount;
       constexpr int64_t kNext = kBlockGroups<Dot> * Dot::kParts * static_cast<int64_t>(sizeof(Panel));
       RowBlock rows = block;
@@ -101,7 +102,8 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
         integer_tile_row<Dot, M, kTileVectors, 0>(rows, panel + group * Dot::kParts, groups, 0);
       }
       ++tile;
-    });
+    };
+    for_row_tiles<kTileVectors>(0, t.rows, pass, 2);
     block.x += static_cast<size_t>(groups) * sizeof(Int8Activations);
     block.resume = true;
   }
