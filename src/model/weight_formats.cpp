@@ -19,4 +19,10 @@ WeightFormats weight_formats(std::string_view name) {
               "format");
 }
 
+std::string weight_format_name(const QuantFormat& linear) {
+  if (linear.kind == QuantFormat::Kind::kInt8) return "int8";
+  if (linear.kind != QuantFormat::Kind::kInt4) return "none";
+  return linear.group_size == kIntegerGroup ? "int4" : str("int4-g", linear.group_size);
+}
+
 }  // namespace qwen
