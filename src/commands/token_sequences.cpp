@@ -24,6 +24,14 @@ TokenId draw(std::span<const float> logits, double uniform) {
   return static_cast<TokenId>(logits.size() - 1);
 }
 
+// Sequences of neighbouring seeds have nothing in common: a sequence's own seed is drawn with another counter than its
+// tokens.
+uint64_t seed_of(uint64_t seed, size_t sequence) {
+  const auto bits =
+      philox4x32(seed, {static_cast<uint32_t>(sequence), static_cast<uint32_t>(uint64_t{sequence} >> 32), 1, 0});
+  return uint64_t{bits[0]} << 32 | bits[1];
+}
+
 }  // namespace
 
 TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length) {
@@ -51,7 +59,7 @@ TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt
       chunks[i] = {static_cast<int>(i), std::span(sequences[i]).last(1), DirectRunner::Logits::kLast};
     const std::span<const float> rows = runner.step(chunks);
     for (size_t i = 0; i < chunks.size(); ++i) {
-      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
       sequences[i].push_back(draw(rows.subspan(i * row_size, drawn_from), uniform));
     }
   }
@@ -62,7 +70,7 @@ TokenSequences random_sequences(int64_t vocab_size, int count, int length, uint6
   TokenSequences sequences(static_cast<size_t>(count));
   for (size_t i = 0; i < sequences.size(); ++i) {
     for (int position = 0; position < length; ++position) {
-      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
       sequences[i].push_back(static_cast<TokenId>(uniform * static_cast<double>(vocab_size)));
     }
   }
