@@ -50,7 +50,7 @@ class PackedCache(unittest.TestCase):
     def test_each_format_has_its_file(self):
         formats = ["int4", "int4-g64", "int8"]
         answers = {name: self.serve(quantization=name)[0] for name in formats}
-        self.assertEqual(sorted(re.sub(r"^demo-[0-9a-f]{8}\.", "", file.name) for file in self.folder.iterdir()), [f"{name}.packed" for name in formats])
+        self.assertEqual({re.sub(r"^demo-[0-9a-f]{8}\.", "", file.name) for file in self.folder.iterdir()}, {f"{name}.packed" for name in formats})
         for name in formats:
             text, said = self.serve(quantization=name)
             self.assertEqual(text, answers[name])
@@ -68,7 +68,9 @@ class PackedCache(unittest.TestCase):
         self.assertEqual(self.packed().stat().st_mode & 0o022, 0)
 
     def test_mmap_without_a_file_is_warned_of(self):
-        for flags, why in (["--cache-dir", "none"], "--cache-dir none keeps no file"), (["--kernels", "reference"], "the kernels reference keep no file"):
+        for folder, flags, why in ((self.folder, ["--kernels", "reference"], "the kernels reference keep no file"),
+                                   ("none", [], "--cache-dir none keeps no file")):
+            self.folder = folder
             _, said = self.serve("--weights", "mmap", *flags)
             self.assertEqual(said.count("--weights mmap changes nothing"), 1, said)
             self.assertIn(why, said)
@@ -119,10 +121,10 @@ class PackedCache(unittest.TestCase):
     def test_processes_that_start_together(self):
         expected, _ = self.serve()
         self.packed().unlink()
-        answers = [None] * 4
+        answers, said = [None] * 4, [None] * 4
 
         def start(i):
-            answers[i] = self.serve(*(["--weights", "mmap"] if i % 2 else []))[0]
+            answers[i], said[i] = self.serve(*(["--weights", "mmap"] if i % 2 else []))
 
         threads = [threading.Thread(target=start, args=(i,)) for i in range(len(answers))]
         for thread in threads:
@@ -130,6 +132,9 @@ class PackedCache(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(answers, [expected] * len(answers))
+        self.assertEqual(sum("for the next start" in text for text in said), 1, said)
+        for text in said[1::2]:
+            self.assertIn("mapped in", text)
         self.assertIn("read in", self.serve()[1])
         self.assertTrue(self.packed().name.endswith(".packed"))
 

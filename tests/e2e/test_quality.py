@@ -9,7 +9,7 @@ import demo_accuracy
 import harness
 
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
-MOST = {"int8": 1.6, "int4": 1.35, "int4-g64": 1.1}  # times the mean KL of q8_0 and q4_0: the demo model has no outlier channels
+MOST = {"int8": 1.6, "int4": 1.35, "int4-g64": 1.2}  # times the mean KL of q8_0 and q4_0: the demo model has no outlier channels
 FORMATS = ["none", "int8", "int4", "int4-g64", "q8_0", "q4_0"]
 
 
