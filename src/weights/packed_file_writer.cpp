@@ -99,6 +99,7 @@ bool PackedFileWriter::lock() {
       return false;
     }
     if (named(file.get())) {
+      ::fchmod(file.get(), S_IRUSR | S_IWUSR);  // one that was left may have had readers
       file_ = std::move(file);
       return true;
     }

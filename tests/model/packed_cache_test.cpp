@@ -35,6 +35,9 @@ const std::vector<TokenId> kPrompt = {1, 17, 300, 42, 511, 8};
 
 void flip(std::string& bytes, size_t i) { bytes[i] = static_cast<char>(bytes[i] ^ 1); }
 
+// File times advance in ticks of 10 ms at most: what happens later has another.
+void next_tick() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+
 struct Start {
   bool found = false, written = false;
   Logits logits;
@@ -160,6 +163,7 @@ TEST_F(PackedCacheTest, AChangedModelIsQuantizedAgain) {
   EXPECT_TRUE(run().found);
   // Other numbers at the same size and time, as in an image that gives every file one time.
   const auto time = fs::last_write_time(weights);
+  next_tick();
   const TinyCheckpoint other({.tie_word_embeddings = false, .attention_bias = true, .dtype = DType::kBF16, .seed = 2});
   fs::copy_file(other.folder() / "model.safetensors", weights, fs::copy_options::overwrite_existing);
   fs::last_write_time(weights, time);
@@ -175,6 +179,7 @@ TEST_F(PackedCacheTest, OneOtherNumberIsSeen) {
   const auto size = static_cast<std::streamoff>(fs::file_size(weights));
   run();
   for (const std::streamoff place : {size - 1, size / 2, size / 3, size / 7 * 6}) {
+    next_tick();
     std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(place);
     const int byte = file.get();

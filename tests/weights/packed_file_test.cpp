@@ -289,6 +289,12 @@ TEST_P(PackedFileWriterTest, OneOfTwoWrites) {
 
 TEST_P(PackedFileWriterTest, TakesOverWhatAKilledProcessLeft) {
   scratch_.write("weights.packed.partial", std::string(10'000'000, 'x'));
+  ASSERT_EQ(::chmod(partial_.c_str(), 0644), 0);
+  {
+    const PackedFileWriter writer(path_, kKey, 0);
+    EXPECT_EQ(fs::status(partial_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  }
+  scratch_.write("weights.packed.partial", std::string(10'000'000, 'x'));
   write();
   EXPECT_TRUE(open()) << problem_;
   EXPECT_FALSE(fs::exists(partial_));
