@@ -46,17 +46,21 @@ std::vector<std::string> available_kernels() {
   return names;
 }
 
-std::string f32_kernels() {
+std::string f32_kernels(const std::string& asked) {
+  if (!asked.empty()) {
+    const KernelSet& kernels = choose_kernel_set(asked);
+    if (kernels.activation != DType::kF32)
+      throw Error(ErrorCode::kUsage, str("the kernels ", kernels.name, " round activations to ",
+                                         dtype_name(kernels.activation), "; choose ", f32_kernels(), " or reference"));
+    return std::string(kernels.name);
+  }
   for (const KernelSet& set : usable_kernel_sets())
     if (set.activation == DType::kF32) return std::string(set.name);
   return "reference";
 }
 
 std::unique_ptr<Backend> create_ggml_simulation(const BackendOptions& options) {
-  const KernelSet& kernels = choose_kernel_set(options.kernels);
-  if (kernels.activation != DType::kF32)
-    throw Error(ErrorCode::kUsage, str("the kernels ", kernels.name, " round activations to ",
-                                       dtype_name(kernels.activation), "; choose ", f32_kernels(), " or reference"));
+  const KernelSet& kernels = choose_kernel_set(f32_kernels(options.kernels));
   return std::make_unique<GgmlSimulation>(kernels, compute_threads(options));
 }
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/cpu_count.h"
 #include "base/error.h"
@@ -46,10 +47,15 @@ StepCost step_cost(CausalLm& model) {
   return StepCost(model.config(), static_cast<int64_t>(model.weight_bytes()), static_cast<int64_t>(kv_bytes));
 }
 
+// The products that bound computing with weights in a format of this name.
+ProbedDot dot_of(std::string_view format) {
+  return format.starts_with("int8") || format.starts_with("int4") ? ProbedDot::kInt8 : ProbedDot::kFloat;
+}
+
 int run_probe(const ServiceConfig& config, bool json) {
   const int threads = config.threads > 0 ? config.threads : usable_cores();
-  const ProbedDot dot = config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8;
-  const MachineCeilings ceilings = probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot);
+  const MachineCeilings ceilings =
+      probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot_of(config.quantization_format));
   const double small_pages = probe_small_page_reads(config.kernels, threads, kProbeSeconds, kProbeBytes);
   if (json)
     std::cout << probe_json(ceilings, small_pages, threads) << '\n';
@@ -78,7 +84,7 @@ int run_bench(Options options) {
       config.model_path, backend_options(config),
       {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
-  if (format.formats.linear.kind != QuantFormat::Kind::kNone) bench_options.dot = ProbedDot::kInt8;
+  bench_options.dot = dot_of(format.name);
   Bench bench(model, bench_options, step_cost(model));
   bench.warm_up();
   BenchReport report;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "base/memory_usage.h"
 #include "commands/bench_machine.h"
 #include "commands/config_flags.h"
 #include "commands/quality_measure.h"
@@ -96,6 +97,8 @@ int run_quality(const Options& options) {
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
+  QualityReport report;
+  report.reference_kernels = f32_kernels(options.reference_kernels);
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
   if (!model_config.quantization.method.empty() && options.formats != "none")
     throw Error(ErrorCode::kUsage,
@@ -105,9 +108,12 @@ int run_quality(const Options& options) {
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
                                        model_config.context_length()));
-  QualityReport report;
+  for (const std::string& format : formats) QualityMeasure::check_format(format, model_config);
+  if (options.text.empty())  // a text may be shorter
+    QualityMeasure::check_positions(static_cast<uint64_t>(options.sequences) * static_cast<uint64_t>(options.length),
+                                    static_cast<uint64_t>(model_config.vocab_size),
+                                    read_memory_usage().available_bytes);
   report.model = config.model_path;
-  report.reference_kernels = options.reference_kernels.empty() ? f32_kernels() : options.reference_kernels;
   report.cpu = cpu_model();
   report.date = utc_now();
   report.layers = static_cast<int>(model_config.num_hidden_layers);

@@ -58,8 +58,8 @@ BackendOptions backend_options(const ServiceConfig& config) { return {config.dev
 
 PackedCacheOptions cache_options(const ServiceConfig& config) {
   const bool enabled = config.cache_dir != "none";
-  return {enabled, enabled ? config.cache_dir : "",
-          config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy};
+  return {enabled, enabled ? config.cache_dir : "", config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy,
+          config.threads};
 }
 
 }  // namespace qwen

@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory_usage.h"
 #include "commands/direct_runner.h"
 #include "model/registry.h"
 #include "model/tensor_names.h"
 #include "model/weight_formats.h"
+#include "quant/ggml_block.h"
 
 namespace qwen {
 namespace {
@@ -47,9 +49,8 @@ double bits_per_weight(const ModelConfig& config, const Backend& backend, const 
   double bytes = 0, weights = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional || tensor.shape.rank() != 2) continue;
-    const bool in_layer = tensor.name.find(".layers.") != std::string::npos;
     bytes += static_cast<double>(
-        backend.weight_bytes(tensor.shape[0], tensor.shape[1], DType::kBF16, in_layer ? formats.linear : formats.head));
+        backend.weight_bytes(tensor.shape[0], tensor.shape[1], DType::kBF16, weight_format_of(tensor, formats)));
     weights += static_cast<double>(tensor.shape.num_elements());
   }
   return 8 * bytes / weights;
@@ -71,6 +72,30 @@ void QualityMeasure::check_format(std::string_view format) {
   if (!simulated(format)) weight_formats(format);
 }
 
+void QualityMeasure::check_format(std::string_view format, const ModelConfig& config) {
+  check_format(format);
+  if (!simulated(format)) return;
+  for (const ExpectedTensor& tensor : expected_tensors(config)) {
+    if (tensor.optional || tensor.shape.rank() != 2 || tensor.shape[1] % kGgmlBlock == 0) continue;
+    throw Error(ErrorCode::kUsage,
+                str("--formats: ", format, " needs input features in multiples of ", kGgmlBlock, ", but ", tensor.name,
+                    " has ", tensor.shape[1], "; leave q8_0 and q4_0 out"),
+                "--formats");
+  }
+}
+
+void QualityMeasure::check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available) {
+  const uint64_t row_bytes = vocab_size * sizeof(float);
+  if (positions <= available / row_bytes) return;
+  throw Error(ErrorCode::kUsage,
+              str("--sequences times --length: the reference's logits at ", positions, " positions take ",
+                  positions * row_bytes >> 20, " MiB, but only ", available >> 20,
+                  " MiB of memory are available, which is "
+                  "enough for ",
+                  available / row_bytes, " positions: ask for fewer"),
+              "--sequences");
+}
+
 std::unique_ptr<CausalLm> QualityMeasure::load(const std::string& format, int sequences, int length) const {
   std::unique_ptr<Backend> backend = format.empty()      ? create_backend(reference_backend_)
                                      : simulated(format) ? create_ggml_simulation(reference_backend_)
@@ -90,7 +115,12 @@ std::unique_ptr<CausalLm> QualityMeasure::load_reference(int sequences, int leng
 
 void QualityMeasure::keep_reference(CausalLm& reference, TokenSequences sequences) {
   sequences_ = std::move(sequences);
+  size_t positions = 0;
+  for (const auto& sequence : sequences_) positions += sequence.size();
+  const auto vocab_size = static_cast<size_t>(config_.vocab_size);
+  check_positions(positions, vocab_size, read_memory_usage().available_bytes);
   reference_.clear();
+  reference_.reserve(positions * vocab_size);
   for_each_row(reference, sequences_,
                [&](std::span<const float> row) { reference_.insert(reference_.end(), row.begin(), row.end()); });
 }

@@ -24,13 +24,18 @@ class QualityMeasure {
 
   // The plain weights with f32 activations; at most so many sequences and positions.
   std::unique_ptr<CausalLm> load_reference(int sequences, int length) const;
+  // Errors: kUsage where its logits do not fit in memory.
   void keep_reference(CausalLm& reference, TokenSequences sequences);
 
   // `format`: a name of weight_formats(), q8_0 or q4_0. Errors: kUsage for another; as load_model.
   FormatQuality measure(const std::string& format) const;
 
-  // Errors: kUsage where measure() would not take it.
+  // Errors: kUsage where measure() would not take it, for any model or for one of this shape.
   static void check_format(std::string_view format);
+  static void check_format(std::string_view format, const ModelConfig& config);
+
+  // Whether that many rows of logits can be kept in `available` bytes. Errors: kUsage saying how many can.
+  static void check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available);
 
  private:
   std::unique_ptr<CausalLm> load(const std::string& format, int sequences, int length) const;

@@ -25,6 +25,14 @@ TokenId draw(std::span<const float> logits, double uniform) {
   return static_cast<TokenId>(logits.size() - 1);
 }
 
+// Sequences of neighbouring seeds have nothing in common: a sequence's own seed is drawn with another counter than its
+// tokens.
+uint64_t seed_of(uint64_t seed, size_t sequence) {
+  const auto bits =
+      philox4x32(seed, {static_cast<uint32_t>(sequence), static_cast<uint32_t>(uint64_t{sequence} >> 32), 1, 0});
+  return uint64_t{bits[0]} << 32 | bits[1];
+}
+
 }  // namespace
 
 TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length) {
@@ -64,7 +72,7 @@ TokenSequences sample_dialogues(CausalLm& model, const DialogueTokens& dialogue,
         sequences[i].push_back(speaker.opener.front());
         speaker.opener.pop_front();
       } else {
-        const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+        const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
         const TokenId id = draw(rows.subspan(i * row_size, drawn_from), uniform);
         sequences[i].push_back(id);
         if (std::find(dialogue.ends.begin(), dialogue.ends.end(), id) != dialogue.ends.end()) {
@@ -84,7 +92,7 @@ TokenSequences random_sequences(int64_t vocab_size, int count, int length, uint6
   TokenSequences sequences(static_cast<size_t>(count));
   for (size_t i = 0; i < sequences.size(); ++i) {
     for (int position = 0; position < length; ++position) {
-      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
       sequences[i].push_back(static_cast<TokenId>(uniform * static_cast<double>(vocab_size)));
     }
   }

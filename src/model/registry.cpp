@@ -40,9 +40,11 @@ std::string gib(uint64_t bytes) {
 
 void check_memory(const ModelMemory& needed, size_t available) {
   if (needed.total() <= available) return;
-  throw Error(ErrorCode::kOs, str("the model needs at least ", gib(needed.total()), " of memory (weights ",
-                                  gib(needed.weights), ", workspace ", gib(needed.workspace), ") but only ",
-                                  gib(available), " are available; free memory or choose a smaller model"));
+  throw Error(ErrorCode::kOs,
+              str("the model needs at least ", gib(needed.total()), " of memory (weights ", gib(needed.weights),
+                  ", workspace ", gib(needed.workspace), ") but only ", gib(available),
+                  " are available; free memory, quantize the model (--quantization int8 or int4) or "
+                  "choose a smaller one"));
 }
 
 // Of the tensors that the model reads.
@@ -64,10 +66,9 @@ ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional) continue;
     const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
-    const bool matrix = tensor.shape.rank() == 2, in_layer = tensor.name.find(".layers.") != std::string::npos;
-    const QuantFormat format = !matrix ? QuantFormat{} : in_layer ? options.formats.linear : options.formats.head;
+    const bool matrix = tensor.shape.rank() == 2;
     weights += backend.weight_bytes(matrix ? tensor.shape[0] : 1, tensor.shape[matrix ? 1 : 0],
-                                    stored ? stored->dtype : DType::kF32, format);
+                                    stored ? stored->dtype : DType::kF32, weight_format_of(tensor, options.formats));
   }
   return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
                        RopeTable::size_bytes(config, options.max_positions)};
@@ -91,9 +92,14 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
   const ModelMemory memory = model_memory(checkpoint, config, *backend, options);
-  check_memory(memory, backend->free_memory());
+  const bool maps = cache != nullptr && cache->maps();
+  if (!maps) check_memory(memory, backend->free_memory());
   if (cache != nullptr) {
     cache->open(memory.weights, progress);
+    // Pages of the file are nobody's memory: another process in this control group may have brought them there.
+    if (maps)
+      check_memory({memory.weights - std::min(memory.weights, cache->mapped_bytes()), memory.workspace},
+                   backend->free_memory());
     if (cache->found()) progress = {};  // it has heard of all that takes time
   }
   Backend& device = *backend;

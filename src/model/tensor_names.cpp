@@ -65,6 +65,11 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   return tensors;
 }
 
+QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats) {
+  if (tensor.shape.rank() != 2) return {};
+  return tensor.name.find(".layers.") != std::string::npos ? formats.linear : formats.head;
+}
+
 int64_t parameter_count(const ModelConfig& config) {
   int64_t count = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config))

@@ -7,6 +7,7 @@
 
 #include "base/tensor_view.h"
 #include "model/model_config.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -21,6 +22,9 @@ struct ExpectedTensor {
 std::string module_of(const ExpectedTensor& tensor);  // its name without ".weight"
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
+
+// The format that its weights get: the layers' matrices one, embedding and head the other, vectors none.
+QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats);
 
 // Numbers in the model, a tied head counted once.
 int64_t parameter_count(const ModelConfig& config);

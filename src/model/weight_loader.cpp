@@ -51,8 +51,16 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
     }
     rows += shape[0];
   }
+  const auto to_backend = [&](std::span<const HostMatrix> matrices) {  // which knows no names
+    try {
+      return backend_.prepare(matrices, format);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadData) throw;
+      throw Error(error.code(), str(checkpoint_.directory().string(), ": ", name, ": ", error.what()));
+    }
+  };
   if (cache_ != nullptr) {
-    if (const auto kept = cache_->find(name, rows, cols, format)) return backend_.prepare({&*kept, 1}, format);
+    if (const auto kept = cache_->find(name, rows, cols, format)) return to_backend({&*kept, 1});
   }
   std::vector<HostMatrix> stacked;
   stacked.reserve(weights.size());
@@ -65,7 +73,7 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
                       " weights, which config.json's quantization_config makes ", weight_format_name(format)));
     }
   }
-  Matrix matrix = backend_.prepare(stacked, format);
+  Matrix matrix = to_backend(stacked);
   if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;
 }
@@ -98,6 +106,7 @@ Tensor WeightLoader::vector(std::initializer_list<std::string> names, int64_t si
 void WeightLoader::finish(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (const TensorInfo* info = checkpoint_.find(name)) done_bytes_ += info->size_bytes;
+    if (cache_ != nullptr) cache_->finish_tensor(name);
     checkpoint_.release(name);
   }
   if (progress_) progress_(std::min(done_bytes_, total_bytes_), total_bytes_);

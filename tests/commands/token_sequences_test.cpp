@@ -37,6 +37,15 @@ TEST(TokenSequences, RandomOnesFillTheVocabularyAndAreAFunctionOfTheSeed) {
   EXPECT_NE(sequences[0], sequences[1]);
 }
 
+TEST(TokenSequences, NeighbouringSeedsShareNothing) {
+  std::set<std::vector<TokenId>> all;
+  size_t count = 0;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    for (const auto& sequence : random_sequences(1000, 8, 20, seed)) all.insert(sequence), ++count;
+  }
+  EXPECT_EQ(all.size(), count);
+}
+
 // A model that is sure of its next token leaves nothing to the draw.
 TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
   FakeModel model;

@@ -88,15 +88,20 @@ float int4_scale(const float* v, int n, float largest) {
   return best;
 }
 
-// `n` rotated weights that share a scale.
-void quantize_part(const float* v, int n, int bits, uint8_t* out, uint16_t* scale_out) {
+// `n` rotated weights that share a scale. The search for int4's squares them: it is made with the largest magnitude
+// between 1 and 4, by a power of two, which is exact both ways.
+void quantize_part(const float* values, int n, int bits, uint8_t* out, uint16_t* scale_out) {
   const int offset = bits == 8 ? kInt8Offset : kInt4Offset;
-  const float largest = largest_magnitude(v, n);
+  float largest = largest_magnitude(values, n);
   std::memset(out, offset, static_cast<size_t>(n));
   *scale_out = f32_to_bf16(std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
   if (std::isinf(largest) || largest < kSmallestGroup) return;
+  const int exponent = bits == 8 ? 0 : std::min(std::ilogb(largest), 126);
+  float v[kIntegerGroup];
+  for (int i = 0; i < n; ++i) v[i] = std::ldexp(values[i], -exponent);
+  largest = std::ldexp(largest, -exponent);
   const float scale = bits == 8 ? round_to_bf16(largest * (1.0f / kInt8Max)) : int4_scale(v, n, largest);
-  *scale_out = f32_to_bf16(scale);
+  *scale_out = f32_to_bf16(std::ldexp(scale, exponent));
   const float inverse = 1.0f / scale;
   for (int i = 0; i < n; ++i) {
     const float q = bits == 8 ? std::clamp(std::nearbyint(v[i] * inverse), -float{kInt8Max}, float{kInt8Max})
