@@ -74,14 +74,14 @@ class Results(unittest.TestCase):
             model.mkdir()
             (model / "model.safetensors").write_text("weights", encoding="utf-8")
             source = demo_accuracy.digest_of(model, ["--threads", "2"])
-            self.assertEqual(demo_accuracy.read_outcomes(file, source), {})
+            self.assertEqual(demo_accuracy.read_outcomes(file, {"int8": source}), {})
             file.write_text(json.dumps({"of": source, "format": "int8", "index": 3, "right": True}) + "\n", encoding="utf-8")
-            self.assertEqual(demo_accuracy.read_outcomes(file, source), {("int8", 3): True})
+            self.assertEqual(demo_accuracy.read_outcomes(file, {"int8": source}), {("int8", 3): True})
             self.assertNotEqual(source, demo_accuracy.digest_of(model, []))
             (model / "model.safetensors").write_text("Weights", encoding="utf-8")
             changed = demo_accuracy.digest_of(model, ["--threads", "2"])
             with self.assertRaisesRegex(ValueError, "another program, model"):
-                demo_accuracy.read_outcomes(file, changed)
+                demo_accuracy.read_outcomes(file, {"int8": changed})
 
 
 class Flags(unittest.TestCase):
