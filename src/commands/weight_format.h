@@ -14,8 +14,8 @@ struct ChosenFormat {
   WeightFormats formats;
 };
 
-// int8 and int4 quantize a folder of plain weights at load; anything else is served as it is, but for an embedding and a
-// head that are asked for in int8. Errors: wrong_setting for a format that neither the folder has nor loading makes.
+// int8 and int4 quantize a folder of plain weights at load; anything else is served as it is, but for an embedding and
+// a head that are asked for in int8. Errors: wrong_setting for a format that neither the folder has nor loading makes.
 ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model);
 
 }  // namespace qwen
