@@ -4,7 +4,8 @@ Each problem of tests/data/demo_problems.jsonl is one chat completion with the s
 answer must be equal. Fails below 95 % of all or 85 % of a kind. Usage: demo_accuracy.py [--limit N] [--parallel N] [--model DIR] [-- serve flags]
 
 With --formats none,int8,int4 the problems are solved greedily in each format, and the others are compared with the first problem by
-problem; fails where one loses more points than LOSSES allows. --results FILE keeps the outcomes, and a run goes on where the last ended.
+problem; fails where one loses more points than LOSSES allows. none+kv-int8 is a format with an int8 KV cache, others have a bfloat16 one.
+--results FILE keeps the outcomes, and a run goes on where the last ended.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import time
 import harness
 
 OVERALL, PER_KIND = 0.95, 0.85
-LOSSES = {"int8": 0.5, "int4": 5.0}  # points of a hundred
+LOSSES = {"int8": 0.5, "int4": 5.0, "none+kv-int8": 0.5}  # points of a hundred
 MOST_TOKENS = 2048  # several times the longest right answer: a thought that goes in circles ends
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
 
@@ -59,6 +60,11 @@ def paired_loss(first, other):
     return 100 * (lost - won) / count, 100 * 1.96 * math.sqrt(variance / count)
 
 
+def format_flags(name):
+    weights, _, cache = name.partition("+kv-")
+    return ["--quantization", weights, "--kv-cache-dtype", cache or "bfloat16"]
+
+
 def compare_formats(options, model, problems):
     formats = options.formats.split(",")
     file = pathlib.Path(options.results) if options.results else None
@@ -68,7 +74,7 @@ def compare_formats(options, model, problems):
         start, solved = time.monotonic(), 0
         if not items:
             continue
-        for index, problem, content, _ in solve_all(model, items, options.parallel, ["--quantization", name, *options.flags], temperature=0):
+        for index, problem, content, _ in solve_all(model, items, options.parallel, [*format_flags(name), *options.flags], temperature=0):
             outcomes[name, index] = is_right(content, problem)
             solved += 1
             if file:
@@ -78,7 +84,7 @@ def compare_formats(options, model, problems):
     right = {name: [outcomes[name, index] for index in range(len(problems))] for name in formats}
     failed = []
     for name in formats:
-        text = f"{name:10} {sum(right[name]):5} / {len(problems):5}  {100 * sum(right[name]) / len(problems):6.2f} %"
+        text = f"{name:12} {sum(right[name]):5} / {len(problems):5}  {100 * sum(right[name]) / len(problems):6.2f} %"
         if name != formats[0]:
             loss, half = paired_loss(right[formats[0]], right[name])
             text += f"   loses {loss:.2f} points against {formats[0]}, 95 %: {loss - half:.2f} to {loss + half:.2f}"

@@ -32,7 +32,7 @@ class Quality(unittest.TestCase):
         cls.formats = {entry["format"]: entry for entry in cls.report["formats"]}
 
     def test_the_report_is_complete(self):
-        self.assertEqual(list(self.formats), ["none", "int8", "int4", "q8_0", "q4_0"])
+        self.assertEqual(list(self.formats), ["none", "int8", "int4", "q8_0", "q4_0", "kv-int8"])
         self.assertEqual((self.report["layers"], self.report["sequences"]), (4, 16))
         for entry in self.formats.values():
             self.assertEqual(entry["positions"], 16 * 128)
@@ -48,6 +48,10 @@ class Quality(unittest.TestCase):
         self.assertLess(self.formats["none"]["mean_kl"], 1e-3)
         self.assertGreater(self.formats["int8"]["top1_agreement"], 0.97)
         self.assertGreater(self.formats["int4"]["top1_agreement"], 0.85)
+
+    def test_an_int8_cache_costs_less_than_int8_weights(self):
+        self.assertLess(self.formats["kv-int8"]["mean_kl"], self.formats["int8"]["mean_kl"])
+        self.assertGreater(self.formats["kv-int8"]["top1_agreement"], 0.97)
 
     def test_bits_count_scales(self):
         self.assertEqual(self.formats["int8"]["bits_per_weight"], 8.125)
