@@ -39,7 +39,7 @@ class Backend {
   virtual MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) = 0;
   virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size,
                            const HeadShape& heads) = 0;  // zero-filled, committed lazily
-  virtual DType kv_dtype() const = 0;                    // preferred element type of the KV cache
+  virtual DType kv_dtype() const = 0;                    // element type of the KV cache: asked for, or preferred
   virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
   // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.

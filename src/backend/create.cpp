@@ -29,6 +29,14 @@ int compute_threads(const BackendOptions& options) {
   return options.threads > 0 ? options.threads : usable_cores();
 }
 
+std::optional<DType> kv_dtype(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  if (name == "bfloat16") return DType::kBF16;
+  if (name == "int8") return DType::kI8;
+  throw Error(ErrorCode::kUsage, str("--kv-cache-dtype ", name, ": no such type; choose auto, bfloat16 or int8"),
+              "kv_cache_dtype");
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
@@ -37,7 +45,8 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
     throw Error(ErrorCode::kUsage, str("--device ", options.device, ": no such device; choose cpu or cuda:N"),
                 "device");
   }
-  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options));
+  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options),
+                                      kv_dtype(options.kv_cache_dtype));
 }
 
 std::vector<std::string> available_kernels() {

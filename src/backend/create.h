@@ -10,9 +10,10 @@
 namespace qwen {
 
 struct BackendOptions {
-  std::string device = "cpu";    // "cpu"; "cuda:N" where built with CUDA
-  std::string kernels = "auto";  // "auto", "reference" or one of available_kernels()
-  int threads = 0;               // compute threads of the CPU backend; 0 = physical cores this process may use
+  std::string device = "cpu";           // "cpu"; "cuda:N" where built with CUDA
+  std::string kernels = "auto";         // "auto", "reference" or one of available_kernels()
+  int threads = 0;                      // compute threads of the CPU backend; 0 = physical cores this process may use
+  std::string kv_cache_dtype = "auto";  // "bfloat16", "int8", or "auto": what the kernels prefer
 };
 
 // Errors: kUsage for an unknown name, kDeviceUnavailable for a device or instruction set that this machine lacks.

@@ -40,11 +40,10 @@ struct Options {
   bool probe = false, json = false;
 };
 
-StepCost step_cost(CausalLm& model) {
+int64_t kv_bytes_per_token(CausalLm& model) {
   Backend& backend = model.backend();
-  const size_t kv_bytes = backend.kv_bytes_per_token(backend.kv_dtype(), model.config().heads()) *
-                          static_cast<size_t>(model.config().num_hidden_layers);
-  return StepCost(model.config(), static_cast<int64_t>(model.weight_bytes()), static_cast<int64_t>(kv_bytes));
+  return static_cast<int64_t>(backend.kv_bytes_per_token(backend.kv_dtype(), model.config().heads())) *
+         model.config().num_hidden_layers;
 }
 
 // The products that bound computing with weights in a format of this name.
@@ -85,7 +84,8 @@ int run_bench(Options options) {
       {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
   bench_options.dot = dot_of(format.name);
-  Bench bench(model, bench_options, step_cost(model));
+  const int64_t weight_bytes = static_cast<int64_t>(model.weight_bytes()), kv_bytes = kv_bytes_per_token(model);
+  Bench bench(model, bench_options, StepCost(model.config(), weight_bytes, kv_bytes));
   bench.warm_up();
   BenchReport report;
   report.model = config.model_path;
@@ -96,7 +96,9 @@ int run_bench(Options options) {
   report.date = utc_now();
   report.threads = bench_options.threads;
   report.parameters = parameter_count(model.config());
-  report.weight_bytes = static_cast<int64_t>(model.weight_bytes());
+  report.weight_bytes = weight_bytes;
+  report.kv_cache_dtype = dtype_name(model.backend().kv_dtype());
+  report.kv_bytes_per_token = kv_bytes;
   report.load_seconds = loaded.seconds;
   report.peak_resident_bytes = peak_resident_bytes();  // the probes' own buffers do not count
   report.small_page_read_gbs = probe_small_page_reads(report.kernels, report.threads, kProbeSeconds, kProbeBytes);
@@ -112,8 +114,8 @@ int run_bench(Options options) {
 void add_bench(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Prefill and decode throughput beside the machine's ceilings");
-  options->flags.declare(
-      *command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels",
+                                    "threads", "kv-cache-dtype"});
   const auto sizes = [&](const char* flag, std::string& text, const char* help) {
     command->add_option(flag, text, help)->type_name("")->capture_default_str();
   };

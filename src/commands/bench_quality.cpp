@@ -1,5 +1,5 @@
-// `bench quality`: what each weight format costs, as the distance of its logits from those of the plain weights, beside
-// llama.cpp's formats simulated on the same tokens.
+// `bench quality`: what each weight format and an int8 KV cache cost, as the distance of the logits from those of the
+// plain weights, beside llama.cpp's formats simulated on the same tokens.
 #include "commands/bench_quality.h"
 
 #include <CLI/CLI.hpp>
@@ -27,7 +27,7 @@ constexpr int kMostPositions = 8192;  // of all sequences: their logits are kept
 
 struct Options {
   ConfigFlags flags;
-  std::string formats = "none,int8,int4,q8_0,q4_0";
+  std::string formats = "none,int8,int4,q8_0,q4_0,kv-int8";
   std::string reference_kernels, text;
   int sequences = 8, length = 64, layers = 0;
   uint64_t seed = 1;
@@ -100,10 +100,12 @@ int run_quality(const Options& options) {
   QualityReport report;
   report.reference_kernels = f32_kernels(options.reference_kernels);
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
-  if (!model_config.quantization.method.empty() && options.formats != "none")
+  const bool plain = std::all_of(formats.begin(), formats.end(),
+                                 [](const std::string& format) { return format == "none" || format == "kv-int8"; });
+  if (!model_config.quantization.method.empty() && !plain)
     throw Error(ErrorCode::kUsage,
                 str(config.model_path, " holds ", stored_format_name(model_config.quantization),
-                    " weights, which cannot be quantized again: use --formats none"),
+                    " weights, which cannot be quantized again: use --formats none or kv-int8"),
                 "--formats");
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
@@ -135,9 +137,10 @@ int run_quality(const Options& options) {
 void add_bench_quality(CLI::App& bench, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
-  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "device", "kernels", "threads", "kv-cache-dtype"});
   command
-      ->add_option("--formats", options->formats, "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated")
+      ->add_option("--formats", options->formats,
+                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache")
       ->type_name("")
       ->capture_default_str();
   command

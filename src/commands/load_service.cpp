@@ -77,6 +77,7 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   info.dtype = dtype_name(model_config.dtype);
   info.device = backend.name();
   info.kernels = backend.kernels();
+  info.kv_cache_dtype = dtype_name(backend.kv_dtype());
   info.fingerprint = to_hex(in_memory.fingerprint ^ loaded.tokenizer->fingerprint());
   info.parameters = parameter_count(model_config);
   info.vocab_size = model_config.vocab_size;

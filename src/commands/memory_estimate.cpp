@@ -1,11 +1,13 @@
 #include "commands/memory_estimate.h"
 
+#include "base/dtype.h"
 #include "model/tensor_names.h"
+#include "quant/integer_format.h"
 
 namespace qwen {
 namespace {
 
-constexpr int64_t kBf16Bytes = 2;
+constexpr int64_t kBf16Bytes = 2, kScaleBytes = 4;
 constexpr int64_t kInt4Group = 128;
 
 bool is_linear(const ExpectedTensor& tensor) {
@@ -33,8 +35,10 @@ std::vector<FormatEstimate> estimate_weights(const ModelConfig& config) {
   return {none, int8, int4};
 }
 
-int64_t kv_bytes_per_token(const ModelConfig& config) {
-  return config.num_hidden_layers * 2 * config.kv_size() * kBf16Bytes;
+int64_t kv_bytes_per_token(const ModelConfig& config, DType dtype) {
+  const int64_t scales = dtype == DType::kI8 ? (config.head_dim + kIntegerGroup - 1) / kIntegerGroup : 0;
+  const int64_t head = config.head_dim * static_cast<int64_t>(dtype_size(dtype)) + scales * kScaleBytes;
+  return config.num_hidden_layers * 2 * config.num_key_value_heads * head;
 }
 
 }  // namespace qwen

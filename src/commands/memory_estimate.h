@@ -19,6 +19,7 @@ struct FormatEstimate {
 // once.
 std::vector<FormatEstimate> estimate_weights(const ModelConfig& config);
 
-int64_t kv_bytes_per_token(const ModelConfig& config);  // all layers, bf16
+// All layers; `dtype`: bf16, or int8 with an f32 scale for each head and 128 of its dimensions.
+int64_t kv_bytes_per_token(const ModelConfig& config, DType dtype);
 
 }  // namespace qwen

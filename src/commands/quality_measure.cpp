@@ -20,7 +20,10 @@ constexpr int kLogitRows = 64;  // rows of logits of a step: 152,000 floats each
 
 bool simulated(std::string_view format) { return format == "q8_0" || format == "q4_0"; }
 
+constexpr std::string_view kInt8Cache = "kv-int8";
+
 WeightFormats formats_of(std::string_view format) {
+  if (format == kInt8Cache) return {};
   if (simulated(format)) return weight_formats(format == "q8_0" ? "int8" : "int4");
   return weight_formats(format);
 }
@@ -66,10 +69,11 @@ QualityMeasure::QualityMeasure(const std::string& folder, ModelConfig config, Ba
       reference_backend_(backend_) {
   reference_backend_.device = "cpu";
   reference_backend_.kernels = std::move(reference_kernels);
+  reference_backend_.kv_cache_dtype = "auto";
 }
 
 void QualityMeasure::check_format(std::string_view format) {
-  if (!simulated(format)) weight_formats(format);
+  if (!simulated(format) && format != kInt8Cache) weight_formats(format);
 }
 
 void QualityMeasure::check_format(std::string_view format, const ModelConfig& config) {
@@ -97,9 +101,12 @@ void QualityMeasure::check_positions(uint64_t positions, uint64_t vocab_size, ui
 }
 
 std::unique_ptr<CausalLm> QualityMeasure::load(const std::string& format, int sequences, int length) const {
-  std::unique_ptr<Backend> backend = format.empty()      ? create_backend(reference_backend_)
-                                     : simulated(format) ? create_ggml_simulation(reference_backend_)
-                                                         : create_backend(backend_);
+  BackendOptions int8_cache = reference_backend_;
+  int8_cache.kv_cache_dtype = "int8";
+  std::unique_ptr<Backend> backend = format.empty()         ? create_backend(reference_backend_)
+                                     : simulated(format)    ? create_ggml_simulation(reference_backend_)
+                                     : format == kInt8Cache ? create_backend(int8_cache)
+                                                            : create_backend(backend_);
   const ModelOptions options{.max_batched_tokens = std::max(kChunk, sequences),
                              .max_logit_rows = std::max(kLogitRows, sequences),
                              .max_positions = length,

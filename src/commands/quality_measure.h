@@ -18,8 +18,8 @@ namespace qwen {
 
 class QualityMeasure {
  public:
-  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference and the
-  // simulations on `reference_kernels`, which leave activations in f32.
+  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference (with the KV cache
+  // that its kernels prefer), the simulations and kv-int8 on `reference_kernels`, which leave activations in f32.
   QualityMeasure(const std::string& folder, ModelConfig config, BackendOptions backend, std::string reference_kernels);
 
   // The plain weights with f32 activations; at most so many sequences and positions.
@@ -27,7 +27,8 @@ class QualityMeasure {
   // Errors: kUsage where its logits do not fit in memory.
   void keep_reference(CausalLm& reference, TokenSequences sequences);
 
-  // `format`: a name of weight_formats(), q8_0 or q4_0. Errors: kUsage for another; as load_model.
+  // `format`: a name of weight_formats(), q8_0, q4_0, or kv-int8: the reference with its keys and values in int8.
+  // Errors: kUsage for another; as load_model.
   FormatQuality measure(const std::string& format) const;
 
   // Errors: kUsage where measure() would not take it, for any model or for one of this shape.

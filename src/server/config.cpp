@@ -244,6 +244,12 @@ constexpr auto kRows = std::to_array<Row>({
     {{"engine.kv_cache", "kv-cache", "KV_CACHE", "Memory for keys and values, e.g. 8GiB; 0 = derived from free memory"},
      [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); },
      show<&C::kv_cache_bytes>},
+    {{"engine.kv_cache_dtype", "kv-cache-dtype", "KV_CACHE_DTYPE",
+      "Of keys and values: auto, bfloat16, or int8 (twice the tokens in the same memory)"},
+     [](C& c, const std::string& text) {
+       c.kv_cache_dtype = one_of(text, {"auto", "bfloat16", "int8"});
+     },
+     show<&C::kv_cache_dtype>},
     {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH",
       "New tokens where a /generate request does not say"},
      set_int<&C::default_max_length, 1, 100 * kMillion>,

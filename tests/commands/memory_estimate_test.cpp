@@ -29,7 +29,8 @@ TEST(MemoryEstimate, Qwen3With4BParameters) {
   const int64_t outputs = 36 * (4096 + 1024 + 1024 + 2560 + 9728 + 9728 + 2560);
   EXPECT_EQ(estimates[1].weight_bytes, (4022468096 - 3633315840) * 2 + 3633315840 + outputs * 4);
   EXPECT_EQ(estimates[2].weight_bytes, (4022468096 - 3633315840) * 2 + 3633315840 / 2 + 3633315840 / 128 * 4);
-  EXPECT_EQ(kv_bytes_per_token(qwen3_4b()), 147456);
+  EXPECT_EQ(kv_bytes_per_token(qwen3_4b(), DType::kBF16), 147456);
+  EXPECT_EQ(kv_bytes_per_token(qwen3_4b(), DType::kI8), 36 * 2 * 8 * (128 + 4));
 }
 
 TEST(FormatNumber, GroupsDigits) {

@@ -5,8 +5,8 @@ answer must be equal. Fails below 95 % of all or 85 % of a kind. Usage: demo_acc
 
 With --formats none,int8,int4 the problems are solved greedily in each format, and the others are compared with the first problem by
 problem; fails where one loses more points than LOSSES allows. gptq among them is the folder that `quantize --format gptq` makes, NAME=DIR
-any other folder. --results FILE keeps the outcomes, and a run of the same program on the same model with the same flags goes on where the last
-ended.
+any other folder; none+kv-int8 is a format with an int8 KV cache, others have a bfloat16 one. --results FILE keeps the outcomes, and a run of
+the same program on the same model with the same flags goes on where the last ended.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import time
 import harness
 
 OVERALL, PER_KIND = 0.95, 0.85
-LOSSES = {"int8": 0.5, "int4": 5.0, "int4-g64": 5.0}  # points of a hundred
+LOSSES = {"int8": 0.5, "int4": 5.0, "int4-g64": 5.0, "none+kv-int8": 0.5}  # points of a hundred
 GPTQ_LOSSES = 0.3  # of gptq against int4, where both take part
 MOST_TOKENS = 2048  # several times the longest right answer: a thought that goes in circles ends
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
@@ -62,6 +62,11 @@ def paired_loss(first, other):
     won = sum(b and not a for a, b in zip(first, other))
     variance = (lost + won - (lost - won) ** 2 / count) / count
     return 100 * (lost - won) / count, 100 * 1.96 * math.sqrt(variance / count)
+
+
+def format_flags(name):
+    weights, _, cache = name.partition("+kv-")
+    return ["--quantization", weights, "--kv-cache-dtype", cache or "bfloat16"]
 
 
 def quantized(model, name, scratch):
@@ -112,7 +117,7 @@ def compare_folders(options, model, problems, folders):
         start, solved = time.monotonic(), 0
         if not items:
             continue
-        folder, flags = (folders[name], []) if folders[name] else (model, ["--quantization", name])
+        folder, flags = (folders[name], []) if folders[name] else (model, format_flags(name))
         for index, problem, content, _ in solve_all(folder, items, options.parallel, [*flags, *options.flags], temperature=0):
             outcomes[name, index] = is_right(content, problem)
             solved += 1
@@ -123,7 +128,7 @@ def compare_folders(options, model, problems, folders):
     right = {name: [outcomes[name, index] for index in range(len(problems))] for name in formats}
     failed = []
     for name in formats:
-        text = f"{name:10} {sum(right[name]):5} / {len(problems):5}  {100 * sum(right[name]) / len(problems):6.2f} %"
+        text = f"{name:12} {sum(right[name]):5} / {len(problems):5}  {100 * sum(right[name]) / len(problems):6.2f} %"
         if name != formats[0]:
             loss, half = paired_loss(right[formats[0]], right[name])
             text += f"   loses {loss:.2f} points against {formats[0]}, 95 %: {loss - half:.2f} to {loss + half:.2f}"

@@ -10,7 +10,7 @@ import harness
 
 PROBLEMS = harness.SOURCE / "tests" / "data" / "demo_problems.jsonl"
 MOST = {"int8": 1.6, "int4": 1.35, "int4-g64": 1.2}  # times the mean KL of q8_0 and q4_0: the demo model has no outlier channels
-FORMATS = ["none", "int8", "int4", "int4-g64", "q8_0", "q4_0"]
+FORMATS = ["none", "int8", "int4", "int4-g64", "q8_0", "q4_0", "kv-int8"]
 
 
 def conversations(count):
@@ -50,6 +50,10 @@ class Quality(unittest.TestCase):
         self.assertLess(self.formats["none"]["mean_kl"], 1e-3)
         self.assertGreater(self.formats["int8"]["top1_agreement"], 0.97)
         self.assertGreater(self.formats["int4"]["top1_agreement"], 0.85)
+
+    def test_an_int8_cache_costs_less_than_int8_weights(self):
+        self.assertLess(self.formats["kv-int8"]["mean_kl"], self.formats["int8"]["mean_kl"])
+        self.assertGreater(self.formats["kv-int8"]["top1_agreement"], 0.97)
 
     def test_bits_count_scales(self):
         self.assertEqual(self.formats["int8"]["bits_per_weight"], 8.125)

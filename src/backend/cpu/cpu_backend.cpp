@@ -58,8 +58,8 @@ const float* row_of(const Tensor& tensor, int row) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(const KernelSet& kernels, int threads)
-    : kernels_(kernels), pool_(threads), attention_(kernels_, pool_) {}
+CpuBackend::CpuBackend(const KernelSet& kernels, int threads, std::optional<DType> kv_dtype)
+    : kernels_(kernels), kv_dtype_(kv_dtype.value_or(kernels.kv)), pool_(threads), attention_(kernels_, pool_) {}
 
 // --- Memory
 
@@ -87,14 +87,14 @@ MatmulInput CpuBackend::alloc_matmul_input(int max_rows, int cols, const QuantFo
 }
 
 KvLayer CpuBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
-  if (!kernels_.stored_weights && dtype != kernels_.kv) {
+  if (!kernels_.stored_weights && dtype != kernels_.kv && dtype != DType::kI8) {
     throw Error(ErrorCode::kInternal, str("KV cache of type ", dtype_name(dtype), " with the kernels ", kernels_.name));
   }
   return allocate_kv(dtype, num_blocks, block_size, heads);
 }
 
 size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const {
-  return static_cast<size_t>(kv_elements_per_token(heads)) * dtype_size(dtype);
+  return kv_token_bytes(dtype, heads);
 }
 
 size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const {
@@ -325,11 +325,12 @@ void CpuBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_
   QWEN_CHECK(rows <= qkv.shape[0] && qkv.shape[1] == heads.qkv_size());
   const int64_t slots = int64_t{kv.num_blocks} * kv.block_size;
   for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < slots);
+  const auto quantize = (kernels_.integer ? *kernels_.integer : kScalarIntegerKernels).quantize_row;
   // One head a task, so that the two tokens of a pair are stored in order by one thread.
   for_each_row(heads.num_kv_heads, 4 * int64_t{rows} * heads.head_dim, [&](int head, int) {
     for (int row = 0; row < rows; ++row) {
       const float* const key = row_of(qkv, row) + heads.q_size() + head * heads.head_dim;
-      store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size());
+      store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size(), quantize);
     }
   });
 }

@@ -2,6 +2,7 @@
 // is the kernels' (kernel_table.h). All calls from one thread, complete when they return.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "backend/backend.h"
@@ -14,8 +15,9 @@ namespace qwen {
 
 class CpuBackend : public Backend {
  public:
-  // `kernels` outlives the backend; threads ≥ 1.
-  CpuBackend(const KernelSet& kernels, int threads);
+  // `kernels` outlives the backend; threads ≥ 1. `kv_dtype`: kI8, or bf16 or f32 as the kernels have it; by default
+  // what they prefer.
+  CpuBackend(const KernelSet& kernels, int threads, std::optional<DType> kv_dtype = std::nullopt);
 
   std::string_view name() const override { return "cpu"; }
   std::string_view kernels() const override { return kernels_.name; }
@@ -25,7 +27,7 @@ class CpuBackend : public Backend {
   Tensor alloc(DType dtype, const Shape& shape) override;
   MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) override;
   KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) override;
-  DType kv_dtype() const override { return kernels_.kv; }
+  DType kv_dtype() const override { return kv_dtype_; }
   int kv_block_size() const override;
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
   size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
@@ -68,6 +70,7 @@ class CpuBackend : public Backend {
   void integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
 
   const KernelSet& kernels_;
+  DType kv_dtype_;
   ThreadPool pool_;
   CpuAttention attention_;
   std::vector<float> row_scratch_;  // [threads, longest int8 input]: a row before it is quantized

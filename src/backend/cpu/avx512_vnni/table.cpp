@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/generic/compiler.h"
+#include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/integer_kernels.h"
 
 namespace qwen {
@@ -14,6 +15,10 @@ namespace {
 #include "backend/cpu/generic/row_tiles.inl"
 #include "backend/cpu/generic/integer_matmul.inl"
 #include "backend/cpu/generic/integer_quantize.inl"
+#include "backend/cpu/avx512_vnni/int8_attention.h"
+#include "backend/cpu/generic/exp.inl"
+#include "backend/cpu/generic/int8_attention_products.inl"
+#include "backend/cpu/generic/int8_attention.inl"
 // clang-format on
 
 }  // namespace
@@ -25,6 +30,7 @@ const IntegerKernels kAvx512VnniIntegerKernels = {
     .matmul_int8 = integer_matmul<Int8Dot>,
     .matmul_int4 = integer_matmul<Int4Dot>,
     .matmul_int4_half = integer_matmul<Int4HalfDot>,
+    .attention = int8_attention,
     .probe_dot = dot_peak,
 };
 
