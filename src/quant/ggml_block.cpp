@@ -35,9 +35,7 @@ GgmlBlock quantize(const float* x, float scale, const Round& round) {
 
 }  // namespace
 
-GgmlBlock quantize_q8_0(const float* x) {
-  return quantize(x, std::fabs(peak(x)) / 127, round_to_integer);
-}
+GgmlBlock quantize_q8_0(const float* x) { return quantize(x, std::fabs(peak(x)) / 127, round_to_integer); }
 
 GgmlBlock quantize_q4_0(const float* x) {
   return quantize(x, peak(x) / -8, [](float v) { return std::min(15, static_cast<int>(v + 8.5f)) - 8; });
