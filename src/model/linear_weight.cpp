@@ -21,6 +21,7 @@ QuantFormat format_of(const Checkpoint& checkpoint, const QuantizationConfig& qu
     case Kind::kNone:
     case Kind::kInt8:  // made at load, never stored
     case Kind::kInt4:
+    case Kind::kGrouped:
       return {};
     case Kind::kGptq:
     case Kind::kAwq:
@@ -79,6 +80,7 @@ HostMatrix LinearWeight::matrix() const {
     case Kind::kNone:
     case Kind::kInt8:
     case Kind::kInt4:
+    case Kind::kGrouped:
       matrix.weight = view(".weight");
       break;
     case Kind::kGptq:

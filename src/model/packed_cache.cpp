@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mapped_file.h"
 #include "quant/integer_format.h"
+#include "quant/stored_groups.h"
 #include "weights/packed_file_places.h"
 
 namespace qwen {
@@ -36,10 +37,21 @@ std::string format_name(const QuantFormat& format) {
   }
 }
 
-// Of the file's name: as QUANTIZATION_FORMAT spells it.
-std::string file_format(const WeightFormats& formats) {
+// Of the file's name: as QUANTIZATION_FORMAT spells it; a folder's own integers by their method.
+std::string file_format(const QuantizationConfig& quantization, const WeightFormats& formats) {
+  if (has_stored_groups(quantization.format))
+    return str(quantization.method, formats.head.kind == QuantFormat::Kind::kNone ? "-none" : "");
   if (formats.linear.kind != QuantFormat::Kind::kInt4) return "int8";
   return formats.linear.group_size == kIntegerGroup ? "int4" : str("int4-g", formats.linear.group_size);
+}
+
+// Of what says how the tensors are to be read.
+uint64_t config_digest(const fs::path& model_dir) {
+  std::string text = read_text_file(model_dir / "config.json", kMaxConfigBytes);
+  const fs::path older = model_dir / "quantize_config.json";
+  std::error_code ignored;
+  if (fs::exists(older, ignored)) text += read_text_file(older, kMaxConfigBytes);
+  return xxh64(text);
 }
 
 // The files grow a little past the weights: rows and columns are padded, entries begin on pages.
@@ -54,20 +66,26 @@ std::string seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-PackedCache::PackedCache(const Checkpoint& checkpoint, const WeightFormats& formats, const Backend& backend,
-                         const PackedCacheOptions& options)
-    : backend_(backend), options_(options), formats_(formats), model_dir_(checkpoint.directory()) {
-  if (!kept(formats.linear) && !kept(formats.head)) return;
-  const std::string config = read_text_file(model_dir_ / "config.json", kMaxConfigBytes);
-  key_ = str("packed weights\ncheckpoint ", std::hex, checkpoint.sampled_fingerprint(), "\nconfig ", xxh64(config),
-             std::dec, "\nlinear ", format_name(formats.linear), ": ", backend.packing(formats.linear), "\nhead ",
-             format_name(formats.head), ": ", backend.packing(formats.head), '\n');
+PackedCache::PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
+                         const WeightFormats& formats, const Backend& backend, const PackedCacheOptions& options)
+    : backend_(backend),
+      options_(options),
+      file_format_(file_format(quantization, formats)),
+      model_dir_(checkpoint.directory()) {
+  constexpr QuantFormat kGrouped{.kind = QuantFormat::Kind::kGrouped};
+  const bool stored_groups = has_stored_groups(quantization.format);
+  if (!kept(formats.linear) && !kept(formats.head) && !(stored_groups && kept(kGrouped))) return;
+  key_ = str("packed weights\ncheckpoint ", std::hex, checkpoint.sampled_fingerprint(), "\nconfig ",
+             config_digest(model_dir_), std::dec, "\nlinear ", format_name(formats.linear), ": ",
+             backend.packing(formats.linear), "\nhead ", format_name(formats.head), ": ", backend.packing(formats.head),
+             '\n');
+  if (stored_groups) key_ += str("stored ", quantization.method, ": ", backend.packing(kGrouped), '\n');
 }
 
 void PackedCache::open(uint64_t weight_bytes, const ProgressFn& progress) {
   start_ = std::chrono::steady_clock::now();
   if (key_.empty() || (options_.folder.empty() && weight_bytes < kLeastBytes)) return;
-  const auto places = packed_file_places(model_dir_, file_format(formats_), options_.folder,
+  const auto places = packed_file_places(model_dir_, file_format_, options_.folder,
                                          [](const char* name) -> const char* { return std::getenv(name); });
   if (find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes)) return;
   // Another process quantizes this model at the moment. Who shares its pages needs the file; others do not wait.

@@ -3,10 +3,10 @@
 // place of the checkpoint's tensors, and puts here what it returned.
 //
 // The key that a file has to have been written with: names, sizes, modification times and headers of the weight files
-// with 4 KiB of every tensor (Checkpoint::sampled_fingerprint), the digest of config.json, the formats, and the
-// backend's packing with its version. It is enough because a packed matrix is a function of its tensors, the format and
-// the packing alone, and whoever changes a tensor changes its file's time and size or nearly every number in it (a
-// finetune does); reading all of the checkpoint instead would cost what the file saves.
+// with 4 KiB of every tensor (Checkpoint::sampled_fingerprint), the digest of config.json (and quantize_config.json),
+// the formats, and the backend's packing with its version. It is enough because a packed matrix is a function of its
+// tensors, the format and the packing alone, and whoever changes a tensor changes its file's time and size or nearly
+// every number in it (a finetune does); reading all of the checkpoint instead would cost what the file saves.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,7 @@
 
 #include "backend/backend.h"
 #include "base/progress.h"
+#include "model/model_config.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 #include "weights/packed_file.h"
@@ -34,8 +35,8 @@ struct PackedCacheOptions {
 class PackedCache {
  public:
   // Reads no weights. References outlive it.
-  PackedCache(const Checkpoint& checkpoint, const WeightFormats& formats, const Backend& backend,
-              const PackedCacheOptions& options);
+  PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
+              const Backend& backend, const PackedCacheOptions& options);
 
   // Finds the file, or begins one. `weight_bytes`: of the packed model, about. Errors: kOs without memory; what
   // `progress` throws.
@@ -57,7 +58,7 @@ class PackedCache {
 
   const Backend& backend_;
   const PackedCacheOptions options_;
-  const WeightFormats formats_;
+  const std::string file_format_;  // of the file's name
   const std::filesystem::path model_dir_;
   std::string key_;  // empty: nothing is kept
 

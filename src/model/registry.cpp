@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/quote.h"
+#include "model/linear_weight.h"
 #include "model/qwen3.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
@@ -56,6 +57,21 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
   return total;
 }
 
+// As the backend will keep it.
+uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                        const ExpectedTensor& tensor, const WeightFormats& formats) {
+  const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
+  const DType dtype = stored ? stored->dtype : DType::kF32;
+  if (tensor.shape.rank() != 2) return backend.weight_bytes(1, tensor.shape[0], dtype, {});
+  QuantFormat format = tensor.name.find(".layers.") != std::string::npos ? formats.linear : formats.head;
+  if (const LinearWeight weight(checkpoint, config.quantization, tensor.module()); weight.quantized()) {
+    const HostMatrix matrix = weight.matrix();
+    format = backend.prepared_format({&matrix, 1}, format);
+    for (const std::string& name : weight.tensors()) checkpoint.release(name);
+  }
+  return backend.weight_bytes(tensor.shape[0], tensor.shape[1], dtype, format);
+}
+
 }  // namespace
 
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
@@ -63,11 +79,7 @@ ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config
   uint64_t weights = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional) continue;
-    const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
-    const bool matrix = tensor.shape.rank() == 2, in_layer = tensor.name.find(".layers.") != std::string::npos;
-    const QuantFormat format = !matrix ? QuantFormat{} : in_layer ? options.formats.linear : options.formats.head;
-    weights += backend.weight_bytes(matrix ? tensor.shape[0] : 1, tensor.shape[matrix ? 1 : 0],
-                                    stored ? stored->dtype : DType::kF32, format);
+    weights += prepared_bytes(checkpoint, config, backend, tensor, options.formats);
   }
   return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
                        RopeTable::size_bytes(config, options.max_positions)};

@@ -38,10 +38,6 @@ void add_layer(std::vector<ExpectedTensor>& tensors, const ModelConfig& config, 
   add_linear("mlp.down_proj", hidden, intermediate, false);
 }
 
-std::string module_of(const ExpectedTensor& tensor) {
-  return tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
-}
-
 std::string join_first(const std::vector<std::string>& items, const char* separator) {
   std::string text;
   for (size_t i = 0; i < std::min(items.size(), kMaxListed); ++i) text += (i ? separator : "") + items[i];
@@ -50,6 +46,8 @@ std::string join_first(const std::vector<std::string>& items, const char* separa
 }
 
 }  // namespace
+
+std::string ExpectedTensor::module() const { return name.substr(0, name.size() - std::string_view(".weight").size()); }
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   std::vector<ExpectedTensor> tensors;
@@ -73,7 +71,7 @@ int64_t parameter_count(const ModelConfig& config) {
 std::vector<std::string> stored_tensors(const Checkpoint& checkpoint, const ModelConfig& config,
                                         const ExpectedTensor& tensor) {
   if (!tensor.linear) return {tensor.name};
-  const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
+  const LinearWeight weight(checkpoint, config.quantization, tensor.module());
   return weight.quantized() ? weight.tensors() : std::vector{tensor.name};
 }
 
@@ -86,10 +84,10 @@ void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
     const std::vector<std::string> stored = stored_tensors(checkpoint, config, tensor);
     known.insert(stored.begin(), stored.end());
     if (!tensor.optional && tensor.linear) {
-      const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
+      const LinearWeight weight(checkpoint, config.quantization, tensor.module());
       if (const auto shape = weight.shape(); weight.quantized() && shape) {
         if (*shape != tensor.shape)
-          problems.push_back(str(module_of(tensor), " is ", to_string(*shape), " in ", config.quantization.method,
+          problems.push_back(str(tensor.module(), " is ", to_string(*shape), " in ", config.quantization.method,
                                  " format, config.json makes it ", to_string(tensor.shape)));
         continue;
       }

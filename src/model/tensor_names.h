@@ -16,6 +16,8 @@ struct ExpectedTensor {
   Shape shape;            // linears are [out, in]
   bool optional = false;  // lm_head.weight of a tied model: some exporters write it, nobody reads it
   bool linear = false;    // a quantized checkpoint may spell it in parts; name is the plain one's
+
+  std::string module() const;  // of a matrix: the name without ".weight"
 };
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);

@@ -40,7 +40,7 @@ Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, co
 }
 
 Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
-                             const QuantFormat& format) {
+                             const QuantFormat& asked) {
   int64_t rows = 0;
   for (const LinearWeight& weight : weights) {
     const Shape shape = weight.checked_shape();
@@ -50,12 +50,13 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
     }
     rows += shape[0];
   }
-  if (cache_ != nullptr) {
-    if (const auto kept = cache_->find(name, rows, cols, format)) return backend_.prepare({&*kept, 1}, format);
-  }
   std::vector<HostMatrix> stacked;
   stacked.reserve(weights.size());
   for (const LinearWeight& weight : weights) stacked.push_back(weight.matrix());
+  const QuantFormat format = backend_.prepared_format(stacked, asked);
+  if (cache_ != nullptr) {
+    if (const auto kept = cache_->find(name, rows, cols, format)) return backend_.prepare({&*kept, 1}, format);
+  }
   Matrix matrix = backend_.prepare(stacked, format);
   if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;

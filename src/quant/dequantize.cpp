@@ -6,6 +6,7 @@
 #include "quant/gptq.h"
 #include "quant/matrix_parts.h"
 #include "quant/stored_floats.h"
+#include "quant/stored_groups.h"
 
 namespace qwen {
 
@@ -22,6 +23,7 @@ void check_matrix(const HostMatrix& matrix, const std::string& name) {
       return check_fp8_block(matrix, name);
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
+    case QuantFormat::Kind::kGrouped:
       break;
   }
   throw Error(ErrorCode::kInternal, name + ": weights in an unknown format");
@@ -33,13 +35,13 @@ void dequantize_rows(const HostMatrix& matrix, int64_t first, int64_t count, flo
       for (int64_t i = 0; i < count * matrix.cols; ++i) out[i] = read_float(matrix.weight, first * matrix.cols + i);
       return;
     case QuantFormat::Kind::kGptq:
-      return dequantize_gptq(matrix, first, count, out);
     case QuantFormat::Kind::kAwq:
-      return dequantize_awq(matrix, first, count, out);
+      return dequantize_groups(matrix, first, count, out);
     case QuantFormat::Kind::kFp8Block:
       return dequantize_fp8_block(matrix, first, count, out);
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
+    case QuantFormat::Kind::kGrouped:
       return;  // never in a folder: check_matrix refuses them
   }
 }

@@ -39,7 +39,7 @@ Start start(const fs::path& model, std::string_view format, const PackedCacheOpt
   const Checkpoint checkpoint = Checkpoint::open(model);
   const ModelOptions model_options{32, 32, 64, weight_formats(format)};
   auto backend = create_backend({.threads = 2});
-  PackedCache cache(checkpoint, model_options.formats, *backend, options);
+  PackedCache cache(checkpoint, config.quantization, model_options.formats, *backend, options);
   const auto loaded = load_model(checkpoint, config, std::move(backend), model_options, {}, &cache);
   return {cache.found(), cache.written(), ModelDriver(*loaded, 64).append(kPrompt, 32)};
 }

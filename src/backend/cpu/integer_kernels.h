@@ -4,6 +4,7 @@
 // Included by files compiled with instruction-set flags: see kernel_table.h. Layouts: integer_layouts.h.
 #pragma once
 
+#include "backend/cpu/grouped_kernels.h"
 #include "backend/cpu/integer_layouts.h"
 
 namespace qwen {
@@ -47,6 +48,7 @@ struct IntegerKernels {
   void (*matmul_int4_half)(const IntegerMatmulTask&);  // group size 64
   // As KernelTable::probe_dot: rounds of matmul_int8's multiply-accumulate; returns the operations done.
   double (*probe_dot)(int64_t rounds);
+  GroupedKernels grouped;  // of weights that were integers in the folder
 };
 
 extern const IntegerKernels kScalarIntegerKernels;

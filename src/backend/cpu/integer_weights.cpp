@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <limits>
-#include <memory>
+#include <vector>
 
+#include "backend/cpu/adopted_weights.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/stacked_rows.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "quant/dequantize.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -46,12 +47,19 @@ int value_at(const Panel& panel, int lane, int input) {
   return (panel.q[input / 8][lane][input % 4] >> (input % 8 < 4 ? 0 : 4) & 15) - kInt4Offset;
 }
 
-// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each.
+bool is_plain(const HostMatrix& m) { return m.format.kind == QuantFormat::Kind::kNone; }
+
+// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each. Weights that are not plain are
+// dequantized first, to `scratch`: [kPanelRows, cols].
 template <typename Panel>
 void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatrix> stacked, int bits,
-                const IntegerKernels& kernels) {
+                const IntegerKernels& kernels, float* scratch) {
   constexpr int kScales = kParts<Panel>, kPart = kIntegerGroup / kScales;
   const int cols = static_cast<int>(stacked[0].cols);
+  const auto dequantized = [&](int lane) { return scratch + int64_t{lane} * cols; };
+  for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
+    if (!is_plain(m)) dequantize_rows(m, row, run, dequantized(lane));
+  });
   for (int col = 0; col < cols; col += kIntegerGroup, panel += kScales) {
     const int count = std::min(kIntegerGroup, cols - col);
     alignas(64) float values[kIntegerGroup] = {};
@@ -59,7 +67,10 @@ void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatri
     uint16_t scales[kScales];
     for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
       for (int i = 0; i < run; ++i) {
-        read_floats(m.weight, (row + i) * m.cols + col, count, values);
+        if (is_plain(m))
+          read_floats(m.weight, (row + i) * m.cols + col, count, values);
+        else
+          std::copy_n(dequantized(lane + i) + col, count, values);
         kernels.quantize_weights({values, count, bits, q, scales, kPart});
         for (int part = 0; part < kScales; ++part) put_row(panel[part], lane + i, q + part * kPart, scales[part]);
       }
@@ -100,42 +111,27 @@ size_t integer_weight_bytes(const QuantFormat& format, int64_t rows, int64_t col
   return panels * integer_panel_bytes(format, static_cast<int>(cols));
 }
 
-Matrix adopt_integer_weights(const HostMatrix& packed) {
-  constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max() / 2;
-  const bool possible = packed.rows >= 1 && packed.cols >= 1 && packed.rows <= kMaxDim && packed.cols <= kMaxDim;
-  const size_t bytes = possible ? integer_weight_bytes(packed.format, packed.rows, packed.cols) : 0;
-  if (bytes == 0 || bytes != packed.weight.size_bytes() ||
-      reinterpret_cast<uintptr_t>(packed.weight.data) % kCacheLine != 0) {
-    throw Error(ErrorCode::kBadData, str("packed weights of [", packed.rows, ", ", packed.cols, "] take ", bytes,
-                                         " bytes, but here are ", packed.weight.size_bytes()));
-  }
-  // Nobody writes weights; a DeviceBuffer is not told apart by that.
-  void* const data = const_cast<std::byte*>(packed.weight.data);
-  return {.format = packed.format,
-          .rows = static_cast<int>(packed.rows),
-          .cols = static_cast<int>(packed.cols),
-          .buffer = DeviceBuffer(data, bytes, std::const_pointer_cast<void>(packed.owner))};
-}
+Matrix adopt_integer_weights(const HostMatrix& packed) { return adopt_weights(packed, integer_weight_bytes); }
 
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool) {
   Matrix matrix{.format = format, .rows = check_stack(stacked), .cols = static_cast<int>(stacked[0].cols)};
-  for (const HostMatrix& m : stacked) {
-    if (m.format.kind != QuantFormat::Kind::kNone)
-      throw Error(ErrorCode::kBadData, "weights that are quantized already cannot be quantized again");
-  }
+  const size_t scratch_size =
+      std::all_of(stacked.begin(), stacked.end(), is_plain) ? 0 : static_cast<size_t>(matrix.cols) * kPanelRows;
+  std::vector<float> scratch(scratch_size * static_cast<size_t>(pool.threads()));
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const size_t panel_bytes = integer_panel_bytes(format, matrix.cols);
   matrix.buffer = allocate_host_memory(static_cast<size_t>(panels) * panel_bytes, "weights");
-  pool.run(panels, [&](int index, int) {
+  pool.run(panels, [&](int index, int worker) {
+    float* const own = scratch.data() + scratch_size * static_cast<size_t>(worker);
     std::byte* const panel = matrix.buffer.as<std::byte>() + static_cast<size_t>(index) * panel_bytes;
     const int first = index * kPanelRows, rows = std::min(kPanelRows, matrix.rows - first);
     if (format.kind == QuantFormat::Kind::kInt8) {
-      pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels);
+      pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels, own);
     } else if (is_int4_half(format)) {
-      pack_panel(reinterpret_cast<Int4HalfPanel*>(panel), first, rows, stacked, 4, kernels);
+      pack_panel(reinterpret_cast<Int4HalfPanel*>(panel), first, rows, stacked, 4, kernels, own);
     } else {
-      pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels);
+      pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels, own);
     }
   });
   return matrix;

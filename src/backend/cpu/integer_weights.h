@@ -20,8 +20,9 @@ inline bool is_int4_half(const QuantFormat& format) {  // int4 with a scale per 
 
 size_t integer_panel_bytes(const QuantFormat& format, int cols);  // 32 outputs
 
-// Stacks plain matrices along the rows and quantizes them. Reads the sources forward once and holds nothing beside them
-// and the result. Errors: kBadData for shapes or element types that do not fit together or are not plain, kOs.
+// Stacks matrices along the rows and quantizes them, those that are quantized otherwise from what they stand for. Reads
+// the sources forward once and holds nothing beside them and the result but a dequantized panel a thread. Errors:
+// kBadData for shapes or element types that do not fit together, kOs.
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool);
 

@@ -1,4 +1,4 @@
-// The scalar kernels of int8 and int4 weights: the formats of quant/integer_format.h, spelled out.
+// The scalar kernels of integer weights: the formats of quant/integer_format.h and quant/grouped_format.h, spelled out.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -11,8 +11,12 @@
 namespace qwen {
 namespace {
 
+// In this order: each is written in terms of those before it.
+// clang-format off
 #include "backend/cpu/scalar/integer_matmul.inl"
 #include "backend/cpu/scalar/integer_quantize.inl"
+#include "backend/cpu/scalar/grouped_matmul.inl"
+// clang-format on
 
 double probe_dot(int64_t rounds) {
   int32_t sum[kPanelRows] = {};
@@ -35,6 +39,7 @@ const IntegerKernels kScalarIntegerKernels = {
     .matmul_int4 = matmul<Int4Panel>,
     .matmul_int4_half = matmul<Int4HalfPanel, 2>,
     .probe_dot = probe_dot,
+    .grouped = {quantize_grouped_row, grouped_matmul<4>, grouped_matmul<8>},
 };
 
 }  // namespace qwen
