@@ -182,7 +182,7 @@ TEST_P(GroupedMatmulTest, WhatCannotBeMultipliedAsStoredBecomesWhatWasAsked) {
   CpuBackend backend(kernels(), 2);
   constexpr int kCols = 192;
   const StoredGroups a(40, kCols, 64, 4, Order::kShuffled, 1), b(40, kCols, 64, 4, Order::kShuffled, 2),
-      odd(40, kCols, 48, 4, Order::kPlain, 3);
+      odd(40, kCols, 40, 4, Order::kPlain, 3);
   // Each input in a group of its own choice: no runs of 64, however they are sorted.
   StoredGroups uneven(40, kCols, 64, 4, Order::kPlain, 4);
   for (int col = 0; col < kCols; ++col) uneven.g_idx[static_cast<size_t>(col)] = col < 70 ? 0 : col < 100 ? 1 : 2;

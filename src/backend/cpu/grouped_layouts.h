@@ -4,7 +4,7 @@
 // Weights: panels of kPanelRows outputs, one after the other; a panel is its groups, one after the other; a group is
 //     scales  [kPanelRows]  f16, or f32 with wide_scales
 //     zeros   [kPanelRows]  f16, z - c; with zero_points only
-//     q       [blocks of the group][32 / inputs of a step][kPanelRows][4]  the integers as stored, unsigned
+//     q       [blocks of the group][16 / inputs of a step][kPanelRows][4]  the integers as stored, unsigned
 // 8 bits: a step is 4 inputs, one byte each. 4 bits: it is 8 inputs, a byte holds input 8·i + j in its low and
 // 8·i + 4 + j in its high half. So everything begins on a cache line, a thread reads one forward stream, and steps are
 // those of integer_layouts.h. Rows past the last have scale 0. After the panels of a reordered matrix: [cols] int32,

@@ -22,7 +22,6 @@ namespace {
 using Order = std::vector<int32_t>;  // the input at each place; empty: as they are
 
 int middle(int bits) { return 1 << (bits - 1); }
-int block_begin(int block) { return block * kGroupedBlock; }
 
 // Whether every run of group_size places holds inputs of one group, as it does wherever groups are not shuffled.
 bool in_groups(const HostMatrix& m, const Order& order) {

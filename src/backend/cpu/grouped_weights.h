@@ -1,7 +1,7 @@
 // The weights of GPTQ and AWQ folders in panels (quant/grouped_format.h, grouped_layouts.h): the integers, zero points
 // and scales are the folder's own.
 //
-// What can be packed so: 4 and 8 bits, groups of a multiple of 32 inputs or of all of them. Act-order (desc_act) sorts
+// What can be packed so: 4 and 8 bits, groups of a multiple of 16 inputs or of all of them. Act-order (desc_act) sorts
 // the inputs by group, which costs a gather where the activations are quantized. Matrices that are stacked read the
 // same activations, so they must have the same order: q, k and v do, as do gate and up, where GPTQ saw the same
 // calibration text through the same layer. All others are quantized anew, to int8 or bf16, whatever the model's other

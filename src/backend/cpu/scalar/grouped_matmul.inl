@@ -1,22 +1,38 @@
 // GPTQ and AWQ weights: rounding of activations and the matrix product of one panel, spelled out.
 
+void quantize_grouped_block(const float* v, GroupedActivations& out) {
+  const float largest = largest_magnitude(v, kGroupedBlock);
+  out = {};
+  if (std::isinf(largest)) out.scale = out.sum = std::numeric_limits<float>::quiet_NaN();
+  if (std::isinf(largest) || largest < kSmallestGroup) return;
+  float best = 0, best_inverse = 0;
+  for (int n = kInt8Max; n > kInt8Max - kGroupedLengths; --n) {
+    const float steps = static_cast<float>(n), inverse = steps / largest;
+    float product = 0, square = 0;
+    for (int i = 0; i < kGroupedBlock; ++i) {
+      const float t = v[i] * inverse, q = std::nearbyint(t);
+      product = std::fma(t, q, product);
+      square = std::fma(q, q, square);
+    }
+    const float ratio = product / square, saved = product * ratio * (1.0f / (steps * steps));
+    if (!(saved > best)) continue;
+    best = saved;
+    best_inverse = inverse;
+    out.scale = ratio * (largest / steps);
+  }
+  for (int i = 0; i < kGroupedBlock; ++i) {
+    out.q[i] = static_cast<int8_t>(std::nearbyint(v[i] * best_inverse));
+    out.minus_sum -= out.q[i];
+  }
+  out.sum = out.scale * static_cast<float>(-out.minus_sum);
+}
+
 void quantize_grouped_row(const GroupedQuantizeTask& t) {
   for (int block = 0; block < grouped_blocks(t.cols); ++block) {
-    GroupedActivations& out = t.out[block];
     const int first = block * kGroupedBlock, count = std::min(kGroupedBlock, t.cols - first);
     float v[kGroupedBlock] = {};
     for (int i = 0; i < count; ++i) v[i] = t.in[t.order ? t.order[first + i] : first + i];
-    const float largest = largest_magnitude(v, kGroupedBlock);
-    out = {};
-    if (std::isinf(largest)) out.scale = out.sum = std::numeric_limits<float>::quiet_NaN();
-    if (std::isinf(largest) || largest < kSmallestGroup) continue;
-    out.scale = largest * (1.0f / kInt8Max);
-    const float inverse = static_cast<float>(kInt8Max) / largest;
-    for (int i = 0; i < kGroupedBlock; ++i) {
-      out.q[i] = static_cast<int8_t>(std::nearbyint(v[i] * inverse));
-      out.minus_sum -= out.q[i];
-    }
-    out.sum = out.scale * static_cast<float>(-out.minus_sum);
+    quantize_grouped_block(v, t.out[block]);
   }
 }
 
