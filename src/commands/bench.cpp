@@ -19,6 +19,7 @@
 #include "commands/load.h"
 #include "commands/weight_format.h"
 #include "model/tensor_names.h"
+#include "quant/stored_groups.h"
 #include "server/config.h"
 
 namespace qwen {
@@ -78,7 +79,8 @@ int run_bench(Options options) {
       config.model_path, backend_options(config),
       {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
-  if (format.formats.linear.kind != QuantFormat::Kind::kNone) bench_options.dot = ProbedDot::kInt8;
+  if (format.formats.linear.kind != QuantFormat::Kind::kNone || has_stored_groups(model_config.quantization.format))
+    bench_options.dot = ProbedDot::kInt8;
   Bench bench(model, bench_options, step_cost(model));
   bench.warm_up();
   BenchReport report;

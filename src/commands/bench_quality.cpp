@@ -25,7 +25,7 @@ constexpr int kMostPositions = 8192;  // of all sequences: their logits are kept
 
 struct Options {
   ConfigFlags flags;
-  std::string formats = "none,int8,int4,q8_0,q4_0";
+  std::string formats;  // empty: all that the folder can be served in
   std::string reference_kernels, text;
   int sequences = 8, length = 64, layers = 0;
   uint64_t seed = 1;
@@ -91,16 +91,21 @@ Tokens choose_tokens(const Options& options, const std::string& folder, CausalLm
 
 int run_quality(const Options& options) {
   const ServiceConfig config = options.flags.resolve();
-  const std::vector<std::string> formats = parse_formats(options.formats);
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
-  if (!model_config.quantization.method.empty() && options.formats != "none")
-    throw Error(ErrorCode::kUsage,
-                str(config.model_path, " holds ", model_config.quantization.method,
-                    " weights, which cannot be quantized again: use --formats none"),
-                "--formats");
+  const std::string& stored = model_config.quantization.method;
+  const std::vector<std::string> formats = parse_formats(!options.formats.empty() ? options.formats
+                                                         : !stored.empty()        ? "none,int8"
+                                                                                  : "none,int8,int4,q8_0,q4_0");
+  for (const std::string& format : formats) {
+    if (!stored.empty() && (format == "q8_0" || format == "q4_0"))
+      throw Error(ErrorCode::kUsage,
+                  str("--formats ", format, ": ", config.model_path, " holds ", stored,
+                      " weights, of which llama.cpp's formats are not simulated: use none, int8"),
+                  "--formats");
+  }
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
                                        model_config.context_length()));
@@ -130,9 +135,10 @@ void add_bench_quality(CLI::App& bench, CommandRun& run) {
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
   options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   command
-      ->add_option("--formats", options->formats, "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated")
-      ->type_name("")
-      ->capture_default_str();
+      ->add_option("--formats", options->formats,
+                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; default: none, int8, int4 and "
+                   "these two; of a folder that is quantized none, int8")
+      ->type_name("");
   command
       ->add_option(
           "--text", options->text,

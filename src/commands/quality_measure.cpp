@@ -43,13 +43,12 @@ void for_each_row(CausalLm& model, const TokenSequences& sequences, const Visit&
   }
 }
 
-double bits_per_weight(const ModelConfig& config, const Backend& backend, const WeightFormats& formats) {
+double bits_per_weight(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                       const WeightFormats& formats) {
   double bytes = 0, weights = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional || tensor.shape.rank() != 2) continue;
-    const bool in_layer = tensor.name.find(".layers.") != std::string::npos;
-    bytes += static_cast<double>(
-        backend.weight_bytes(tensor.shape[0], tensor.shape[1], DType::kBF16, in_layer ? formats.linear : formats.head));
+    bytes += static_cast<double>(prepared_bytes(checkpoint, config, backend, tensor, formats));
     weights += static_cast<double>(tensor.shape.num_elements());
   }
   return 8 * bytes / weights;
@@ -107,7 +106,7 @@ FormatQuality QualityMeasure::measure(const std::string& format) const {
   });
   return {.format = format,
           .kernels = std::string(simulated(format) ? model->backend().name() : model->backend().kernels()),
-          .bits_per_weight = bits_per_weight(config_, model->backend(), formats_of(format)),
+          .bits_per_weight = bits_per_weight(checkpoint_, config_, model->backend(), formats_of(format)),
           .agreement = meter.result()};
 }
 

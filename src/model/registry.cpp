@@ -57,7 +57,8 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
   return total;
 }
 
-// As the backend will keep it.
+}  // namespace
+
 uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                         const ExpectedTensor& tensor, const WeightFormats& formats) {
   const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
@@ -71,8 +72,6 @@ uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config,
   }
   return backend.weight_bytes(tensor.shape[0], tensor.shape[1], dtype, format);
 }
-
-}  // namespace
 
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                          const ModelOptions& options) {

@@ -44,6 +44,15 @@ struct Difference {
   double relative_l2() const { return std::sqrt(error_square / norm_square); }
 };
 
+// The integers of quantized models are multiplied with activations of 8 bits; the last positions of the prompts stay
+// within 3 % then (tests/e2e/test_tiny_models.py), with those recorded between them and attention in bf16 it is a
+// little more.
+double most(const ModelConfig& config, const std::string& kernels) {
+  if (kernels == "reference") return 1e-4;
+  if (config.quantization.method.empty()) return 2e-2;
+  return kernels == "avx512_bf16" ? 3.5e-2 : 3e-2;
+}
+
 struct Case {
   std::string model, kernels;
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.model << " " << c.kernels; }
@@ -82,7 +91,7 @@ TEST_P(Golden, LogitsAndGreedyContinuations) {
     }
   }
   RecordProperty("relative_l2", std::to_string(measured.relative_l2()));
-  EXPECT_LE(measured.relative_l2(), reference ? 1e-4 : 2e-2);
+  EXPECT_LE(measured.relative_l2(), most(config, GetParam().kernels));
 
   for (const json& prompt : golden.at("prompts")) {
     const auto ids = prompt.at("ids").get<std::vector<TokenId>>();

@@ -100,6 +100,29 @@ TEST_F(PackedCacheTest, TheSecondStartComputesTheSameBits) {
   EXPECT_EQ(files().size(), 2u);  // one for each format
 }
 
+// A folder's own integers, some of them in an order of their own, and int8 weights beside them.
+TEST_F(PackedCacheTest, AFoldersOwnIntegersAreKeptToo) {
+  for (const char* model :
+       {"gptq-int4-g64-asym", "gptq-int4-g128-sym-desc_act", "gptq-int8-g128-sym", "awq-int4-g128"}) {
+    const fs::path folder = fs::path(QWEN_SHARED_DATA) / "golden/tiny-models" / model;
+    if (!fs::exists(folder)) GTEST_SKIP() << "no golden model " << model << " in " << QWEN_SHARED_DATA;
+    const std::string method = std::string(model).substr(0, std::string(model).find('-'));
+    for (const char* format : {"none", "int8"}) {
+      const Start without = start(folder, format, {.enabled = false});
+      const Start first = start(folder, format, options_), second = start(folder, format, options_);
+      EXPECT_TRUE(first.written && !first.found) << model;
+      EXPECT_TRUE(second.found && !second.written) << model;
+      EXPECT_EQ(first.logits, without.logits) << model;
+      EXPECT_EQ(second.logits, without.logits) << model;
+    }
+    ASSERT_EQ(files().size(), 2u);
+    for (const fs::path& file : files()) {
+      EXPECT_NE(file.filename().string().find("." + method), std::string::npos) << file;
+      fs::remove(file);
+    }
+  }
+}
+
 TEST_F(PackedCacheTest, PlainWeightsAndSmallModelsLeaveNoFile) {
   EXPECT_FALSE(run("none").written);
   EXPECT_TRUE(files().empty());
