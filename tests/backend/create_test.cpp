@@ -61,7 +61,7 @@ TEST(HostMemoryTest, IsZeroAlignedAndTooMuchIsAnError) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.as<char>()) % 64, 0u);
     const unsigned char* const data = buffer.as<unsigned char>();
     EXPECT_TRUE(std::all_of(data, data + buffer.size_bytes(), [](unsigned char b) { return b == 0; }));
-    if (bytes > 0) buffer.as<unsigned char>()[buffer.size_bytes() - 1] = 1;
+    buffer.as<unsigned char>()[buffer.size_bytes() - 1] = 1;
   }
   for (const size_t bytes : {size_t{1} << 60, ~size_t{0}, ~size_t{0} - 100}) {
     EXPECT_THROW(allocate_host_memory(bytes, "a test"), Error);
