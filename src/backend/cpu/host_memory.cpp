@@ -1,5 +1,6 @@
 #include "backend/cpu/host_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/anonymous_memory.h"
@@ -10,7 +11,7 @@ namespace qwen {
 DeviceBuffer allocate_host_memory(size_t bytes, std::string_view what) {
   std::shared_ptr<std::byte> memory = allocate_anonymous_memory(bytes, what);
   void* const data = memory.get();
-  return DeviceBuffer(data, (bytes + 63) / 64 * 64, std::move(memory));
+  return DeviceBuffer(data, std::max<size_t>((bytes + 63) / 64 * 64, 64), std::move(memory));
 }
 
 size_t available_host_memory() { return static_cast<size_t>(read_memory_usage().available_bytes); }
