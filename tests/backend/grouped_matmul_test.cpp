@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "backend/backend_fixture.h"
+#include "quant/dequantize.h"
 #include "quant/integer_format.h"
 #include "support/stored_groups.h"
 
@@ -209,6 +210,26 @@ TEST_P(GroupedMatmulTest, WhatCannotBeMultipliedAsStoredBecomesWhatWasAsked) {
   check({stored_uneven.matrix}, {&uneven});
   const StoredMatrix beside(DType::kF32, 40, kCols, a.values());
   check({stored_a.matrix, beside.host}, {&a, &a});
+}
+
+TEST_P(GroupedMatmulTest, Fp8WeightsAreFloats) {
+  CpuBackend backend(kernels(), 2);
+  constexpr int kOutputs = 40, kCols = 256;
+  std::vector<uint8_t> codes;
+  for (int i = 0; i < kOutputs * kCols; ++i) codes.push_back(static_cast<uint8_t>(pick(0, 0x7e) | pick(0, 1) << 7));
+  const std::vector<float> scales = {0.5f, 0.25f};
+  const HostMatrix stored{.format = {.kind = Kind::kFp8Block, .bits = 8},
+                          .rows = kOutputs,
+                          .cols = kCols,
+                          .weight = view_of(DType::kF8E4M3, {kOutputs, kCols}, codes),
+                          .scales = view_of(DType::kF32, {1, 2}, scales)};
+  std::vector<float> values(kOutputs * kCols);
+  dequantize_rows(stored, 0, kOutputs, values.data());
+  for (const QuantFormat& format : {kInt8, QuantFormat{}}) {
+    const Matrix packed = backend.prepare({&stored, 1}, format);
+    EXPECT_EQ(packed.format.kind, integer() ? format.kind : Kind::kNone);
+    EXPECT_LT(relative_error(weights_of(backend, packed), values), 0.015);
+  }
 }
 
 // One buffer serves all layers, whatever their weights became.
