@@ -15,7 +15,7 @@
 //   blocks, from 0.
 //
 // Why blocks of 16: small random models, which amplify every rounding, come within a relative error of 0.03 of exact
-// logits with blocks of 32 and scale = a / 127, within 0.027 so; prompts take a twentieth longer.
+// logits with blocks of 32 and scale = a / 127, within 0.027 so; prompts take a seventh longer.
 //
 // Source: GPTQ (Frantar et al. 2022), AWQ (Lin et al. 2023); scales of blocks as in GGML's Q8_0. Included by
 // instruction-set files: constants only.
