@@ -84,7 +84,7 @@ TEST_P(GroupedKernelsTest, RowsStayCloseToWhatTheyWere) {
     for (const GroupedActivations& block : blocks) {
       int sum = 0;
       for (const int8_t q : block.q) sum += q;
-      EXPECT_EQ(block.minus_sum, -sum);
+      EXPECT_EQ(block.start, -8 * sum);
       EXPECT_EQ(block.sum, block.scale * static_cast<float>(sum));
     }
   }
@@ -96,7 +96,7 @@ TEST_P(GroupedKernelsTest, ANanOrInfinityPoisonsItsBlockAlone) {
     row[kGroupedBlock + 8] = poison;
     const auto blocks = quantized(kernels(), row);
     EXPECT_TRUE(std::isnan(blocks[1].scale) && std::isnan(blocks[1].sum));
-    EXPECT_EQ(blocks[1].minus_sum, 0);
+    EXPECT_EQ(blocks[1].start, 0);
     for (size_t i = 0; i < blocks.size(); ++i) EXPECT_EQ(std::isfinite(blocks[i].scale), i != 1);
   }
 }
@@ -153,8 +153,8 @@ TEST_P(GroupedKernelsTest, TheLargestProductsAreExact) {
         GroupedActivations x = {};
         for (int8_t& q : x.q) q = static_cast<int8_t>(x_sign * kInt8Max);
         x.scale = 1;
-        x.minus_sum = -x_sign * kInt8Max * kGroupedBlock;
-        x.sum = static_cast<float>(-x.minus_sum);
+        x.sum = static_cast<float>(x_sign * kInt8Max * kGroupedBlock);
+        x.start = -8 * x_sign * kInt8Max * kGroupedBlock;
         alignas(64) uint8_t panel[64 + kGroupedBlock * kPanelRows];
         const uint16_t one = f32_to_f16(1);
         for (size_t lane = 0; lane < kPanelRows; ++lane) std::memcpy(panel + 2 * lane, &one, 2);

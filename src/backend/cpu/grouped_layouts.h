@@ -26,8 +26,8 @@ constexpr size_t kGroupedStepBytes = 4 * kPanelRows;
 struct GroupedActivations {  // one block
   int8_t q[kGroupedBlock];
   float scale;
-  float sum;          // scale · Σ q
-  int32_t minus_sum;  // - Σ q
+  float sum;      // scale · Σ q
+  int32_t start;  // - 8 · Σ q: where the sums of 4-bit weights begin that hold 8 too much
 };
 static_assert(sizeof(GroupedActivations) == kGroupedBlock + 12);
 

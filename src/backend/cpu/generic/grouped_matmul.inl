@@ -45,7 +45,7 @@ __attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, G
       unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
         const GroupedActivations& activations = rows.block(m, block);
         x[m] = activations.q;
-        const I32 start = broadcast_integer(activations.minus_sum * Dot::kOffset);
+        const I32 start = broadcast_integer(activations.start * (Dot::kOffset / 8));
         unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = start; });
       });
       QWEN_UNROLL for (int step = 0; step < kSteps; ++step, w += kGroupedStepBytes) {

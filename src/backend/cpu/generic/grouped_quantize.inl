@@ -45,7 +45,7 @@ static void quantize_block(const float* in, float scale, float inverse, int32_t 
       store_bytes(out->q + i, to_integers(mul(load16(in + i), broadcast16(inverse))));
   out->scale = scale;
   out->sum = scale * static_cast<float>(sum);
-  out->minus_sum = -sum;
+  out->start = -8 * sum;
 }
 
 // `in`: [kBlocksAtOnce][kGroupedBlock], of which `count` blocks are wanted.

@@ -20,11 +20,13 @@ void quantize_grouped_block(const float* v, GroupedActivations& out) {
     best_inverse = inverse;
     out.scale = ratio * (largest / steps);
   }
+  int sum = 0;
   for (int i = 0; i < kGroupedBlock; ++i) {
     out.q[i] = static_cast<int8_t>(std::nearbyint(v[i] * best_inverse));
-    out.minus_sum -= out.q[i];
+    sum += out.q[i];
   }
-  out.sum = out.scale * static_cast<float>(-out.minus_sum);
+  out.sum = out.scale * static_cast<float>(sum);
+  out.start = -8 * sum;
 }
 
 void quantize_grouped_row(const GroupedQuantizeTask& t) {
