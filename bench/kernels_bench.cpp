@@ -1,9 +1,10 @@
 // The CPU backend's operations at the shapes of Qwen3-4B, each beside the machine's ceiling: matmul by rows (1 =
 // decode), attention of one decoded token by depth, attention of a prompt, the element-wise operations.
 //
-//   kernels_bench [--benchmark_filter=…]      QWEN_BENCH_THREADS, QWEN_BENCH_KERNELS and QWEN_BENCH_FORMAT choose
-//   threads (0 = all), kernels (auto) and the format of the weights (none, int8, int4; gptq or awq: a folder's own 4
-//   bits in groups of 128, symmetric or with zero points; gptq-g32; gptq-8bit)
+//   kernels_bench [--benchmark_filter=…]      QWEN_BENCH_THREADS, QWEN_BENCH_KERNELS, QWEN_BENCH_FORMAT and
+//   QWEN_BENCH_KV choose threads (0 = all), kernels (auto), the format of the weights (none, int8, int4; gptq or awq: a
+//   folder's own 4 bits in groups of 128, symmetric or with zero points; gptq-g32; gptq-8bit) and the type of the KV
+//   cache (auto, bfloat16, int8)
 //
 // GB/s and GFLOPS are those of the operation; `of_ceiling` divides by the read bandwidth or by the dot-product peak
 // probed right before the benchmark, whichever bounds it.
@@ -33,6 +34,10 @@ std::string kernels() {
   const char* value = std::getenv("QWEN_BENCH_KERNELS");
   return value ? value : "auto";
 }
+std::string kv_cache_dtype() {
+  const char* value = std::getenv("QWEN_BENCH_KV");
+  return value ? value : "auto";
+}
 
 std::string format_name() {
   const char* value = std::getenv("QWEN_BENCH_FORMAT");
@@ -54,7 +59,7 @@ MachineCeilings probe(bool integer_dot = integer()) {
 
 Backend& backend() {
   static const std::unique_ptr<Backend> instance =
-      create_backend({.device = "cpu", .kernels = kernels(), .threads = threads()});
+      create_backend({.device = "cpu", .kernels = kernels(), .threads = threads(), .kv_cache_dtype = kv_cache_dtype()});
   return *instance;
 }
 
@@ -181,7 +186,7 @@ void BM_Attention(benchmark::State& state) {
   MatmulInput out = backend().alloc_matmul_input(rows, kHeads.q_size(), format());
   const std::vector<int32_t> query_start = {0, rows}, context_lens = {depth};
   const AttentionMetadata metadata{query_start, context_lens, table, blocks};
-  const MachineCeilings ceilings = probe(false);
+  const MachineCeilings ceilings = probe(backend().kv_dtype() == DType::kI8);
   size_t next = 0;
   for (auto _ : state) {
     backend().paged_attention(out, qkv, kv[next], metadata);

@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   qwen::add_tokenize(app, command);
   qwen::add_render(app, command);
   qwen::add_logits(app, command);
+  qwen::add_quantize(app, command);
   qwen::add_inspect(app, command);
   qwen::add_bench(app, command);
   qwen::add_healthcheck(app, command);

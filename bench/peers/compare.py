@@ -69,8 +69,10 @@ def arguments():
 def debian(work, models):
     """Debian's llama.cpp, or None after a line that says why not."""
     script, root = HERE / "debian_llama.sh", work / "chroot"
-    result = subprocess.run([script, root, "install"], stdout=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run([script, root, "install"], capture_output=True, text=True, check=False)
     if result.returncode != 0:
+        reason = (result.stderr.strip() or f"{script.name} ended with exit status {result.returncode}").splitlines()[-1]
+        print(f"compare.py: without Debian's llama.cpp: {reason.removeprefix('SKIP: ')}", file=sys.stderr)
         return None
     print(result.stdout.strip(), file=sys.stderr)
     return engines.LlamaCpp("llama.cpp", [str(script), str(root), "run", str(models), ""], "/models")

@@ -15,21 +15,21 @@ install() {
   if [ ! -x "$root/usr/bin/llama-batched-bench" ]; then
     command -v debootstrap >/dev/null || skip "debootstrap is not installed"
     local mirror
-    mirror=$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)
+    mirror=$(apt-cache policy | grep -oE -m 1 'https?://[^ ]*/debian' | head -n 1) || true  # no match: no mirror
     [ -n "$mirror" ] || skip "apt knows no Debian mirror"
     if [ ! -x "$root/usr/bin/apt-get" ]; then
       # An older debootstrap knows "sid" by its script alone; the keyring of an older release may lack unstable's newest key.
       debootstrap --variant=minbase --include=ca-certificates sid "$root" "$mirror" >"$root.log" 2>&1 ||
         skip "debootstrap of sid from $mirror failed: $(tail -n 1 "$root.log")"
     fi
-    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    cp /etc/resolv.conf "$root/etc/resolv.conf" || skip "the root of Debian's llama.cpp cannot be written"
     for file in /etc/apt/apt.conf.d/*proxy*; do [ -f "$file" ] && cp "$file" "$root/etc/apt/apt.conf.d/"; done
     # A mirror that lags or is a snapshot has signatures that are good but past their date.
     inside /var/empty sh -c 'apt-get -q -o Acquire::Check-Valid-Until=false update &&
       DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install llama.cpp llama.cpp-tools-extra' \
       >>"$root.log" 2>&1 || skip "llama.cpp cannot be installed from $mirror: $(tail -n 1 "$root.log")"
   fi
-  inside /var/empty dpkg-query -W -f '${Package} ${Version}\n' llama.cpp
+  inside /var/empty dpkg-query -W -f '${Package} ${Version}\n' llama.cpp || skip "$root does not run"
 }
 
 inside() {

@@ -1,3 +1,4 @@
+// See ggml_blocks.h.
 #include "peers/ggml_blocks.h"
 
 #include <cstring>

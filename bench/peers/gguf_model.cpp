@@ -1,3 +1,4 @@
+// See gguf_model.h.
 #include "peers/gguf_model.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// See gguf_writer.h.
 #include "peers/gguf_writer.h"
 
 #include <unistd.h>
@@ -34,9 +35,8 @@ constexpr uint64_t aligned(uint64_t offset) { return (offset + kAlignment - 1) /
 }  // namespace
 
 GgufWriter::~GgufWriter() {
-  if (file_ == nullptr) return;
   file_.reset();
-  ::unlink(partial_path_.c_str());
+  if (partial_) ::unlink(partial_path_.c_str());
 }
 
 void GgufWriter::fail(const char* action) const {
@@ -89,6 +89,7 @@ void GgufWriter::begin() {
   partial_path_ = path_.string() + ".partial";
   file_.reset(std::fopen(partial_path_.c_str(), "wbe"));
   if (file_ == nullptr) fail("create the file");
+  partial_ = true;
   std::string header = "GGUF";
   append(header, kVersion);
   append(header, static_cast<uint64_t>(sizes_.size()));
@@ -121,8 +122,9 @@ void GgufWriter::write(std::span<const std::byte> bytes) {
 void GgufWriter::finish() {
   QWEN_CHECK(file_ != nullptr && tensor_ == sizes_.size());
   if (std::fflush(file_.get()) != 0) fail("write");
-  file_.reset();
+  if (std::fclose(file_.release()) != 0) fail("write");
   if (::rename(partial_path_.c_str(), path_.c_str()) != 0) fail("complete the file");
+  partial_ = false;
 }
 
 }  // namespace qwen

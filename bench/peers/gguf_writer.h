@@ -59,6 +59,7 @@ class GgufWriter {
   uint64_t in_tensor_ = 0;       // … up to here
   uint64_t position_ = 0;
   std::unique_ptr<std::FILE, Close> file_;
+  bool partial_ = false;  // the partial file is there
 };
 
 }  // namespace qwen

@@ -39,7 +39,7 @@ class Backend {
   virtual MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) = 0;
   virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size,
                            const HeadShape& heads) = 0;  // zero-filled, committed lazily
-  virtual DType kv_dtype() const = 0;                    // preferred element type of the KV cache
+  virtual DType kv_dtype() const = 0;                    // element type of the KV cache: asked for, or preferred
   virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
   // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.
@@ -50,8 +50,8 @@ class Backend {
     return asked;
   }
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
-  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize, or take a single one that was prepared
-  // in this format before and kept (HostMatrix::owner).
+  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize them, take those that a folder has in
+  // this format, or a single one that was prepared in it before and kept (HostMatrix::owner).
   virtual Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) = 0;
   // For keeping prepared weights in a file. The packing's name, which says everything that their bytes depend on beside
   // the weights and the format: equal names, equal bytes. Empty: such weights cannot be kept.
@@ -59,6 +59,13 @@ class Backend {
   virtual size_t packed_bytes(int64_t /*rows*/, int64_t /*cols*/, const QuantFormat&) const { return 0; }
   // `scratch` backs the result where the device is not the host.
   virtual std::span<const std::byte> packed(const Matrix&, std::vector<std::byte>& /*scratch*/) const { return {}; }
+  // Rows [first, first + count) of a plain matrix in kInt8 or kInt4 as a folder stores them (quant/integer_rows.h):
+  // preparing the result gives the bits that preparing the plain matrix gives. Errors: kUsage where the device cannot.
+  virtual void quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                             uint8_t* qweight, uint16_t* scales);
+  // gram += xᵀ·x over the first `rows` rows, rounded to bf16: what calibrating quantization asks of a linear layer's
+  // input. f32 [cols, cols], the lower triangle alone. Errors: kUsage where the device cannot.
+  virtual void add_gram(Tensor& gram, const MatmulInput& x, int rows);
   virtual void upload(Tensor& out, const TensorView& source) = 0;  // converts f16/bf16 sources to a kF32 tensor
   // The first `rows` rows of an f32 tensor [n, cols], in host memory: `scratch` backs the result where the device is
   // not the host.

@@ -9,6 +9,14 @@
 
 namespace qwen {
 
+void Backend::quantize_rows(const HostMatrix&, int64_t, int64_t, const QuantFormat&, uint8_t*, uint16_t*) {
+  throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot quantize weights; use --device cpu"), "device");
+}
+
+void Backend::add_gram(Tensor&, const MatmulInput&, int) {
+  throw Error(ErrorCode::kUsage, str("the device ", name(), " cannot calibrate; use --device cpu"), "device");
+}
+
 namespace {
 
 // Of the CPU backend. Errors: kUsage.
@@ -21,6 +29,20 @@ int compute_threads(const BackendOptions& options) {
   return options.threads > 0 ? options.threads : usable_cores();
 }
 
+std::optional<DType> kv_dtype(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  if (name == "bfloat16") return DType::kBF16;
+  if (name == "int8") return DType::kI8;
+  throw Error(ErrorCode::kUsage, str("--kv-cache-dtype ", name, ": no such type; choose auto, bfloat16 or int8"),
+              "kv_cache_dtype");
+}
+
+class F32Backend : public CpuBackend {
+ public:
+  using CpuBackend::CpuBackend;
+  QuantFormat prepared_format(std::span<const HostMatrix>, const QuantFormat& asked) const override { return asked; }
+};
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
@@ -29,7 +51,8 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
     throw Error(ErrorCode::kUsage, str("--device ", options.device, ": no such device; choose cpu or cuda:N"),
                 "device");
   }
-  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options));
+  return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options),
+                                      kv_dtype(options.kv_cache_dtype));
 }
 
 std::vector<std::string> available_kernels() {
@@ -38,17 +61,26 @@ std::vector<std::string> available_kernels() {
   return names;
 }
 
-std::string f32_kernels() {
+std::string f32_kernels(const std::string& asked) {
+  if (!asked.empty()) {
+    const KernelSet& kernels = choose_kernel_set(asked);
+    if (kernels.activation != DType::kF32)
+      throw Error(ErrorCode::kUsage, str("the kernels ", kernels.name, " round activations to ",
+                                         dtype_name(kernels.activation), "; choose ", f32_kernels(), " or reference"));
+    return std::string(kernels.name);
+  }
   for (const KernelSet& set : usable_kernel_sets())
     if (set.activation == DType::kF32) return std::string(set.name);
   return "reference";
 }
 
+std::unique_ptr<Backend> create_f32_backend(const BackendOptions& options) {
+  const KernelSet& kernels = choose_kernel_set(f32_kernels(options.kernels));
+  return std::make_unique<F32Backend>(kernels, compute_threads(options), kv_dtype(options.kv_cache_dtype));
+}
+
 std::unique_ptr<Backend> create_ggml_simulation(const BackendOptions& options) {
-  const KernelSet& kernels = choose_kernel_set(options.kernels);
-  if (kernels.activation != DType::kF32)
-    throw Error(ErrorCode::kUsage, str("the kernels ", kernels.name, " round activations to ",
-                                       dtype_name(kernels.activation), "; choose ", f32_kernels(), " or reference"));
+  const KernelSet& kernels = choose_kernel_set(f32_kernels(options.kernels));
   return std::make_unique<GgmlSimulation>(kernels, compute_threads(options));
 }
 

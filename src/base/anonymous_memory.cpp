@@ -1,3 +1,4 @@
+// See anonymous_memory.h.
 #include "base/anonymous_memory.h"
 
 #include <sys/mman.h>

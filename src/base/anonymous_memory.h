@@ -8,7 +8,8 @@
 
 namespace qwen {
 
-// At least 64-byte aligned, `bytes` rounded up to 64, nothing to 64 bytes. Errors: kOs, naming `what` and the size.
+// Aligned to 64 bytes, 2 MiB and more to 2 MiB; `bytes` rounded up to 64, nothing to 64 bytes. Errors: kOs, naming
+// `what` and the size.
 std::shared_ptr<std::byte> allocate_anonymous_memory(size_t bytes, std::string_view what);
 
 }  // namespace qwen

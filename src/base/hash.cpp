@@ -1,7 +1,10 @@
+// See hash.h.
 #include "base/hash.h"
 
 #include <openssl/sha.h>
 #include <xxhash.h>
+
+#include "base/hex.h"
 
 namespace qwen {
 
@@ -10,12 +13,8 @@ uint64_t xxh64(std::string_view bytes, uint64_t seed) { return XXH64(bytes.data(
 std::string sha256_hex(std::string_view bytes) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string text;
-  for (const unsigned char byte : digest) {
-    text += kHex[byte >> 4];
-    text += kHex[byte & 15];
-  }
+  for (const unsigned char byte : digest) text += to_hex(byte, 2);
   return text;
 }
 

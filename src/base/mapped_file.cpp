@@ -1,12 +1,11 @@
+// See mapped_file.h.
 #include "base/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 
 #include "base/error.h"
@@ -14,45 +13,54 @@
 namespace qwen {
 namespace {
 
-// Without O_NONBLOCK, opening a pipe in place of a file would wait for a writer for ever.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::filesystem::path& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (fd_ >= 0) return;
-    const int reason = errno;
-    throw Error(reason == EACCES || reason == EPERM ? ErrorCode::kPermission : ErrorCode::kMissingFile,
-                str(path.string(), ": ", std::strerror(reason), "; check the path and its permissions"));
-  }
-  ~FileDescriptor() { ::close(fd_); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
+FileDescriptor open_or_throw(const std::filesystem::path& path) {
+  FileDescriptor file = FileDescriptor::open(path);
+  if (file.valid()) return file;
+  const int reason = errno;
+  throw Error(reason == EACCES || reason == EPERM ? ErrorCode::kPermission : ErrorCode::kMissingFile,
+              str(path.string(), ": ", std::strerror(reason), "; check the path and its permissions"));
+}
 
- private:
-  int fd_;
-};
-
-size_t regular_file_size(int fd, const std::filesystem::path& path) {
+struct stat regular_file_status(const FileDescriptor& file, const std::filesystem::path& path) {
   struct stat info {};
-  if (::fstat(fd, &info) != 0) throw Error(ErrorCode::kMissingFile, str(path.string(), ": ", std::strerror(errno)));
+  if (::fstat(file.get(), &info) != 0)
+    throw Error(ErrorCode::kMissingFile, str(path.string(), ": ", std::strerror(errno)));
   if (!S_ISREG(info.st_mode))
     throw Error(ErrorCode::kMissingFile,
                 str(path.string(), ": is not a regular file; put the file itself or a link to it there"));
-  return static_cast<size_t>(info.st_size);
+  return info;
 }
+
+int64_t nanoseconds(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const FileDescriptor fd(path);
-  size_ = regular_file_size(fd.get(), path);
-  if (size_ == 0) return;  // mmap refuses a length of 0
-  void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  if (mapping == MAP_FAILED)
+  const FileDescriptor file = open_or_throw(path);
+  regular_file_status(file, path);
+  if (!map_all(file, "copy it again, and change no folder that is being loaded"))
     throw Error(ErrorCode::kOs, str(path.string(), ": cannot map the file: ", std::strerror(errno)));
+}
+
+std::unique_ptr<MappedFile> MappedFile::map(const FileDescriptor& file, const std::filesystem::path& path,
+                                            std::string_view mend) {
+  std::unique_ptr<MappedFile> mapped(new MappedFile);
+  mapped->path_ = path;
+  if (!mapped->map_all(file, mend)) return nullptr;
+  return mapped;
+}
+
+bool MappedFile::map_all(const FileDescriptor& file, std::string_view mend) {
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return false;
+  status_ = {nanoseconds(info.st_mtim), nanoseconds(info.st_ctim), info.st_uid, info.st_gid, info.st_mode & 07777};
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ == 0) return true;  // mmap refuses a length of 0
+  void* const mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (mapping == MAP_FAILED) return false;
   data_ = static_cast<const std::byte*>(mapping);
-  guard_.emplace(mapping, size_, path.string());
+  guard_.emplace(mapping, size_, path_.string(), mend);
+  return true;
 }
 
 MappedFile::~MappedFile() {
@@ -70,15 +78,15 @@ void MappedFile::release(std::span<const std::byte> part) const {
 }
 
 std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) {
-  const FileDescriptor fd(path);
-  const size_t size = regular_file_size(fd.get(), path);
+  const FileDescriptor file = open_or_throw(path);
+  const auto size = static_cast<size_t>(regular_file_status(file, path).st_size);
   if (size > max_bytes)
     throw Error(ErrorCode::kBadData, str(path.string(), ": ", size, " bytes, more than the ", max_bytes,
                                          " allowed for a file of this name; copy the right one there"));
   std::string text(size, '\0');
   size_t done = 0;
   while (done < size) {
-    const ssize_t n = ::read(fd.get(), text.data() + done, size - done);
+    const ssize_t n = ::read(file.get(), text.data() + done, size - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw Error(ErrorCode::kMissingFile, str(path.string(), ": ", std::strerror(errno)));
     if (n == 0) break;

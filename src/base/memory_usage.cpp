@@ -1,3 +1,4 @@
+// See memory_usage.h.
 #include "base/memory_usage.h"
 
 #include <algorithm>

@@ -8,12 +8,14 @@
 
 namespace qwen {
 
-// Told by whoever does the long work; `done` and `total` in bytes.
+// Told by whoever does the long work; `done` and `total` in bytes, or in whatever the bar is told it counts.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 class ProgressBar {
  public:
-  explicit ProgressBar(std::string label);
+  enum class Unit { kBytes, kNone };  // kNone: only the share is shown
+
+  explicit ProgressBar(std::string label, Unit unit = Unit::kBytes);
   ~ProgressBar();  // ends the line
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -22,6 +24,7 @@ class ProgressBar {
  private:
   using Clock = std::chrono::steady_clock;
   std::string label_;
+  const Unit unit_;
   bool terminal_;
   bool drawn_ = false;
   Clock::time_point start_, last_;

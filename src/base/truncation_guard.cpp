@@ -1,3 +1,4 @@
+// See truncation_guard.h.
 #include "base/truncation_guard.h"
 
 #include <unistd.h>
@@ -18,7 +19,7 @@ namespace qwen {
 namespace {
 
 constexpr size_t kMaxGuards = 2048;
-constexpr size_t kMaxPath = 800, kMaxMessage = 1024;
+constexpr size_t kMaxPath = 700, kMaxMend = 160, kMaxMessage = 1024;
 
 // `end` is set last and cleared first: a handler that finds an address in the range sees the message of that range.
 struct Slot {
@@ -54,20 +55,20 @@ void install_handler() {
   ::sigaction(SIGBUS, &action, &previous_action);
 }
 
-std::string message_for(std::string_view path) {
+std::string message_for(std::string_view path, std::string_view mend) {
   std::string shown = escape_controls(path);
   if (shown.size() > kMaxPath) shown = "…" + shown.substr(shown.size() - kMaxPath);
-  return "qwen-thinking: " + shown +
-         ": was cut short or became unreadable while it was read; copy it again, and change no folder that is being "
-         "loaded\n";
+  return str("qwen-thinking: ", shown, ": was cut short or became unreadable while it was read; ",
+             mend.substr(0, kMaxMend), '\n');
 }
 
 }  // namespace
 
-TruncationGuard::TruncationGuard(const void* begin, size_t size, std::string_view path) : slot_(kMaxGuards) {
+TruncationGuard::TruncationGuard(const void* begin, size_t size, std::string_view path, std::string_view mend)
+    : slot_(kMaxGuards) {
   static std::once_flag installed;
   std::call_once(installed, install_handler);
-  const std::string message = message_for(path);
+  const std::string message = message_for(path, mend);
   QWEN_CHECK(message.size() <= kMaxMessage);
   for (size_t i = 0; i < slots.size(); ++i) {
     if (slots[i].taken.exchange(true)) continue;

@@ -11,9 +11,9 @@ namespace qwen {
 
 class TruncationGuard {
  public:
-  // [begin, begin + size) is the mapping of the file `path`. There are slots for twice the files that a checkpoint may
-  // have; a guard beyond them guards nothing.
-  TruncationGuard(const void* begin, size_t size, std::string_view path);
+  // [begin, begin + size) is the mapping of the file `path`; `mend`: what the line tells to do, "copy it again". There
+  // are slots for twice the files that a checkpoint may have; a guard beyond them guards nothing.
+  TruncationGuard(const void* begin, size_t size, std::string_view path, std::string_view mend);
   ~TruncationGuard();  // before the range is unmapped
   TruncationGuard(const TruncationGuard&) = delete;
   TruncationGuard& operator=(const TruncationGuard&) = delete;

@@ -19,6 +19,7 @@
 #include "commands/load.h"
 #include "commands/weight_format.h"
 #include "model/tensor_names.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_groups.h"
 #include "server/config.h"
 
@@ -40,17 +41,22 @@ struct Options {
   bool probe = false, json = false;
 };
 
-StepCost step_cost(CausalLm& model) {
+int64_t kv_bytes_per_token(CausalLm& model) {
   Backend& backend = model.backend();
-  const size_t kv_bytes = backend.kv_bytes_per_token(backend.kv_dtype(), model.config().heads()) *
-                          static_cast<size_t>(model.config().num_hidden_layers);
-  return StepCost(model.config(), static_cast<int64_t>(model.weight_bytes()), static_cast<int64_t>(kv_bytes));
+  return static_cast<int64_t>(backend.kv_bytes_per_token(backend.kv_dtype(), model.config().heads())) *
+         model.config().num_hidden_layers;
+}
+
+// The products that bound computing, whatever the folder's own name for its weights is.
+ProbedDot dot_of(const WeightFormats& formats, const QuantFormat& stored) {
+  return is_integer_kind(formats.linear) || has_stored_groups(stored) ? ProbedDot::kInt8 : ProbedDot::kFloat;
 }
 
 int run_probe(const ServiceConfig& config, bool json) {
   const int threads = config.threads > 0 ? config.threads : usable_cores();
-  const ProbedDot dot = config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8;
-  const MachineCeilings ceilings = probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot);
+  const MachineCeilings ceilings =
+      probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes,
+                    config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8);
   const double small_pages = probe_small_page_reads(config.kernels, threads, kProbeSeconds, kProbeBytes);
   if (json)
     std::cout << probe_json(ceilings, small_pages, threads) << '\n';
@@ -79,9 +85,9 @@ int run_bench(Options options) {
       config.model_path, backend_options(config),
       {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
-  if (format.formats.linear.kind != QuantFormat::Kind::kNone || has_stored_groups(model_config.quantization.format))
-    bench_options.dot = ProbedDot::kInt8;
-  Bench bench(model, bench_options, step_cost(model));
+  bench_options.dot = dot_of(format.formats, model_config.quantization.format);
+  const int64_t weight_bytes = static_cast<int64_t>(model.weight_bytes()), kv_bytes = kv_bytes_per_token(model);
+  Bench bench(model, bench_options, StepCost(model.config(), weight_bytes, kv_bytes));
   bench.warm_up();
   BenchReport report;
   report.model = config.model_path;
@@ -92,7 +98,9 @@ int run_bench(Options options) {
   report.date = utc_now();
   report.threads = bench_options.threads;
   report.parameters = parameter_count(model.config());
-  report.weight_bytes = static_cast<int64_t>(model.weight_bytes());
+  report.weight_bytes = weight_bytes;
+  report.kv_cache_dtype = dtype_name(model.backend().kv_dtype());
+  report.kv_bytes_per_token = kv_bytes;
   report.load_seconds = loaded.seconds;
   report.peak_resident_bytes = peak_resident_bytes();  // the probes' own buffers do not count
   report.small_page_read_gbs = probe_small_page_reads(report.kernels, report.threads, kProbeSeconds, kProbeBytes);
@@ -108,7 +116,8 @@ int run_bench(Options options) {
 void add_bench(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Prefill and decode throughput beside the machine's ceilings");
-  options->flags.declare(*command, {"model", "quantization", "cache-dir", "weights", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels",
+                                    "threads", "kv-cache-dtype"});
   const auto sizes = [&](const char* flag, std::string& text, const char* help) {
     command->add_option(flag, text, help)->type_name("")->capture_default_str();
   };

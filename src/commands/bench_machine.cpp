@@ -1,3 +1,4 @@
+// See bench_machine.h.
 #include "commands/bench_machine.h"
 
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+// See bench_measure.h.
 #include "commands/bench_measure.h"
 
 #include <algorithm>

@@ -1,19 +1,23 @@
-// `bench quality`: what each weight format costs, as the distance of its logits from those of the plain weights, beside
-// llama.cpp's formats simulated on the same tokens.
+// `bench quality`: what each weight format and an int8 KV cache cost, as the distance of the logits from those of the
+// plain weights, beside llama.cpp's formats simulated on the same tokens.
 #include "commands/bench_quality.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "base/memory_usage.h"
 #include "commands/bench_machine.h"
 #include "commands/config_flags.h"
 #include "commands/quality_measure.h"
+#include "model/weight_formats.h"
+#include "quant/integer_rows.h"
 #include "text/tokenizer.h"
 
 namespace qwen {
@@ -25,12 +29,35 @@ constexpr int kMostPositions = 8192;  // of all sequences: their logits are kept
 
 struct Options {
   ConfigFlags flags;
-  std::string formats;  // empty: all that the folder can be served in
+  std::optional<std::string> formats;  // default: what fits the folder
   std::string reference_kernels, text;
   int sequences = 8, length = 64, layers = 0;
   uint64_t seed = 1;
   bool json = false;
 };
+
+// Folders of `quantize` have integers that are what they are; of those of others, some weights can still become int8.
+std::string default_formats(const QuantizationConfig& stored) {
+  if (stored.method.empty()) return "none,int8,int4,q8_0,q4_0,kv-int8";
+  return str("none,", is_integer_kind(stored.format) ? stored_format_name(stored) : "int8", ",kv-int8");
+}
+
+void check_formats(const std::vector<std::string>& formats, const QuantizationConfig& stored,
+                   const std::string& folder) {
+  if (stored.method.empty()) return;
+  const std::string own = stored_format_name(stored);
+  const bool integers = is_integer_kind(stored.format);
+  for (const std::string& format : formats) {
+    const bool simulated = format == "q8_0" || format == "q4_0";
+    if (format == "none" || format == "kv-int8" || format == own || (!integers && !simulated)) continue;
+    throw Error(ErrorCode::kUsage,
+                str("--formats ", format, ": ", folder, " holds ", own,
+                    simulated ? " weights, of which llama.cpp's formats are not simulated: use "
+                              : " weights, which cannot be quantized again: use ",
+                    default_formats(stored)),
+                "--formats");
+  }
+}
 
 std::vector<std::string> parse_formats(const std::string& text) {
   std::vector<std::string> formats;
@@ -94,24 +121,21 @@ int run_quality(const Options& options) {
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
+  QualityReport report;
+  report.reference_kernels = f32_kernels(options.reference_kernels);
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
-  const std::string& stored = model_config.quantization.method;
-  const std::vector<std::string> formats = parse_formats(!options.formats.empty() ? options.formats
-                                                         : !stored.empty()        ? "none,int8"
-                                                                                  : "none,int8,int4,q8_0,q4_0");
-  for (const std::string& format : formats) {
-    if (!stored.empty() && (format == "q8_0" || format == "q4_0"))
-      throw Error(ErrorCode::kUsage,
-                  str("--formats ", format, ": ", config.model_path, " holds ", stored,
-                      " weights, of which llama.cpp's formats are not simulated: use none, int8"),
-                  "--formats");
-  }
+  const QuantizationConfig& quantization = model_config.quantization;
+  const std::vector<std::string> formats = parse_formats(options.formats.value_or(default_formats(quantization)));
+  check_formats(formats, quantization, config.model_path);
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
                                        model_config.context_length()));
-  QualityReport report;
+  for (const std::string& format : formats) QualityMeasure::check_format(format, model_config);
+  if (options.text.empty())  // a text may be shorter
+    QualityMeasure::check_positions(static_cast<uint64_t>(options.sequences) * static_cast<uint64_t>(options.length),
+                                    static_cast<uint64_t>(model_config.vocab_size),
+                                    read_memory_usage().available_bytes);
   report.model = config.model_path;
-  report.reference_kernels = options.reference_kernels.empty() ? f32_kernels() : options.reference_kernels;
   report.cpu = cpu_model();
   report.date = utc_now();
   report.layers = static_cast<int>(model_config.num_hidden_layers);
@@ -133,11 +157,11 @@ int run_quality(const Options& options) {
 void add_bench_quality(CLI::App& bench, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
-  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "device", "kernels", "threads", "kv-cache-dtype"});
   command
       ->add_option("--formats", options->formats,
-                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; default: none, int8, int4 and "
-                   "these two; of a folder that is quantized none, int8")
+                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache; "
+                   "default: what fits the folder")
       ->type_name("");
   command
       ->add_option(

@@ -67,6 +67,8 @@ std::string bench_table(const BenchReport& report) {
       << report.device << ", kernels " << report.kernels << ", " << report.threads
       << (report.threads == 1 ? " thread" : " threads") << '\n'
       << report.cpu << ", " << report.date << '\n'
+      << "keys and values in " << report.kv_cache_dtype << ", " << grouped(report.kv_bytes_per_token)
+      << " bytes a token\n"
       << "loaded in " << fixed(report.load_seconds, 2) << " s, peak resident memory "
       << gibibytes(static_cast<double>(report.peak_resident_bytes)) << ", weights read by a step "
       << gibibytes(static_cast<double>(report.weight_bytes)) << '\n'
@@ -99,6 +101,8 @@ std::string bench_json(const BenchReport& report) {
   return line({{"model", report.model},
                {"parameters", report.parameters},
                {"format", report.format},
+               {"kv_cache_dtype", report.kv_cache_dtype},
+               {"kv_bytes_per_token", report.kv_bytes_per_token},
                {"device", report.device},
                {"kernels", report.kernels},
                {"threads", report.threads},

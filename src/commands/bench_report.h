@@ -11,11 +11,12 @@
 namespace qwen {
 
 struct BenchReport {
-  std::string model, device, kernels, format;
+  std::string model, device, kernels, format, kv_cache_dtype;
   std::string cpu, date;  // which machine, and when (UTC, ISO 8601)
   int threads = 0;
   int64_t parameters = 0;
   int64_t weight_bytes = 0;  // that a step reads
+  int64_t kv_bytes_per_token = 0;
   double load_seconds = 0;
   int64_t peak_resident_bytes = 0;  // of loading and one step of the most tokens; 0 = unknown
   double small_page_read_gbs = 0;   // read bandwidth through 4 KiB pages; the tests' own is through huge ones

@@ -1,3 +1,4 @@
+// See bench_result.h.
 #include "commands/bench_result.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See bench_sizes.h.
 #include "commands/bench_sizes.h"
 
 #include <charconv>

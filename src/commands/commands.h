@@ -19,6 +19,7 @@ void add_generate(CLI::App& app, CommandRun& run);
 void add_tokenize(CLI::App& app, CommandRun& run);
 void add_render(CLI::App& app, CommandRun& run);
 void add_logits(CLI::App& app, CommandRun& run);
+void add_quantize(CLI::App& app, CommandRun& run);
 void add_inspect(CLI::App& app, CommandRun& run);
 void add_bench(CLI::App& app, CommandRun& run);
 void add_healthcheck(CLI::App& app, CommandRun& run);

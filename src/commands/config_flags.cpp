@@ -54,12 +54,14 @@ ServiceConfig ConfigFlags::resolve() const {
   return resolve_config(layers).config;
 }
 
-BackendOptions backend_options(const ServiceConfig& config) { return {config.device, config.kernels, config.threads}; }
+BackendOptions backend_options(const ServiceConfig& config) {
+  return {config.device, config.kernels, config.threads, config.kv_cache_dtype};
+}
 
 PackedCacheOptions cache_options(const ServiceConfig& config) {
   const bool enabled = config.cache_dir != "none";
-  return {enabled, enabled ? config.cache_dir : "",
-          config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy};
+  return {enabled, enabled ? config.cache_dir : "", config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy,
+          config.threads};
 }
 
 }  // namespace qwen

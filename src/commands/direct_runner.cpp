@@ -1,3 +1,4 @@
+// See direct_runner.h.
 #include "commands/direct_runner.h"
 
 #include <algorithm>

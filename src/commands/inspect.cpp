@@ -15,6 +15,7 @@
 #include "commands/memory_estimate.h"
 #include "model/model_config.h"
 #include "model/tensor_names.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -54,7 +55,7 @@ nlohmann::ordered_json to_json(const ModelConfig& c) {
                                 {"tie_word_embeddings", c.tie_word_embeddings},
                                 {"attention_bias", c.attention_bias},
                                 {"dtype", dtype_name(c.dtype)},
-                                {"quantization", c.quantization.method.empty() ? "none" : c.quantization.method},
+                                {"quantization", stored_format_name(c.quantization)},
                                 {"demo", c.demo}};
   if (c.rope_scaling.type == RopeScaling::Type::kYarn)
     out["rope_scaling"] = {{"type", "yarn"},
@@ -63,7 +64,7 @@ nlohmann::ordered_json to_json(const ModelConfig& c) {
   return out;
 }
 
-void print_json(const std::string& model, const ModelConfig& config, const Checkpoint* weights) {
+void print_json(const std::string& model, const ModelConfig& config, const Checkpoint* weights, DType kv_dtype) {
   nlohmann::ordered_json out = {{"model", model}, {"config", to_json(config)}, {"parameters", parameter_count(config)}};
   out["tensor_bytes"] = nullptr;
   out["tensors"] = nlohmann::ordered_json::array();
@@ -76,11 +77,13 @@ void print_json(const std::string& model, const ModelConfig& config, const Check
           {{"name", tensor.name}, {"dtype", dtype_name(tensor.dtype)}, {"shape", shape}, {"bytes", tensor.size_bytes}});
     }
   }
-  out["kv_bytes_per_token"] = kv_bytes_per_token(config);
+  const int64_t kv_bytes = kv_bytes_per_token(config, kv_dtype);
+  out["kv_cache_dtype"] = dtype_name(kv_dtype);
+  out["kv_bytes_per_token"] = kv_bytes;
   nlohmann::ordered_json memory = nlohmann::ordered_json::array();
   for (const FormatEstimate& estimate : estimate_weights(config)) {
     for (const int64_t length : contexts(config)) {
-      const int64_t kv = kv_bytes_per_token(config) * length;
+      const int64_t kv = kv_bytes * length;
       memory.push_back({{"format", estimate.format},
                         {"context", length},
                         {"weight_bytes", estimate.weight_bytes},
@@ -102,8 +105,9 @@ std::string pad_left(const std::string& text, size_t width) {
 
 void print_config(const std::string& model, const ModelConfig& c) {
   print_line("Model", model + (c.demo ? "  (a demonstration model)" : ""));
-  print_line("Architecture",
-             c.architecture + (c.quantization.method.empty() ? "" : ", quantized: " + c.quantization.method));
+  print_line(
+      "Architecture",
+      c.architecture + (c.quantization.method.empty() ? "" : ", quantized: " + stored_format_name(c.quantization)));
   print_line("Parameters", grouped(parameter_count(c)));
   print_line("Layers", str(c.num_hidden_layers, ", hidden ", c.hidden_size, ", feed-forward ", c.intermediate_size));
   print_line("Attention", str(c.num_attention_heads, " heads, ", c.num_key_value_heads,
@@ -124,9 +128,10 @@ void print_tensors(const Checkpoint& weights) {
   }
 }
 
-void print_memory(const ModelConfig& config) {
-  std::cout << "\nMemory needed: weights and one sequence of so many tokens (" << grouped(kv_bytes_per_token(config))
-            << " bytes of keys and values each)\n";
+void print_memory(const ModelConfig& config, DType kv_dtype) {
+  const int64_t kv_bytes = kv_bytes_per_token(config, kv_dtype);
+  std::cout << "\nMemory needed: weights and one sequence of so many tokens (" << grouped(kv_bytes)
+            << " bytes of keys and values each, " << dtype_name(kv_dtype) << ")\n";
   std::cout << "  "
             << "format" << pad_left("weights", 13);
   for (const int64_t length : contexts(config)) std::cout << pad_left("with " + grouped(length), 16);
@@ -135,8 +140,7 @@ void print_memory(const ModelConfig& config) {
     const std::string name(estimate.format);
     std::cout << "  " << name << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes)), 19 - name.size());
     for (const int64_t length : contexts(config))
-      std::cout << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes + kv_bytes_per_token(config) * length)),
-                            16);
+      std::cout << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes + kv_bytes * length)), 16);
     std::cout << '\n';
   }
 }
@@ -150,17 +154,19 @@ void add_inspect(CLI::App& app, CommandRun& run) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Show a model folder: config, tensors, memory needed per format");
-  options->flags.declare(*command, {"model"});
+  options->flags.declare(*command, {"model", "kv-cache-dtype"});
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "One JSON object, tensors included");
   command->callback([options, &run] {
     run = [options] {
-      const std::string model = options->flags.resolve().model_path;
+      const ServiceConfig service = options->flags.resolve();
+      const std::string& model = service.model_path;
+      const DType kv_dtype = service.kv_cache_dtype == "int8" ? DType::kI8 : DType::kBF16;
       const ModelConfig config = ModelConfig::load(model);
       const std::optional<Checkpoint> weights = open_weights(model);
       if (weights) check_tensors(*weights, config);
       if (options->json) {
-        print_json(model, config, weights ? &*weights : nullptr);
+        print_json(model, config, weights ? &*weights : nullptr, kv_dtype);
         return 0;
       }
       print_config(model, config);
@@ -170,7 +176,7 @@ void add_inspect(CLI::App& app, CommandRun& run) {
       else
         print_line("Tensors", "none: the folder holds no weights");
       if (weights && options->tensors) print_tensors(*weights);
-      print_memory(config);
+      print_memory(config, kv_dtype);
       return 0;
     };
   });

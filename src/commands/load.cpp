@@ -1,3 +1,4 @@
+// See load.h.
 #include "commands/load.h"
 
 #include <chrono>

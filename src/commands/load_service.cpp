@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "commands/config_flags.h"
 #include "commands/load.h"
 #include "commands/weight_format.h"
@@ -30,13 +31,6 @@ SamplingParams default_sampling(const GenerationConfig& generation) {
 std::string folder_name(const std::string& folder) {
   const std::filesystem::path path = std::filesystem::weakly_canonical(folder);
   return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
-}
-
-std::string hex(uint64_t value) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (size_t i = 0; i < 16; ++i) text[15 - i] = kDigits[value >> (4 * i) & 15];
-  return text;
 }
 
 EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& tokenizer) {
@@ -83,7 +77,8 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   info.dtype = dtype_name(model_config.dtype);
   info.device = backend.name();
   info.kernels = backend.kernels();
-  info.fingerprint = hex(in_memory.fingerprint ^ loaded.tokenizer->fingerprint());
+  info.kv_cache_dtype = dtype_name(backend.kv_dtype());
+  info.fingerprint = to_hex(in_memory.fingerprint ^ loaded.tokenizer->fingerprint());
   info.parameters = parameter_count(model_config);
   info.vocab_size = model_config.vocab_size;
   info.context_length = model_config.context_length();

@@ -101,7 +101,8 @@ int run_logits(const Options& options) {
 void add_logits(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("logits", "Token ids to {\"logits\":[…]}, the last position's");
-  options->flags.declare(*command, {"model", "quantization", "cache-dir", "weights", "device", "kernels", "threads"});
+  options->flags.declare(*command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels",
+                                    "threads", "kv-cache-dtype"});
   command->add_option("--ids", options->ids, "Token ids such as 1,2,3");
   command->add_flag("--all", options->all, "A list of logits for every position");
   command->add_flag("--jsonl", options->jsonl, "One {\"ids\":[…]} a line on standard input, one answer a line");

@@ -15,9 +15,11 @@ struct FormatEstimate {
 };
 
 // What serving with fast kernels takes, about: int8 and int4 weights with the scales of their groups, all else bf16;
-// the integers of a GPTQ or AWQ folder as the folder has them, in any format. A tied head is counted once.
+// the integers of a GPTQ or AWQ folder as the folder has them, in any format, and a folder of `quantize` as it is. A
+// tied head is counted once.
 std::vector<FormatEstimate> estimate_weights(const ModelConfig& config);
 
-int64_t kv_bytes_per_token(const ModelConfig& config);  // all layers, bf16
+// All layers; `dtype`: bf16, or int8 with an f32 scale for each head and 128 of its dimensions.
+int64_t kv_bytes_per_token(const ModelConfig& config, DType dtype);
 
 }  // namespace qwen

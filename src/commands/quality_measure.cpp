@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory_usage.h"
 #include "commands/direct_runner.h"
 #include "model/registry.h"
 #include "model/tensor_names.h"
 #include "model/weight_formats.h"
+#include "quant/ggml_block.h"
 
 namespace qwen {
 namespace {
@@ -18,7 +20,10 @@ constexpr int kLogitRows = 64;  // rows of logits of a step: 152,000 floats each
 
 bool simulated(std::string_view format) { return format == "q8_0" || format == "q4_0"; }
 
+constexpr std::string_view kInt8Cache = "kv-int8";
+
 WeightFormats formats_of(std::string_view format) {
+  if (format == kInt8Cache) return {};
   if (simulated(format)) return weight_formats(format == "q8_0" ? "int8" : "int4");
   return weight_formats(format);
 }
@@ -64,16 +69,44 @@ QualityMeasure::QualityMeasure(const std::string& folder, ModelConfig config, Ba
       reference_backend_(backend_) {
   reference_backend_.device = "cpu";
   reference_backend_.kernels = std::move(reference_kernels);
+  reference_backend_.kv_cache_dtype = "auto";
 }
 
 void QualityMeasure::check_format(std::string_view format) {
-  if (!simulated(format)) weight_formats(format);
+  if (!simulated(format) && format != kInt8Cache) weight_formats(format);
+}
+
+void QualityMeasure::check_format(std::string_view format, const ModelConfig& config) {
+  check_format(format);
+  if (!simulated(format)) return;
+  for (const ExpectedTensor& tensor : expected_tensors(config)) {
+    if (tensor.optional || tensor.shape.rank() != 2 || tensor.shape[1] % kGgmlBlock == 0) continue;
+    throw Error(ErrorCode::kUsage,
+                str("--formats: ", format, " needs input features in multiples of ", kGgmlBlock, ", but ", tensor.name,
+                    " has ", tensor.shape[1], "; leave q8_0 and q4_0 out"),
+                "--formats");
+  }
+}
+
+void QualityMeasure::check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available) {
+  const uint64_t row_bytes = vocab_size * sizeof(float);
+  if (positions <= available / row_bytes) return;
+  throw Error(ErrorCode::kUsage,
+              str("--sequences times --length: the reference's logits at ", positions, " positions take ",
+                  positions * row_bytes >> 20, " MiB, but only ", available >> 20,
+                  " MiB of memory are available, which is "
+                  "enough for ",
+                  available / row_bytes, " positions: ask for fewer"),
+              "--sequences");
 }
 
 std::unique_ptr<CausalLm> QualityMeasure::load(const std::string& format, int sequences, int length) const {
-  std::unique_ptr<Backend> backend = format.empty()      ? create_backend(reference_backend_)
-                                     : simulated(format) ? create_ggml_simulation(reference_backend_)
-                                                         : create_backend(backend_);
+  BackendOptions int8_cache = reference_backend_;
+  int8_cache.kv_cache_dtype = "int8";
+  std::unique_ptr<Backend> backend = format.empty()         ? create_f32_backend(reference_backend_)
+                                     : simulated(format)    ? create_ggml_simulation(reference_backend_)
+                                     : format == kInt8Cache ? create_f32_backend(int8_cache)
+                                                            : create_backend(backend_);
   const ModelOptions options{.max_batched_tokens = std::max(kChunk, sequences),
                              .max_logit_rows = std::max(kLogitRows, sequences),
                              .max_positions = length,
@@ -89,7 +122,12 @@ std::unique_ptr<CausalLm> QualityMeasure::load_reference(int sequences, int leng
 
 void QualityMeasure::keep_reference(CausalLm& reference, TokenSequences sequences) {
   sequences_ = std::move(sequences);
+  size_t positions = 0;
+  for (const auto& sequence : sequences_) positions += sequence.size();
+  const auto vocab_size = static_cast<size_t>(config_.vocab_size);
+  check_positions(positions, vocab_size, read_memory_usage().available_bytes);
   reference_.clear();
+  reference_.reserve(positions * vocab_size);
   for_each_row(reference, sequences_,
                [&](std::span<const float> row) { reference_.insert(reference_.end(), row.begin(), row.end()); });
 }

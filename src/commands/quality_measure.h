@@ -18,19 +18,26 @@ namespace qwen {
 
 class QualityMeasure {
  public:
-  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference and the
-  // simulations on `reference_kernels`, which leave activations in f32.
+  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference (with the KV cache
+  // that its kernels prefer), the simulations and kv-int8 on `reference_kernels`, which leave activations in f32.
   QualityMeasure(const std::string& folder, ModelConfig config, BackendOptions backend, std::string reference_kernels);
 
-  // The plain weights with f32 activations; at most so many sequences and positions.
+  // The plain weights, or what a folder's own integers stand for, with f32 activations; at most so many sequences and
+  // positions.
   std::unique_ptr<CausalLm> load_reference(int sequences, int length) const;
+  // Errors: kUsage where its logits do not fit in memory.
   void keep_reference(CausalLm& reference, TokenSequences sequences);
 
-  // `format`: a name of weight_formats(), q8_0 or q4_0. Errors: kUsage for another; as load_model.
+  // `format`: a name of weight_formats(), q8_0, q4_0, or kv-int8: the reference with its keys and values in int8.
+  // Errors: kUsage for another; as load_model.
   FormatQuality measure(const std::string& format) const;
 
-  // Errors: kUsage where measure() would not take it.
+  // Errors: kUsage where measure() would not take it, for any model or for one of this shape.
   static void check_format(std::string_view format);
+  static void check_format(std::string_view format, const ModelConfig& config);
+
+  // Whether that many rows of logits can be kept in `available` bytes. Errors: kUsage saying how many can.
+  static void check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available);
 
  private:
   std::unique_ptr<CausalLm> load(const std::string& format, int sequences, int length) const;

@@ -59,7 +59,8 @@ std::string quality_table(const QualityReport& report) {
          "f32; "
          "q4_0 with a\nq8_0 embedding and head. Of llama.cpp's: the mean KL as a multiple of that of the format with "
          "as "
-         "many bits.\n";
+         "many bits.\n"
+         "kv-int8: the reference with keys and values in int8.\n";
   return out.str();
 }
 

@@ -10,7 +10,7 @@
 namespace qwen {
 
 struct FormatQuality {
-  std::string format;          // none, int8, int4 …, q8_0, q4_0
+  std::string format;          // none, int8, int4 …, q8_0, q4_0, kv-int8
   std::string kernels;         // that computed it
   double bits_per_weight = 0;  // of all matrices, scales included
   LogitAgreement agreement;

@@ -1,3 +1,4 @@
+// See step_cost.h.
 #include "commands/step_cost.h"
 
 namespace qwen {

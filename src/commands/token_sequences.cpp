@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 
 #include "base/error.h"
 #include "commands/direct_runner.h"
@@ -24,6 +25,14 @@ TokenId draw(std::span<const float> logits, double uniform) {
   return static_cast<TokenId>(logits.size() - 1);
 }
 
+// Sequences of neighbouring seeds have nothing in common: a sequence's own seed is drawn with another counter than its
+// tokens.
+uint64_t seed_of(uint64_t seed, size_t sequence) {
+  const auto bits =
+      philox4x32(seed, {static_cast<uint32_t>(sequence), static_cast<uint32_t>(uint64_t{sequence} >> 32), 1, 0});
+  return uint64_t{bits[0]} << 32 | bits[1];
+}
+
 }  // namespace
 
 TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length) {
@@ -38,22 +47,43 @@ TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length
 
 TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt, int vocab_size, int count, int length,
                                 uint64_t seed) {
-  QWEN_CHECK(!prompt.empty() && static_cast<int>(prompt.size()) < length);
-  TokenSequences sequences(static_cast<size_t>(count), {prompt.begin(), prompt.end()});
+  QWEN_CHECK(static_cast<int>(prompt.size()) < length);
+  return sample_dialogues(model, {.user = {prompt.begin(), prompt.end()}}, vocab_size, count, length, seed);
+}
+
+TokenSequences sample_dialogues(CausalLm& model, const DialogueTokens& dialogue, int vocab_size, int count, int length,
+                                uint64_t seed) {
+  struct Speaker {
+    std::deque<TokenId> opener;  // what is left of it
+    bool user = true;
+  };
+  QWEN_CHECK(!dialogue.user.empty());
+  std::vector<Speaker> speakers(static_cast<size_t>(count), {{dialogue.user.begin(), dialogue.user.end()}});
+  TokenSequences sequences(static_cast<size_t>(count));
   DirectRunner runner(model, count, length);
-  for (int i = 0; i < count && prompt.size() > 1; ++i)
-    runner.prefill(i, prompt.first(prompt.size() - 1), model.max_batched_tokens());
   const size_t row_size = static_cast<size_t>(runner.vocab_size());
   const size_t drawn_from = std::min(row_size, static_cast<size_t>(vocab_size));
   std::vector<DirectRunner::Chunk> chunks(static_cast<size_t>(count));
-  for (int position = static_cast<int>(prompt.size()); position < length; ++position) {
-    for (size_t i = 0; i < chunks.size(); ++i)
-      chunks[i] = {static_cast<int>(i), std::span(sequences[i]).last(1), DirectRunner::Logits::kLast};
-    const std::span<const float> rows = runner.step(chunks);
+  std::span<const float> rows;
+  for (int position = 0; position < length; ++position) {
     for (size_t i = 0; i < chunks.size(); ++i) {
-      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
-      sequences[i].push_back(draw(rows.subspan(i * row_size, drawn_from), uniform));
+      Speaker& speaker = speakers[i];
+      if (!speaker.opener.empty()) {
+        sequences[i].push_back(speaker.opener.front());
+        speaker.opener.pop_front();
+      } else {
+        const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
+        const TokenId id = draw(rows.subspan(i * row_size, drawn_from), uniform);
+        sequences[i].push_back(id);
+        if (std::find(dialogue.ends.begin(), dialogue.ends.end(), id) != dialogue.ends.end()) {
+          speaker.user = !speaker.user;
+          const std::vector<TokenId>& opener = speaker.user ? dialogue.user : dialogue.assistant;
+          speaker.opener.assign(opener.begin(), opener.end());
+        }
+      }
+      chunks[i] = {static_cast<int>(i), std::span(sequences[i]).last(1), DirectRunner::Logits::kLast};
     }
+    if (position + 1 < length) rows = runner.step(chunks);
   }
   return sequences;
 }
@@ -62,7 +92,7 @@ TokenSequences random_sequences(int64_t vocab_size, int count, int length, uint6
   TokenSequences sequences(static_cast<size_t>(count));
   for (size_t i = 0; i < sequences.size(); ++i) {
     for (int position = 0; position < length; ++position) {
-      const double uniform = uniform_draw(seed + i, static_cast<uint64_t>(position));
+      const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
       sequences[i].push_back(static_cast<TokenId>(uniform * static_cast<double>(vocab_size)));
     }
   }

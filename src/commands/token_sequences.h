@@ -21,6 +21,14 @@ TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length
 TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt, int vocab_size, int count, int length,
                                 uint64_t seed);
 
+// Conversations that the model has with itself, one after the other: `user` and `assistant` open a turn, one of `ends`
+// that the model draws closes it. `user` is not empty; all else as in sample_sequences.
+struct DialogueTokens {
+  std::vector<TokenId> user, assistant, ends;
+};
+TokenSequences sample_dialogues(CausalLm& model, const DialogueTokens& dialogue, int vocab_size, int count, int length,
+                                uint64_t seed);
+
 // Uniform in [0, vocab_size).
 TokenSequences random_sequences(int64_t vocab_size, int count, int length, uint64_t seed);
 

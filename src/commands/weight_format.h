@@ -1,4 +1,4 @@
-// The setting model.quantization.format put beside what a folder holds.
+// The settings model.quantization.* put beside what a folder holds.
 #pragma once
 
 #include <string>
@@ -17,8 +17,9 @@ struct ChosenFormat {
 // A folder of plain weights is quantized at load, or not with none. GPTQ and AWQ folders keep their own integers,
 // whatever is asked; with anything but none, int8 is what becomes of the weights beside them: the embedding, the head
 // and what the kernels cannot multiply as it is stored. FP8 weights are floats: int8 and int4 quantize them as plain
-// ones, int8 losing nothing that shows beside FP8. Errors: wrong_setting for gptq with a folder that holds other
-// weights.
+// ones, int8 losing nothing that shows beside FP8. A folder of `quantize` is served as it is. head_format decides about
+// embedding and head alone. Errors: wrong_setting for gptq with a folder that holds other weights, and for a format
+// that a folder of `quantize` does not have.
 ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model);
 
 }  // namespace qwen

@@ -83,7 +83,8 @@ struct Engine::Impl {
 Engine::Engine(std::unique_ptr<CausalLm> model, const EngineOptions& options)
     : impl_(std::make_unique<Impl>(std::move(model), options)) {
   log_info("engine: ", impl_->sizing.max_model_len, " tokens per sequence, ", impl_->options.max_num_seqs,
-           " sequences, ", impl_->sizing.num_blocks, " KV blocks of ", impl_->options.block_size, " tokens");
+           " sequences, ", impl_->sizing.num_blocks, " KV blocks of ", impl_->options.block_size, " tokens in ",
+           dtype_name(impl_->model->backend().kv_dtype()));
 }
 
 Engine::~Engine() = default;

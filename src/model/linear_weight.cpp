@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "quant/dequantize.h"
+#include "quant/integer_format.h"
+#include "quant/integer_rows.h"
 
 namespace qwen {
 namespace {
@@ -13,16 +15,23 @@ using Kind = QuantFormat::Kind;
 // The parts that a module may have; all but the weight itself may be absent as far as this file is concerned.
 constexpr std::array kPlain = {".weight"};
 constexpr std::array kPacked = {".qweight", ".qzeros", ".scales", ".g_idx"};
+constexpr std::array kIntegers = {".qweight", ".scales"};
 constexpr std::array kFp8 = {".weight", ".weight_scale_inv", ".weight_scale", ".input_scale"};
 
 QuantFormat format_of(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const std::string& module) {
   const TensorInfo* const plain = checkpoint.find(module + ".weight");
   switch (quantization.format.kind) {
     case Kind::kNone:
-    case Kind::kInt8:  // made at load, never stored
-    case Kind::kInt4:
     case Kind::kGrouped:
       return {};
+    case Kind::kInt8:
+    case Kind::kInt4: {  // an int4 folder's head is int8
+      const TensorInfo* const integers = checkpoint.find(module + ".qweight");
+      if (plain) return {};
+      return integers && integers->dtype == DType::kI8
+                 ? QuantFormat{.kind = Kind::kInt8, .bits = 8, .group_size = kIntegerGroup}
+                 : quantization.format;
+    }
     case Kind::kGptq:
     case Kind::kAwq:
       return plain ? QuantFormat{} : quantization.format;
@@ -45,17 +54,20 @@ LinearWeight::LinearWeight(const Checkpoint& checkpoint, const QuantizationConfi
     add(kPlain);
   else if (format_.kind == Kind::kFp8Block)
     add(kFp8);
+  else if (is_integer_kind(format_))
+    add(kIntegers);
   else
     add(kPacked);
 }
 
 std::optional<Shape> LinearWeight::shape() const {
-  const bool packed = format_.kind == Kind::kGptq || format_.kind == Kind::kAwq;
-  const TensorInfo* const weight = checkpoint_.find(module_ + (packed ? ".qweight" : ".weight"));
+  const bool parts = format_.kind != Kind::kNone && format_.kind != Kind::kFp8Block;
+  const TensorInfo* const weight = checkpoint_.find(module_ + (parts ? ".qweight" : ".weight"));
   if (weight == nullptr) return std::nullopt;
-  if (!packed || weight->shape.rank() != 2) return weight->shape;
+  if (!parts || format_.kind == Kind::kInt8 || weight->shape.rank() != 2) return weight->shape;
   const int64_t fields = 32 / format_.bits, first = weight->shape[0], last = weight->shape[1];
   // The checkpoint's reader has bounded the elements, so neither product leaves 64 bits.
+  if (format_.kind == Kind::kInt4) return Shape{first, 2 * last};
   return format_.kind == Kind::kGptq ? Shape{last, first * fields} : Shape{last * fields, first};
 }
 
@@ -78,10 +90,13 @@ HostMatrix LinearWeight::matrix() const {
   HostMatrix matrix{.format = format_, .rows = size[0], .cols = size[1]};
   switch (format_.kind) {
     case Kind::kNone:
+    case Kind::kGrouped:  // a backend's, never in a folder
+      matrix.weight = view(".weight");
+      break;
     case Kind::kInt8:
     case Kind::kInt4:
-    case Kind::kGrouped:
-      matrix.weight = view(".weight");
+      matrix.weight = view(".qweight");
+      matrix.scales = view(".scales");
       break;
     case Kind::kGptq:
     case Kind::kAwq:

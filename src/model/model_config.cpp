@@ -11,6 +11,7 @@
 #include "base/mapped_file.h"
 #include "base/quote.h"
 #include "quant/fp8_block.h"
+#include "quant/integer_format.h"
 #include "weights/model_directory.h"
 
 namespace qwen {
@@ -229,7 +230,8 @@ DType read_dtype(const Fields& fields) {
   fields.fail(key, "\"float32\", \"float16\" or \"bfloat16\"");
 }
 
-constexpr const char* kMethods = "\"gptq\", \"awq\" or \"fp8\"; other formats: take the unquantized model";
+constexpr const char* kMethods =
+    "\"gptq\", \"awq\", \"fp8\" or \"qwen_thinking\"; other formats: take the unquantized model";
 
 // Packed for one GPU kernel, or other bits in other layers: not what the tensors say they are.
 void refuse_variants(const Fields& fields) {
@@ -266,6 +268,24 @@ QuantFormat read_fp8(const Fields& fields) {
   return {.kind = QuantFormat::Kind::kFp8Block, .bits = 8};
 }
 
+// What `quantize` writes: quant/integer_rows.h.
+QuantizationConfig read_integers(const Fields& fields) {
+  using Kind = QuantFormat::Kind;
+  const int64_t bits = fields.integer("bits", 1, 32), group = fields.integer("group_size", 1, kMaxIntermediate);
+  if (bits != 4 && bits != 8) fields.fail("bits", "4 or 8");
+  if (group != kIntegerGroup && (bits == 8 || group != kHalfGroup))
+    fields.fail("group_size", bits == 8 ? str(kIntegerGroup) : str(kIntegerGroup, " or ", kHalfGroup));
+  if (fields.text_or("rotation", "") != "hadamard") fields.fail("rotation", "\"hadamard\"");
+  const int64_t head_bits = fields.integer("head_bits", 1, 32);
+  if (head_bits != 8 && head_bits != 16) fields.fail("head_bits", "8 or 16");
+  QuantizationConfig config{.method = "qwen_thinking"};
+  config.format = {.kind = bits == 8 ? Kind::kInt8 : Kind::kInt4,
+                   .bits = static_cast<int>(bits),
+                   .group_size = static_cast<int>(group)};
+  if (head_bits == 8) config.head = {.kind = Kind::kInt8, .bits = 8, .group_size = kIntegerGroup};
+  return config;
+}
+
 QuantizationConfig read_quantization(const Fields& fields) {
   QuantizationConfig config;
   config.method = fields.text_or("quant_method", "gptq");  // quantize_config.json has no other
@@ -273,6 +293,7 @@ QuantizationConfig read_quantization(const Fields& fields) {
     config.format = read_fp8(fields);
     return config;
   }
+  if (config.method == "qwen_thinking") return read_integers(fields);
   if (config.method == "gptq")
     config.format = read_gptq(fields);
   else if (config.method == "awq")

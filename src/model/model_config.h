@@ -32,8 +32,9 @@ struct RopeScaling {
 // `quantization_config`, or quantize_config.json beside it: how the linear layers' weights are spelled. Which layers
 // are, each tells by its tensors.
 struct QuantizationConfig {
-  std::string method;  // quant_method: "gptq", "awq", "fp8"; "" = plain floats
+  std::string method;  // quant_method: "gptq", "awq", "fp8", "qwen_thinking" (our own int8, int4); "" = plain floats
   QuantFormat format;
+  QuantFormat head;  // of the embedding and the head; they are plain in all but our own
 };
 
 struct ModelConfig {

@@ -1,17 +1,23 @@
+// See packed_cache.h.
 #include "model/packed_cache.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/cpu_count.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
-#include "quant/integer_format.h"
 #include "quant/stored_groups.h"
+#include "weights/content_digest.h"
 #include "weights/packed_file_places.h"
 
 namespace qwen {
@@ -25,24 +31,17 @@ constexpr uint64_t kLeastBytes = 64 << 20;
 constexpr auto kMostPatience = std::chrono::minutes(10);
 constexpr auto kPollInterval = std::chrono::milliseconds(200);
 constexpr size_t kMaxConfigBytes = 16 << 20;
+constexpr int kMaxDigestThreads = 8;
 
-std::string format_name(const QuantFormat& format) {
-  switch (format.kind) {
-    case QuantFormat::Kind::kInt8:
-      return str("int8/", format.group_size);
-    case QuantFormat::Kind::kInt4:
-      return str("int4/", format.group_size);
-    default:
-      return "none";
-  }
-}
-
-// Of the file's name: as QUANTIZATION_FORMAT spells it; a folder's own integers by their method.
-std::string file_format(const QuantizationConfig& quantization, const WeightFormats& formats) {
-  if (has_stored_groups(quantization.format))
-    return str(quantization.method, formats.head.kind == QuantFormat::Kind::kNone ? "-none" : "");
-  if (formats.linear.kind != QuantFormat::Kind::kInt4) return "int8";
-  return formats.linear.group_size == kIntegerGroup ? "int4" : str("int4-g", formats.linear.group_size);
+// Of the file's name: the folder's own method, or as QUANTIZATION_FORMAT spells it, and HEAD_FORMAT where it is not
+// what goes with that. `method`: empty where the folder's weights are no such integers.
+std::string file_format(const std::string& method, const WeightFormats& formats) {
+  const bool plain_linear = formats.linear.kind == QuantFormat::Kind::kNone;
+  const bool plain_head = formats.head.kind == QuantFormat::Kind::kNone;
+  std::string name = method.empty() ? weight_format_name(formats.linear) : str(method, plain_linear ? "-none" : "");
+  if (plain_head == plain_linear) return name;
+  if (method.empty() && plain_linear) return "head-int8";
+  return name + (plain_head ? "-head-none" : "-head-int8");
 }
 
 // Of what says how the tensors are to be read.
@@ -64,59 +63,117 @@ std::string seconds_since(std::chrono::steady_clock::time_point start) {
   return text;
 }
 
+// Whoever may read the weights by their modes and those of the folders around them.
+PackedFileReaders readers_of(const Checkpoint& checkpoint) {
+  const WeightFileAccess& access = checkpoint.access();
+  mode_t mode = S_IRUSR | S_IWUSR | (access.mode & (S_IRGRP | S_IROTH));
+  std::error_code error;
+  fs::path folder = fs::canonical(checkpoint.directory(), error);
+  for (struct stat info{}; !error && !folder.empty() && ::stat(folder.c_str(), &info) == 0;) {
+    const bool anyone = (info.st_mode & S_IXOTH) != 0;
+    if (!anyone) mode &= ~static_cast<mode_t>(S_IROTH);
+    if (!anyone && (info.st_gid != access.group || (info.st_mode & S_IXGRP) == 0))
+      mode &= ~static_cast<mode_t>(S_IRGRP);
+    if (folder == folder.root_path()) break;
+    folder = folder.parent_path();
+  }
+  return {mode, access.group};
+}
+
+// What is missing of the folders, for this user alone. What fails shows when the file is created.
+void create_private_folders(const fs::path& folder) {
+  std::error_code error;
+  if (folder.empty() || fs::exists(folder, error)) return;
+  create_private_folders(folder.parent_path());
+  ::mkdir(folder.c_str(), S_IRWXU);
+}
+
 }  // namespace
 
 PackedCache::PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
                          const WeightFormats& formats, const Backend& backend, const PackedCacheOptions& options)
-    : backend_(backend),
+    : checkpoint_(checkpoint),
+      backend_(backend),
       options_(options),
-      file_format_(file_format(quantization, formats)),
-      model_dir_(checkpoint.directory()) {
+      method_(has_stored_groups(quantization.format) ? quantization.method : ""),
+      formats_(formats) {
   constexpr QuantFormat kGrouped{.kind = QuantFormat::Kind::kGrouped};
-  const bool stored_groups = has_stored_groups(quantization.format);
-  if (!kept(formats.linear) && !kept(formats.head) && !(stored_groups && kept(kGrouped))) return;
-  key_ = str("packed weights\ncheckpoint ", std::hex, checkpoint.sampled_fingerprint(), "\nconfig ",
-             config_digest(model_dir_), std::dec, "\nlinear ", format_name(formats.linear), ": ",
-             backend.packing(formats.linear), "\nhead ", format_name(formats.head), ": ", backend.packing(formats.head),
-             '\n');
-  if (stored_groups) key_ += str("stored ", quantization.method, ": ", backend.packing(kGrouped), '\n');
+  if (!kept(formats.linear) && !kept(formats.head) && (method_.empty() || !kept(kGrouped))) return;
+  key_ = str("packed weights\nconfig ", to_hex(config_digest(checkpoint.directory())), "\nlinear ",
+             weight_format_name(formats.linear), ": ", backend.packing(formats.linear), "\nhead ",
+             weight_format_name(formats.head), ": ", backend.packing(formats.head), '\n');
+  if (!method_.empty()) key_ += str("stored ", method_, ": ", backend.packing(kGrouped), '\n');
+}
+
+std::string PackedCache::no_file_reason(uint64_t weight_bytes) const {
+  if (!options_.enabled) return "--cache-dir none keeps no file";
+  if (method_.empty() && formats_.linear.kind == QuantFormat::Kind::kNone &&
+      formats_.head.kind == QuantFormat::Kind::kNone)
+    return "weights are not quantized";
+  if (key_.empty()) return str("the kernels ", backend_.kernels(), " keep no file");
+  if (options_.folder.empty() && weight_bytes < kLeastBytes)
+    return str("below ", kLeastBytes >> 20, " MiB a file is kept in a folder named with --cache-dir only");
+  return {};
 }
 
 void PackedCache::open(uint64_t weight_bytes, const ProgressFn& progress) {
   start_ = std::chrono::steady_clock::now();
-  if (key_.empty() || (options_.folder.empty() && weight_bytes < kLeastBytes)) return;
-  const auto places = packed_file_places(model_dir_, file_format_, options_.folder,
+  if (const std::string reason = no_file_reason(weight_bytes); !reason.empty()) {
+    if (maps()) log_warning("--weights mmap changes nothing: ", reason);
+    return;
+  }
+  const auto places = packed_file_places(checkpoint_.directory(), file_format(method_, formats_), options_.folder,
                                          [](const char* name) -> const char* { return std::getenv(name); });
-  if (find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes)) return;
+  const auto find_or_begin = [&] {
+    return find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes);
+  };
+  bool settled = find_or_begin();
   // Another process quantizes this model at the moment. Who shares its pages needs the file; others do not wait.
-  while (options_.access == PackedAccess::kMap && writer_ != nullptr && writer_->other_process() &&
+  while (!settled && maps() && writer_ != nullptr && writer_->other_process() &&
          std::chrono::steady_clock::now() - start_ < kMostPatience) {
     if (progress) progress(0, weight_bytes);
     std::this_thread::sleep_for(kPollInterval);
-    if (find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes)) return;
+    settled = find_or_begin();
   }
+  if (file_) return;
+  for (const std::string& problem : read_problems_) log_info(problem, "; the weights are quantized again");
+  if (settled) return;
   if (writer_ != nullptr && writer_->other_process())
     log_info(writer_->path().string(), ": another process writes it; the weights are quantized in memory");
   writer_.reset();
 }
 
-bool PackedCache::find_file(const std::vector<fs::path>& places, uint64_t max_bytes, const ProgressFn& progress) {
+bool PackedCache::find_file(const Places& places, uint64_t max_bytes, const ProgressFn& progress) {
+  read_problems_.clear();
+  const PackedReadOptions read{options_.access, max_bytes, options_.threads, checkpoint_.access().owner};
   for (const fs::path& place : places) {
     std::string problem;
-    file_ = PackedFile::open(place, key_, options_.access, max_bytes, progress, problem);
+    file_ = PackedFile::open(
+        place, key_, [&](const PackedSource& source) { return same_weights(source, progress); }, read, progress,
+        problem);
     if (file_) {
       file_path_ = place;
-      log_info(place.string(), ": packed weights, ", file_->size_bytes() >> 20, " MiB, ",
-               options_.access == PackedAccess::kMap ? "mapped" : "read", " in ", seconds_since(start_));
+      log_info(place.string(), ": packed weights, ", file_->size_bytes() >> 20, " MiB, ", maps() ? "mapped" : "read",
+               " in ", seconds_since(start_));
       return true;
     }
-    const bool waiting = writer_ != nullptr;  // it has been said
-    if (!problem.empty() && !waiting) log_info(place.string(), ": ", problem, "; the weights are quantized again");
+    if (!problem.empty()) read_problems_.push_back(str(place.string(), ": ", problem));
   }
   return false;
 }
 
-bool PackedCache::begin_file(const std::vector<fs::path>& places, uint64_t weight_bytes) {
+bool PackedCache::same_weights(const PackedSource& source, const ProgressFn& progress) {
+  if (source.stamp == checkpoint_.stamp()) return true;
+  if (!digest_of_checkpoint_) {
+    const int threads = options_.threads > 0 ? options_.threads : usable_cores();
+    digest_of_checkpoint_ = content_digest(checkpoint_, std::min(threads, kMaxDigestThreads), progress);
+    log_info(checkpoint_.directory().string(), ": the weight files have other times than when they were quantized; ",
+             *digest_of_checkpoint_ == source.digest ? "their contents are the same" : "their contents are others");
+  }
+  return source.digest == *digest_of_checkpoint_;
+}
+
+bool PackedCache::begin_file(const Places& places, uint64_t weight_bytes) {
   problem_ = places.empty() ? "there is no folder for them" : "";
   for (const fs::path& place : places) {
     const auto refuse = [&](const std::string& why) {
@@ -126,9 +183,8 @@ bool PackedCache::begin_file(const std::vector<fs::path>& places, uint64_t weigh
       refuse("would lie in memory (tmpfs)");
       continue;
     }
-    std::error_code error;
-    fs::create_directories(place.parent_path(), error);  // what fails here fails below
-    writer_ = std::make_unique<PackedFileWriter>(place, key_, weight_bytes);
+    create_private_folders(place.parent_path());
+    writer_ = std::make_unique<PackedFileWriter>(place, key_, weight_bytes, readers_of(checkpoint_));
     if (writer_->problem().empty()) return true;
     if (writer_->other_process()) {
       problem_.clear();
@@ -160,11 +216,22 @@ void PackedCache::store(const std::string& name, const Matrix& matrix) {
   if (writer_ != nullptr && kept(matrix.format)) writer_->add(name, backend_.packed(matrix, scratch_));
 }
 
+void PackedCache::finish_tensor(const std::string& name) {
+  if (writer_ == nullptr || !writer_->problem().empty()) return;
+  const TensorInfo* const tensor = checkpoint_.find(name);
+  if (tensor != nullptr && digested_.insert(name).second) digest_ += tensor_digest(checkpoint_, *tensor);
+}
+
 void PackedCache::finish() {
   if (key_.empty() || file_) return;
   const std::string quantizing = seconds_since(start_);
   if (writer_ != nullptr) {
-    writer_->finish();
+    for (const TensorInfo& tensor : checkpoint_.tensors()) {  // those that the model does not read
+      if (digested_.contains(tensor.name)) continue;
+      finish_tensor(tensor.name);
+      checkpoint_.release(tensor.name);
+    }
+    writer_->finish({checkpoint_.stamp(), digest_});
     written_ = writer_->problem().empty();
     if (written_) {
       log_info(writer_->path().string(), ": the packed weights, for the next start; quantizing took ", quantizing,

@@ -2,17 +2,17 @@
 // that instead of quantizing again. Backend::prepare stays the one way in: WeightLoader gives it what is found here in
 // place of the checkpoint's tensors, and puts here what it returned.
 //
-// The key that a file has to have been written with: names, sizes, modification times and headers of the weight files
-// with 4 KiB of every tensor (Checkpoint::sampled_fingerprint), the digest of config.json (and quantize_config.json),
-// the formats, and the backend's packing with its version. It is enough because a packed matrix is a function of its
-// tensors, the format and the packing alone, and whoever changes a tensor changes its file's time and size or nearly
-// every number in it (a finetune does); reading all of the checkpoint instead would cost what the file saves.
+// A packed matrix is a function of its tensors, the format and the backend's packing alone. So a file is believed where
+// its key fits (formats, packing with its version, what config.json says) and the weights are those that it was made
+// of: by the sizes and times of their files (Checkpoint::stamp), or, where these are others (a copy, an image, a
+// chmod), by a digest of every number in them, which costs reading them once.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +30,7 @@ struct PackedCacheOptions {
   bool enabled = true;
   std::string folder;  // empty: chosen (weights/packed_file_places.h), for models that take a while to quantize
   PackedAccess access = PackedAccess::kCopy;
+  int threads = 0;  // that read; 0: the physical cores this process may use
 };
 
 class PackedCache {
@@ -42,31 +43,46 @@ class PackedCache {
   // `progress` throws.
   void open(uint64_t weight_bytes, const ProgressFn& progress);
   bool found() const { return file_.has_value(); }
+  // Whether what is found takes no memory of this process, and how much that is.
+  bool maps() const { return options_.access == PackedAccess::kMap; }
+  uint64_t mapped_bytes() const { return maps() && file_ ? file_->size_bytes() : 0; }
 
   // The stacked modules' weights [rows, cols] for Backend::prepare, where they were kept.
   std::optional<HostMatrix> find(const std::string& name, int64_t rows, int64_t cols, const QuantFormat& format);
   void store(const std::string& name, const Matrix& matrix);
+  // The checkpoint's tensor has been read for the last time; its pages have not been released yet.
+  void finish_tensor(const std::string& name);
 
   // Every weight has been stored or found: completes the file and says what became of it.
   void finish();
   bool written() const { return written_; }  // by this process, after finish()
 
  private:
-  bool kept(const QuantFormat& format) const { return options_.enabled && !backend_.packing(format).empty(); }
-  bool find_file(const std::vector<std::filesystem::path>& places, uint64_t max_bytes, const ProgressFn& progress);
-  bool begin_file(const std::vector<std::filesystem::path>& places, uint64_t weight_bytes);
+  using Places = std::vector<std::filesystem::path>;
 
+  bool kept(const QuantFormat& format) const { return options_.enabled && !backend_.packing(format).empty(); }
+  std::string no_file_reason(uint64_t weight_bytes) const;
+  bool find_file(const Places& places, uint64_t max_bytes, const ProgressFn& progress);
+  bool begin_file(const Places& places, uint64_t weight_bytes);
+  bool same_weights(const PackedSource& source, const ProgressFn& progress);
+
+  const Checkpoint& checkpoint_;
   const Backend& backend_;
   const PackedCacheOptions options_;
-  const std::string file_format_;  // of the file's name
-  const std::filesystem::path model_dir_;
+  const std::string method_;  // of the folder's own integers that are kept; empty: it has none
+  const WeightFormats formats_;
   std::string key_;  // empty: nothing is kept
 
   std::optional<PackedFile> file_;
   std::filesystem::path file_path_;
+  std::vector<std::string> read_problems_;        // of files that are there and cannot be used
+  std::optional<uint64_t> digest_of_checkpoint_;  // where it had to be read
+
   std::unique_ptr<PackedFileWriter> writer_;
   std::string problem_;  // why what is quantized is not kept; empty where it is not worth it
   std::vector<std::byte> scratch_;
+  std::set<std::string> digested_;  // tensors that are in …
+  uint64_t digest_ = 0;             // … this sum
   std::chrono::steady_clock::time_point start_;
   bool written_ = false;
 };

@@ -41,9 +41,11 @@ std::string gib(uint64_t bytes) {
 
 void check_memory(const ModelMemory& needed, size_t available) {
   if (needed.total() <= available) return;
-  throw Error(ErrorCode::kOs, str("the model needs at least ", gib(needed.total()), " of memory (weights ",
-                                  gib(needed.weights), ", workspace ", gib(needed.workspace), ") but only ",
-                                  gib(available), " are available; free memory or choose a smaller model"));
+  throw Error(ErrorCode::kOs,
+              str("the model needs at least ", gib(needed.total()), " of memory (weights ", gib(needed.weights),
+                  ", workspace ", gib(needed.workspace), ") but only ", gib(available),
+                  " are available; free memory, quantize the model (--quantization int8 or int4) or "
+                  "choose a smaller one"));
 }
 
 // Of the tensors that the model reads.
@@ -64,8 +66,8 @@ uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config,
   const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
   const DType dtype = stored ? stored->dtype : DType::kF32;
   if (tensor.shape.rank() != 2) return backend.weight_bytes(1, tensor.shape[0], dtype, {});
-  QuantFormat format = tensor.name.find(".layers.") != std::string::npos ? formats.linear : formats.head;
-  if (const LinearWeight weight(checkpoint, config.quantization, tensor.module()); weight.quantized()) {
+  QuantFormat format = weight_format_of(tensor, formats);
+  if (const LinearWeight weight(checkpoint, config.quantization, module_of(tensor)); weight.quantized()) {
     const HostMatrix matrix = weight.matrix();
     format = backend.prepared_format({&matrix, 1}, format);
     for (const std::string& name : weight.tensors()) checkpoint.release(name);
@@ -102,9 +104,14 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
   const ModelMemory memory = model_memory(checkpoint, config, *backend, options);
-  check_memory(memory, backend->free_memory());
+  const bool maps = cache != nullptr && cache->maps();
+  if (!maps) check_memory(memory, backend->free_memory());
   if (cache != nullptr) {
     cache->open(memory.weights, progress);
+    // Pages of the file are nobody's memory: another process in this control group may have brought them there.
+    if (maps)
+      check_memory({memory.weights - std::min(memory.weights, cache->mapped_bytes()), memory.workspace},
+                   backend->free_memory());
     if (cache->found()) progress = {};  // it has heard of all that takes time
   }
   Backend& device = *backend;

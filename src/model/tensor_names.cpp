@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/quote.h"
 #include "model/linear_weight.h"
+#include "model/weight_formats.h"
 
 namespace qwen {
 namespace {
@@ -47,11 +48,14 @@ std::string join_first(const std::vector<std::string>& items, const char* separa
 
 }  // namespace
 
-std::string ExpectedTensor::module() const { return name.substr(0, name.size() - std::string_view(".weight").size()); }
+std::string module_of(const ExpectedTensor& tensor) {
+  return tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
+}
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   std::vector<ExpectedTensor> tensors;
-  tensors.push_back({"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}});
+  tensors.push_back(
+      {.name = "model.embed_tokens.weight", .shape = {config.vocab_size, config.hidden_size}, .linear = true});
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) add_layer(tensors, config, layer);
   tensors.push_back({"model.norm.weight", {config.hidden_size}});
   tensors.push_back({.name = "lm_head.weight",
@@ -59,6 +63,11 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
                      .optional = config.tie_word_embeddings,
                      .linear = true});
   return tensors;
+}
+
+QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats) {
+  if (tensor.shape.rank() != 2) return {};
+  return tensor.name.find(".layers.") != std::string::npos ? formats.linear : formats.head;
 }
 
 int64_t parameter_count(const ModelConfig& config) {
@@ -71,7 +80,7 @@ int64_t parameter_count(const ModelConfig& config) {
 std::vector<std::string> stored_tensors(const Checkpoint& checkpoint, const ModelConfig& config,
                                         const ExpectedTensor& tensor) {
   if (!tensor.linear) return {tensor.name};
-  const LinearWeight weight(checkpoint, config.quantization, tensor.module());
+  const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
   return weight.quantized() ? weight.tensors() : std::vector{tensor.name};
 }
 
@@ -84,11 +93,12 @@ void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
     const std::vector<std::string> stored = stored_tensors(checkpoint, config, tensor);
     known.insert(stored.begin(), stored.end());
     if (!tensor.optional && tensor.linear) {
-      const LinearWeight weight(checkpoint, config.quantization, tensor.module());
+      const LinearWeight weight(checkpoint, config.quantization, module_of(tensor));
       if (const auto shape = weight.shape(); weight.quantized() && shape) {
         if (*shape != tensor.shape)
-          problems.push_back(str(tensor.module(), " is ", to_string(*shape), " in ", config.quantization.method,
-                                 " format, config.json makes it ", to_string(tensor.shape)));
+          problems.push_back(str(module_of(tensor), " is ", to_string(*shape), " in ",
+                                 stored_format_name(config.quantization), " format, config.json makes it ",
+                                 to_string(tensor.shape)));
         continue;
       }
     }

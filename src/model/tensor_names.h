@@ -7,6 +7,7 @@
 
 #include "base/tensor_view.h"
 #include "model/model_config.h"
+#include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -15,12 +16,15 @@ struct ExpectedTensor {
   std::string name;
   Shape shape;            // linears are [out, in]
   bool optional = false;  // lm_head.weight of a tied model: some exporters write it, nobody reads it
-  bool linear = false;    // a quantized checkpoint may spell it in parts; name is the plain one's
-
-  std::string module() const;  // of a matrix: the name without ".weight"
+  bool linear = false;    // a matrix; a quantized checkpoint may spell it in parts; name is the plain one's
 };
 
+std::string module_of(const ExpectedTensor& tensor);  // its name without ".weight"
+
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
+
+// The format that its weights get: the layers' matrices one, embedding and head the other, vectors none.
+QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats);
 
 // Numbers in the model, a tied head counted once.
 int64_t parameter_count(const ModelConfig& config);

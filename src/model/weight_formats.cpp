@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "quant/integer_format.h"
+#include "quant/integer_rows.h"
 
 namespace qwen {
 
@@ -17,6 +18,18 @@ WeightFormats weight_formats(std::string_view name) {
   if (name == "int4-g64") return {kInt4Half, kInt8};
   throw Error(ErrorCode::kUsage, str("weights in the format ", name, ": choose none, int8, int4 or int4-g64"),
               "format");
+}
+
+std::string weight_format_name(const QuantFormat& linear) {
+  if (linear.kind == QuantFormat::Kind::kInt8) return "int8";
+  if (linear.kind != QuantFormat::Kind::kInt4) return "none";
+  return linear.group_size == kIntegerGroup ? "int4" : str("int4-g", linear.group_size);
+}
+
+std::string stored_format_name(const QuantizationConfig& quantization) {
+  if (quantization.method.empty() || is_integer_kind(quantization.format))
+    return weight_format_name(quantization.format);
+  return quantization.method;
 }
 
 }  // namespace qwen

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -50,14 +51,31 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
     }
     rows += shape[0];
   }
+  const auto ask_backend = [&](const auto& question) {  // it knows no names
+    try {
+      return question();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBadData) throw;
+      throw Error(error.code(), str(checkpoint_.directory().string(), ": ", name, ": ", error.what()));
+    }
+  };
   std::vector<HostMatrix> stacked;
   stacked.reserve(weights.size());
-  for (const LinearWeight& weight : weights) stacked.push_back(weight.matrix());
-  const QuantFormat format = backend_.prepared_format(stacked, asked);
-  if (cache_ != nullptr) {
-    if (const auto kept = cache_->find(name, rows, cols, format)) return backend_.prepare({&*kept, 1}, format);
+  for (const LinearWeight& weight : weights) {
+    stacked.push_back(weight.matrix());
+    const QuantFormat& stored = stacked.back().format;
+    if (is_integer_kind(stored) && is_integer_kind(asked) && stored != asked) {
+      throw Error(ErrorCode::kBadData,
+                  str("tensor ", weight.module(), ".qweight holds ", weight_format_name(stored),
+                      " weights, which config.json's quantization_config makes ", weight_format_name(asked)));
+    }
   }
-  Matrix matrix = backend_.prepare(stacked, format);
+  const QuantFormat format = ask_backend([&] { return backend_.prepared_format(stacked, asked); });
+  if (cache_ != nullptr) {
+    if (const auto kept = cache_->find(name, rows, cols, format))
+      return ask_backend([&] { return backend_.prepare({&*kept, 1}, format); });
+  }
+  Matrix matrix = ask_backend([&] { return backend_.prepare(stacked, format); });
   if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;
 }
@@ -90,6 +108,7 @@ Tensor WeightLoader::vector(std::initializer_list<std::string> names, int64_t si
 void WeightLoader::finish(std::span<const std::string> names) {
   for (const std::string& name : names) {
     if (const TensorInfo* info = checkpoint_.find(name)) done_bytes_ += info->size_bytes;
+    if (cache_ != nullptr) cache_->finish_tensor(name);
     checkpoint_.release(name);
   }
   if (progress_) progress_(std::min(done_bytes_, total_bytes_), total_bytes_);

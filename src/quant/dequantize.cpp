@@ -4,6 +4,7 @@
 #include "quant/awq.h"
 #include "quant/fp8_block.h"
 #include "quant/gptq.h"
+#include "quant/integer_rows.h"
 #include "quant/matrix_parts.h"
 #include "quant/stored_floats.h"
 #include "quant/stored_groups.h"
@@ -23,6 +24,7 @@ void check_matrix(const HostMatrix& matrix, const std::string& name) {
       return check_fp8_block(matrix, name);
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
+      return check_integer_rows(matrix, name);
     case QuantFormat::Kind::kGrouped:
       break;
   }
@@ -41,6 +43,7 @@ void dequantize_rows(const HostMatrix& matrix, int64_t first, int64_t count, flo
       return dequantize_fp8_block(matrix, first, count, out);
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
+      return dequantize_integer_rows(matrix, first, count, out);
     case QuantFormat::Kind::kGrouped:
       return;  // never in a folder: check_matrix refuses them
   }

@@ -12,7 +12,7 @@ struct QuantFormat {
     kGptq,      // integers with scales and zero points per group of input features; quant/gptq.h
     kAwq,       // the same, packed along the outputs; quant/awq.h
     kFp8Block,  // float8_e4m3fn with one scale per block of the matrix; quant/fp8_block.h
-    kInt8,      // made at load: rotated inputs, one scale per output and group of them; quant/integer_format.h
+    kInt8,      // rotated inputs, one scale per output and group of them; quant/integer_format.h
     kInt4,      // the same with 4 bits
     kGrouped,   // the integers of a GPTQ or AWQ matrix in a backend's packing; quant/grouped_format.h
   };

@@ -15,13 +15,14 @@ struct HostMatrix {
   QuantFormat format;
   int64_t rows = 0;
   int64_t cols = 0;
-  // kNone: [rows, cols] of kF32, kF16 or kBF16. kInt8, kInt4: [bytes] of kU8, in the packing of the backend that made
-  // them (Backend::packing). Else the format's own packing.
+  // kNone: [rows, cols] of kF32, kF16 or kBF16. kInt8, kInt4: as a folder has them (quant/integer_rows.h), or without
+  // scales [bytes] of kU8 in the packing of the backend that made them (Backend::packing), as kGrouped always is. Else
+  // the format's own packing.
   TensorView weight;
   TensorView scales = {};
   TensorView zeros = {};                   // kGptq, kAwq
   TensorView g_idx = {};                   // kGptq: the group of each input feature; without data: feature / group_size
-  std::shared_ptr<const void> owner = {};  // kInt8, kInt4: of `weight`, which Backend::prepare may keep
+  std::shared_ptr<const void> owner = {};  // of `weight` in a packing, which Backend::prepare may keep
 };
 
 }  // namespace qwen

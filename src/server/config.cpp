@@ -141,6 +141,12 @@ constexpr auto kRows = std::to_array<Row>({
        c.quantization_format = one_of(text, {"none", "int8", "int4", "int4-g64", "gptq"});
      },
      show<&C::quantization_format>},
+    {{"model.quantization.head_format", "head-format", "HEAD_FORMAT",
+      "Embedding and head: int8, none (as in the folder), auto (int8 where the layers are int8 or int4)"},
+     [](C& c, const std::string& text) {
+       c.head_format = one_of(text, {"auto", "none", "int8"});
+     },
+     show<&C::head_format>},
     {{"model.cache_dir", "cache-dir", "CACHE_DIR",
       "Folder for quantized weights; none: every start quantizes; default: beside the model, else the user's cache"},
      set_text<&C::cache_dir>,
@@ -238,6 +244,12 @@ constexpr auto kRows = std::to_array<Row>({
     {{"engine.kv_cache", "kv-cache", "KV_CACHE", "Memory for keys and values, e.g. 8GiB; 0 = derived from free memory"},
      [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); },
      show<&C::kv_cache_bytes>},
+    {{"engine.kv_cache_dtype", "kv-cache-dtype", "KV_CACHE_DTYPE",
+      "Of keys and values: auto, bfloat16, or int8 (twice the tokens in the same memory)"},
+     [](C& c, const std::string& text) {
+       c.kv_cache_dtype = one_of(text, {"auto", "bfloat16", "int8"});
+     },
+     show<&C::kv_cache_dtype>},
     {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH",
       "New tokens where a /generate request does not say"},
      set_int<&C::default_max_length, 1, 100 * kMillion>,

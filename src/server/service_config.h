@@ -26,6 +26,7 @@ struct ServiceConfig {
   std::string model_path = "/app/models/qwen3-4b-thinking";
   std::string model_name;                    // what clients call it; empty = the folder's name
   std::string quantization_format = "none";  // none (as in the folder), int8, int4, int4-g64, gptq
+  std::string head_format = "auto";          // embedding and head: none, int8, auto (int8 with int8 and int4)
   std::string cache_dir;                     // of quantized weights; empty = chosen, "none" = in memory only
   std::string weights = "copy";              // of a packed file: copy into huge pages, or mmap and share
   std::string chat_template;                 // thinking-2507, hybrid, instruct; empty = recognised from the folder
@@ -49,8 +50,9 @@ struct ServiceConfig {
   int max_num_seqs = 16;
   int max_num_batched_tokens = 512;
   int max_waiting = 1024;
-  std::chrono::seconds max_wait{60};  // for a request's turn; 0 = until its deadline
-  size_t kv_cache_bytes = 0;          // 0 = derived from free memory
+  std::chrono::seconds max_wait{60};    // for a request's turn; 0 = until its deadline
+  size_t kv_cache_bytes = 0;            // 0 = derived from free memory
+  std::string kv_cache_dtype = "auto";  // of keys and values: auto (what the kernels prefer), bfloat16, int8
 
   // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on
   // every route.

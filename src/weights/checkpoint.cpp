@@ -48,7 +48,8 @@ struct Checkpoint::State {
   std::vector<std::unique_ptr<MappedFile>> files;  // by TensorInfo::file
   std::vector<TensorInfo> tensors;                 // sorted by name
   uint64_t total_bytes = 0;
-  uint64_t fingerprint = 0;
+  uint64_t fingerprint = 0, changed = 0;
+  WeightFileAccess access;
 
   std::mutex copies_mutex;
   std::map<const TensorInfo*, std::unique_ptr<std::byte[]>> copies;  // of misaligned tensors; guarded by copies_mutex
@@ -75,9 +76,12 @@ void Checkpoint::State::add_file(const std::string& name, bool safetensors) {
     found = std::move(parsed.tensors);
     described = parsed.pickle;
   }
-  std::error_code error;
-  const int64_t modified = fs::last_write_time(path, error).time_since_epoch().count();
-  fingerprint = xxh64(str(name, '\0', file->bytes().size(), ' ', modified, ' ', xxh64(described)), fingerprint);
+  const FileStatus& status = file->status();
+  fingerprint =
+      xxh64(str(name, '\0', file->bytes().size(), ' ', status.modified_ns, ' ', xxh64(described)), fingerprint);
+  changed = xxh64(str(status.changed_ns), changed);
+  if (files.empty()) access = {status.owner, status.group};
+  access.mode &= status.mode & (status.group == access.group ? 0777u : 0707u);
 
   if (tensors.size() + found.size() > kMaxTensors)
     throw Error(ErrorCode::kBadData,
@@ -156,18 +160,8 @@ Checkpoint::~Checkpoint() = default;
 const std::vector<TensorInfo>& Checkpoint::tensors() const { return state_->tensors; }
 uint64_t Checkpoint::total_bytes() const { return state_->total_bytes; }
 uint64_t Checkpoint::fingerprint() const { return state_->fingerprint; }
-uint64_t Checkpoint::sampled_fingerprint() const {
-  constexpr uint64_t kSample = 4096;
-  uint64_t sampled = state_->fingerprint;
-  for (const TensorInfo& info : state_->tensors) {
-    const std::span<const std::byte> bytes = state_->bytes_of(info);
-    const uint64_t size = std::min<uint64_t>(kSample, bytes.size()), start = (bytes.size() - size) / 2;
-    sampled = xxh64({reinterpret_cast<const char*>(bytes.data()) + start, size}, sampled);
-    state_->files[info.file]->release(bytes);
-  }
-  return sampled;
-}
-
+uint64_t Checkpoint::stamp() const { return xxh64(str(state_->changed), state_->fingerprint); }
+const WeightFileAccess& Checkpoint::access() const { return state_->access; }
 const fs::path& Checkpoint::directory() const { return state_->directory; }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {
@@ -176,6 +170,8 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
                                    [](const TensorInfo& info, std::string_view wanted) { return info.name < wanted; });
   return it != tensors.end() && it->name == name ? &*it : nullptr;
 }
+
+std::span<const std::byte> Checkpoint::bytes(const TensorInfo& tensor) const { return state_->bytes_of(tensor); }
 
 TensorView Checkpoint::view(std::string_view name) const {
   const TensorInfo* info = find(name);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,12 @@
 #include "weights/tensor_info.h"
 
 namespace qwen {
+
+// Who owns the weight files and who may read all of them, links followed.
+struct WeightFileAccess {
+  uint32_t owner = 0, group = 0;  // of the first file
+  uint32_t mode = 0777;           // permission bits that all of them have; the groups' where all have one group
+};
 
 class Checkpoint {
  public:
@@ -27,6 +34,8 @@ class Checkpoint {
 
   const std::vector<TensorInfo>& tensors() const;       // sorted by name
   const TensorInfo* find(std::string_view name) const;  // nullptr where absent
+  // As they lie in the file, which need not be aligned.
+  std::span<const std::byte> bytes(const TensorInfo& tensor) const;
   // Aligned to the element size (a tensor that its file misaligns is copied); valid until release(name) or destruction.
   // Throws kBadData where the checkpoint has no such tensor. Thread-safe.
   TensorView view(std::string_view name) const;
@@ -38,9 +47,10 @@ class Checkpoint {
   // Of file names, sizes, modification times and headers, not of the data: cheap, for telling checkpoints apart in
   // caches.
   uint64_t fingerprint() const;
-  // The same and 4 KiB from the middle of every tensor. For what outlives the process: images and archives that give
-  // every file one time make two finetunes of a model alike in all but their numbers.
-  uint64_t sampled_fingerprint() const;
+  // The same with the times at which anything about the files changed last, which nobody can set: equal stamps, equal
+  // numbers. The reverse does not hold, a copy or a chmod gives another; then weights/content_digest.h tells.
+  uint64_t stamp() const;
+  const WeightFileAccess& access() const;
   const std::filesystem::path& directory() const;
 
  private:

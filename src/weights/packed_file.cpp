@@ -19,9 +19,9 @@
 #include "base/checked_math.h"
 #include "base/cpu_count.h"
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/hash.h"
 #include "base/mapped_file.h"
-#include "weights/packed_file_layout.h"
 #include "weights/tensor_info.h"
 
 namespace qwen {
@@ -30,35 +30,13 @@ namespace {
 constexpr int kMaxReaders = 8;  // more do not read memory faster
 constexpr const char* kDamaged = "is damaged: ";
 
-class Descriptor {
- public:
-  // Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
-  explicit Descriptor(const std::filesystem::path& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-bool read_at(int fd, uint64_t offset, std::span<std::byte> out) {
-  while (!out.empty()) {
-    const ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    offset += static_cast<uint64_t>(n);
-    out = out.subspan(static_cast<size_t>(n));
-  }
-  return true;
-}
-
 uint64_t digest_of(std::span<const std::byte> bytes) {
   return xxh64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+// After a failed read_at.
+std::string read_problem(std::string_view what) {
+  return errno == 0 ? str(kDamaged, what) : str("cannot be read: ", std::strerror(errno));
 }
 
 struct Entry {
@@ -114,7 +92,7 @@ std::string header_problem(const PackedFileHeader& header, std::string_view key,
   if (header.digest != digest_of(std::as_bytes(std::span(&header, 1)).first(offsetof(PackedFileHeader, digest))))
     return str(kDamaged, "its header");
   if (header.key[sizeof header.key - 1] != '\0' || key != header.key)
-    return "was made from another model, format or version";
+    return "was made in another format or version, or for another config.json";
   if (header.data_end < sizeof header || header.data_end > file_bytes || header.data_end % kPackedAlignment != 0 ||
       header.table_bytes != file_bytes - header.data_end || header.table_bytes > kMaxPackedTable ||
       header.num_entries > kMaxTensors)
@@ -135,21 +113,22 @@ struct Memory {
 // Brings the entries' pieces into memory, where they are not there already, and checks them.
 class Reading {
  public:
-  Reading(int fd, Memory memory, const std::vector<Entry>& entries, bool copy) : fd_(fd), memory_(memory), copy_(copy) {
+  Reading(int fd, Memory memory, const std::vector<Entry>& entries, bool copy, int threads)
+      : fd_(fd), memory_(memory), copy_(copy), threads_(threads) {
     for (const Entry& entry : entries) {
       total_bytes_ += entry.size_bytes;
       for (size_t piece = 0; piece < entry.digests.size(); ++piece) pieces_.push_back({&entry, piece});
     }
   }
 
-  bool run(const ProgressFn& progress) {
+  // Nothing, or what is wrong with the file.
+  std::string run(const ProgressFn& progress) {
     std::vector<std::thread> others;
-    const int wanted = std::min(usable_cores(), kMaxReaders) - 1;
     const auto join = [&] {
       for (std::thread& other : others) other.join();
     };
     try {
-      for (int i = 0; i < wanted; ++i) others.emplace_back([this] { work({}); });
+      for (int i = 1; i < threads_; ++i) others.emplace_back([this] { work({}); });
     } catch (const std::system_error&) {  // as many as there are
     }
     try {
@@ -160,8 +139,10 @@ class Reading {
       throw;
     }
     join();
-    if (progress && !damaged_) progress(total_bytes_, total_bytes_);
-    return !damaged_;
+    if (failed_read_ != 0) return str("cannot be read: ", std::strerror(failed_read_));
+    if (damaged_) return str(kDamaged, "its weights");
+    if (progress) progress(total_bytes_, total_bytes_);
+    return {};
   }
 
  private:
@@ -178,6 +159,7 @@ class Reading {
       const uint64_t start = pieces_[next].index * kPackedPiece, offset = entry.offset + start;
       const std::span<std::byte> bytes = memory_.at(offset, std::min(kPackedPiece, entry.size_bytes - start));
       const bool read = !copy_ || read_at(fd_, offset, bytes);
+      if (!read) failed_read_ = errno;  // 0: it has become shorter
       if (!read || digest_of(bytes) != entry.digests[pieces_[next].index]) damaged_ = true;
       const uint64_t done = done_bytes_.fetch_add(bytes.size()) + bytes.size();
       if (progress && next % 16 == 0) progress(done, total_bytes_);
@@ -187,20 +169,32 @@ class Reading {
   const int fd_;
   const Memory memory_;
   const bool copy_;
+  const int threads_;
   std::vector<Piece> pieces_;
   uint64_t total_bytes_ = 0;
   std::atomic<size_t> next_{0};
   std::atomic<uint64_t> done_bytes_{0};
   std::atomic<bool> damaged_{false}, stop_{false};
+  std::atomic<int> failed_read_{0};  // errno
 };
+
+// Why somebody else could have put other bytes there, or nothing.
+std::string trust_problem(const struct stat& info, std::optional<uint32_t> weights_owner) {
+  if (info.st_uid != 0 && info.st_uid != ::geteuid() && info.st_uid != weights_owner)
+    return str("belongs to user ", info.st_uid, ", neither root nor this one nor the owner of the weights");
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return "may be written by others; allow it to its owner alone (chmod go-w)";
+  return {};
+}
 
 }  // namespace
 
-std::optional<PackedFile> PackedFile::open(const std::filesystem::path& path, std::string_view key, PackedAccess access,
-                                           uint64_t max_bytes, const ProgressFn& progress, std::string& problem) {
+std::optional<PackedFile> PackedFile::open(const std::filesystem::path& path, std::string_view key,
+                                           const SameSource& same_source, const PackedReadOptions& options,
+                                           const ProgressFn& progress, std::string& problem) {
   problem.clear();
-  const Descriptor fd(path);
-  if (fd.get() < 0) {
+  const FileDescriptor file = FileDescriptor::open(path);
+  if (!file.valid()) {
     if (errno != ENOENT && errno != ENOTDIR) problem = str("cannot be read: ", std::strerror(errno));
     return std::nullopt;
   }
@@ -209,41 +203,47 @@ std::optional<PackedFile> PackedFile::open(const std::filesystem::path& path, st
     return std::nullopt;
   };
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return refuse("is not a regular file");
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return refuse("is not a regular file");
+  if (std::string why = trust_problem(info, options.weights_owner); !why.empty()) return refuse(std::move(why));
   const auto file_bytes = static_cast<uint64_t>(info.st_size);
   PackedFileHeader header;
-  if (file_bytes < sizeof header || !read_at(fd.get(), 0, std::as_writable_bytes(std::span(&header, 1))))
-    return refuse("holds no packed weights");
+  if (file_bytes < sizeof header) return refuse("holds no packed weights");
+  if (!read_at(file.get(), 0, std::as_writable_bytes(std::span(&header, 1)))) return refuse(read_problem("its header"));
   if (std::string why = header_problem(header, key, file_bytes); !why.empty()) return refuse(std::move(why));
-  if (file_bytes > max_bytes) return refuse(str("has ", file_bytes, " bytes, more than such weights take"));
+  if (file_bytes > options.max_bytes) return refuse(str("has ", file_bytes, " bytes, more than such weights take"));
 
   std::vector<std::byte> table(static_cast<size_t>(header.table_bytes));
   std::vector<Entry> entries;
-  if (!read_at(fd.get(), header.data_end, table) || digest_of(table) != header.table_digest ||
-      !parse_table(table, header, entries))
+  if (!read_at(file.get(), header.data_end, table)) return refuse(read_problem("its table"));
+  if (digest_of(table) != header.table_digest || !parse_table(table, header, entries))
     return refuse(str(kDamaged, "its table"));
+  if (!same_source(header.source)) return refuse("was made from other weights");
 
-  PackedFile file;
-  file.size_bytes_ = file_bytes;
+  PackedFile packed;
+  packed.size_bytes_ = file_bytes;
   Memory memory;
-  if (access == PackedAccess::kCopy) {
-    ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-    std::shared_ptr<std::byte> arena =
-        allocate_anonymous_memory(static_cast<size_t>(header.data_end - sizeof header), "weights");
-    memory = {arena.get(), sizeof header};
-    file.owner_ = std::move(arena);
+  const bool copy = options.access == PackedAccess::kCopy;
+  if (copy) {
+    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    // A small arena is not aligned to pages by itself.
+    const auto bytes = static_cast<size_t>(header.data_end - sizeof header);
+    std::shared_ptr<std::byte> arena = allocate_anonymous_memory(bytes + kPackedAlignment, "weights");
+    const uintptr_t misaligned = reinterpret_cast<uintptr_t>(arena.get()) % kPackedAlignment;
+    memory = {arena.get() + (misaligned == 0 ? 0 : kPackedAlignment - misaligned), sizeof header};
+    packed.owner_ = std::move(arena);
   } else {
-    auto mapped = std::make_shared<MappedFile>(path);
-    // Another file may have taken the name since: its table is another.
-    if (mapped->bytes().size() != file_bytes || std::memcmp(mapped->bytes().data(), &header, sizeof header) != 0)
-      return refuse("changed while it was opened");
-    memory = {const_cast<std::byte*>(mapped->bytes().data()), 0};  // only read
-    file.owner_ = std::move(mapped);
+    std::shared_ptr<MappedFile> mapped = MappedFile::map(file, path, "delete it and start again");
+    if (mapped == nullptr) return refuse(str("cannot be mapped: ", std::strerror(errno)));
+    if (mapped->bytes().size() < header.data_end) return refuse(str(kDamaged, "its size"));  // cut meanwhile
+    memory = {const_cast<std::byte*>(mapped->bytes().data()), 0};                            // only read
+    packed.owner_ = std::move(mapped);
   }
-  if (!Reading(fd.get(), memory, entries, access == PackedAccess::kCopy).run(progress))
-    return refuse(str(kDamaged, "its weights"));
-  for (Entry& entry : entries) file.entries_.emplace(std::move(entry.name), memory.at(entry.offset, entry.size_bytes));
-  return file;
+  const int threads = std::min(options.threads > 0 ? options.threads : usable_cores(), kMaxReaders);
+  if (std::string why = Reading(file.get(), memory, entries, copy, threads).run(progress); !why.empty())
+    return refuse(std::move(why));
+  for (Entry& entry : entries)
+    packed.entries_.emplace(std::move(entry.name), memory.at(entry.offset, entry.size_bytes));
+  return packed;
 }
 
 std::span<const std::byte> PackedFile::find(std::string_view name) const {

@@ -1,10 +1,13 @@
 // Reads a file of packed weights (packed_file_layout.h): named runs of bytes, into one anonymous arena in huge pages or
 // mapped. Nothing in the file is believed: every offset and size is checked before it is used, every byte against its
-// digest, so that what is handed out is what was written under this key.
+// digest. Digests tell damage, not malice: whoever may write the file can also make them fit. So a file that anyone
+// could have changed, but root, this user and whoever owns the weights, is refused.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +16,7 @@
 #include <string_view>
 
 #include "base/progress.h"
+#include "weights/packed_file_layout.h"
 
 namespace qwen {
 
@@ -21,13 +25,24 @@ enum class PackedAccess {
   kMap,   // pages of the file, shared with every process that maps it
 };
 
+struct PackedReadOptions {
+  PackedAccess access = PackedAccess::kCopy;
+  uint64_t max_bytes = ~uint64_t{0};        // a larger file is refused
+  int threads = 0;                          // that read, a few at most; 0: as many as are useful
+  std::optional<uint32_t> weights_owner{};  // may own the file too
+};
+
 class PackedFile {
  public:
-  // Nothing where the file cannot be used; `problem` then says why, and is empty where there is no such file. `key` has
-  // to be the one that it was written with; a file of more than `max_bytes` is refused. `progress` hears of the bytes;
-  // what it throws ends the reading. Errors: kOs without memory.
-  static std::optional<PackedFile> open(const std::filesystem::path& path, std::string_view key, PackedAccess access,
-                                        uint64_t max_bytes, const ProgressFn& progress, std::string& problem);
+  // Whether the weights are still those that a file was made of.
+  using SameSource = std::function<bool(const PackedSource&)>;
+
+  // Nothing where the file cannot be used; `problem` then says why, in words that follow its path, and is empty where
+  // there is no such file. `key` has to be the one that it was written with. `progress` hears of the bytes; what it or
+  // `same_source` throws ends the reading. Errors: kOs without memory.
+  static std::optional<PackedFile> open(const std::filesystem::path& path, std::string_view key,
+                                        const SameSource& same_source, const PackedReadOptions& options,
+                                        const ProgressFn& progress, std::string& problem);
 
   // Aligned to kPackedAlignment; without data where there is no such entry.
   std::span<const std::byte> find(std::string_view name) const;

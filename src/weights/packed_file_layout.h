@@ -15,11 +15,17 @@
 namespace qwen {
 
 constexpr char kPackedMagic[8] = {'Q', 'W', 'E', 'N', 'P', 'A', 'C', 'K'};
-constexpr uint32_t kPackedFileVersion = 1;
+constexpr uint32_t kPackedFileVersion = 2;
 constexpr uint64_t kPackedAlignment = 4096;     // a page: an entry can be mapped
 constexpr uint64_t kPackedPiece = 1024 * 1024;  // read and checked at once: stays in the L2 cache
 constexpr uint64_t kMaxPackedTable = 64 * 1024 * 1024;
 constexpr uint32_t kMaxPackedName = 4096;
+
+// Of which weights a file was made.
+struct PackedSource {
+  uint64_t stamp = 0;   // of the files' sizes and times: Checkpoint::stamp
+  uint64_t digest = 0;  // of all numbers in them: weights/content_digest.h
+};
 
 struct PackedFileHeader {
   char magic[8];
@@ -28,7 +34,8 @@ struct PackedFileHeader {
   uint64_t data_end;  // file offset
   uint64_t table_bytes;
   uint64_t table_digest;
-  char key[4048];   // text, padded with zeros; the last byte is one
+  PackedSource source;
+  char key[4032];   // text, padded with zeros; the last byte is one
   uint64_t digest;  // of everything above
 };
 static_assert(sizeof(PackedFileHeader) == kPackedAlignment && offsetof(PackedFileHeader, digest) == 4088);

@@ -1,3 +1,4 @@
+// See packed_file_places.h.
 #include "weights/packed_file_places.h"
 
 #include <linux/magic.h>
@@ -8,25 +9,20 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/hex.h"
 
 namespace qwen {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string short_hex(uint64_t value) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[value >> shift & 15];
-  return text;
-}
-
 bool good_beside(const fs::path& model) {
   const fs::path parent = model.parent_path();
   if (parent == model || parent.filename() == "snapshots") return false;
-  struct stat info {};
-  constexpr mode_t kAnyone = S_ISVTX | S_IWOTH;
-  return ::stat(parent.c_str(), &info) == 0 && (info.st_mode & kAnyone) != kAnyone;
+  struct stat around {
+  }, own{};
+  return ::stat(parent.c_str(), &around) == 0 && ::stat(model.c_str(), &own) == 0 && around.st_dev == own.st_dev &&
+         (around.st_mode & S_IWOTH) == 0;
 }
 
 }  // namespace
@@ -39,7 +35,7 @@ std::vector<fs::path> packed_file_places(const fs::path& model_dir, std::string_
   if (model.filename().empty()) model = model.parent_path();
   const std::string suffix = str('.', format, ".packed");
   // In a folder of many models: two of one name are told apart.
-  const std::string shared_name = str(model.filename().string(), '-', short_hex(xxh64(model.native())), suffix);
+  const std::string shared_name = str(model.filename().string(), '-', to_hex(xxh64(model.native()), 8), suffix);
   if (!folder.empty()) return {fs::path(folder) / shared_name};
 
   std::vector<fs::path> places;

@@ -36,9 +36,24 @@ TEST(CreateTest, WrongOptionsAreErrorsThatSayTheMend) {
   EXPECT_EQ(code_of({.device = "cuda:0"}), ErrorCode::kDeviceUnavailable);
   EXPECT_EQ(code_of({.kernels = "avx3"}), ErrorCode::kUsage);
   EXPECT_EQ(code_of({.threads = -1}), ErrorCode::kUsage);
+  EXPECT_EQ(code_of({.kv_cache_dtype = "float16"}), ErrorCode::kUsage);
   EXPECT_EQ(code_of({.threads = 1 << 20}), ErrorCode::kUsage);
   if (!detect_cpu_features().avx512_bf16) {
     EXPECT_EQ(code_of({.kernels = "avx512_bf16"}), ErrorCode::kDeviceUnavailable);
+  }
+}
+
+TEST(CreateTest, TheKvCacheHasTheTypeThatIsAskedFor) {
+  constexpr HeadShape kHeads{8, 2, 128};
+  for (const std::string& name : available_kernels()) {
+    const DType preferred = create_backend({.kernels = name, .threads = 1})->kv_dtype();
+    EXPECT_EQ(preferred, name == "reference" ? DType::kF32 : DType::kBF16);
+    for (const auto& [asked, dtype] : {std::pair{"bfloat16", DType::kBF16}, {"int8", DType::kI8}}) {
+      const auto backend = create_backend({.kernels = name, .threads = 1, .kv_cache_dtype = asked});
+      EXPECT_EQ(backend->kv_dtype(), dtype) << name;
+      const KvLayer kv = backend->alloc_kv(dtype, 3, 16, kHeads);
+      EXPECT_EQ(kv.buffer.size_bytes(), 3 * 16 * backend->kv_bytes_per_token(dtype, kHeads)) << name << " " << asked;
+    }
   }
 }
 

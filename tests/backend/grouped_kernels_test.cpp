@@ -110,7 +110,7 @@ TEST_P(GroupedKernelsTest, ProductsAreTheScalarKernelsToTheBit) {
     const int columns = round % 2 ? kPanelRows : pick_columns(random_), bits = round % 3 ? 4 : 8;
     const StoredGroups groups(kPanelRows, cols, sizes[round % 6], bits, Order::kPlain, static_cast<uint32_t>(round),
                               round % 4 == 0);
-    const GptqMatrix stored(groups, 1, false, round % 5 ? DType::kF16 : DType::kF32);
+    const StoredGptq stored(groups, 1, false, round % 5 ? DType::kF16 : DType::kF32);
     const std::optional<QuantFormat> format = grouped_format({&stored.matrix, 1});
     ASSERT_TRUE(format) << cols << " in groups of " << groups.group;
     EXPECT_EQ(format->zero_points, round % 4 != 0);

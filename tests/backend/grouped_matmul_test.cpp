@@ -69,7 +69,7 @@ TEST_P(GroupedMatmulTest, WeightsAreTheFoldersOwn) {
         for (const DType scales : {DType::kF16, DType::kF32}) {
           ++seed;
           const StoredGroups groups(40, 384, group, bits, order, static_cast<uint32_t>(seed), seed % 3 == 0);
-          const GptqMatrix stored(groups, seed % 2, true, scales);
+          const StoredGptq stored(groups, seed % 2, true, scales);
           const Matrix packed = backend.prepare({&stored.matrix, 1}, kInt8);
           EXPECT_EQ(packed.format.kind, integer() ? Kind::kGrouped : Kind::kNone);
           EXPECT_EQ(weights_of(backend, packed), groups.values()) << bits << " " << group;
@@ -78,7 +78,7 @@ TEST_P(GroupedMatmulTest, WeightsAreTheFoldersOwn) {
     }
   }
   const StoredGroups groups(40, 384, 128, 4, Order::kPlain, 5);
-  const AwqMatrix stored(groups, DType::kF16);
+  const StoredAwq stored(groups, DType::kF16);
   EXPECT_EQ(weights_of(backend, backend.prepare({&stored.matrix, 1}, {})), groups.values());
 }
 
@@ -89,7 +89,7 @@ TEST_P(GroupedMatmulTest, IsCloseToPlainArithmeticOutliersIncluded) {
     for (const Order order : {Order::kPlain, Order::kShuffled}) {
       ++seed;
       const StoredGroups groups(outputs, cols, 32, seed % 2 ? 8 : 4, order, static_cast<uint32_t>(seed));
-      const GptqMatrix stored(groups, 1, true, DType::kF16);
+      const StoredGptq stored(groups, 1, true, DType::kF16);
       const Matrix packed = backend.prepare({&stored.matrix, 1}, kInt8);
       std::vector<float> x = random(static_cast<size_t>(3 * cols));
       for (int row = 0; row < 3; ++row) x[static_cast<size_t>(row * cols + cols / 3)] *= 100;
@@ -106,7 +106,7 @@ TEST_P(GroupedMatmulTest, ARowDependsNeitherOnItsBatchNorOnTheThreads) {
   for (const auto& [bits, group] : {std::pair{4, 128}, {4, 32}, {8, 64}, {4, 1 << 20}}) {
     const Order order = seed++ % 2 ? Order::kShuffled : Order::kPlain;
     const StoredGroups groups(kOutputs, kCols, group, bits, order, static_cast<uint32_t>(seed), seed % 3 == 0);
-    const GptqMatrix stored(groups, 1, true, DType::kF16);
+    const StoredGptq stored(groups, 1, true, DType::kF16);
     CpuBackend one(kernels(), 1);
     const Matrix packed = one.prepare({&stored.matrix, 1}, kInt8);
     std::vector<float> alone;
@@ -130,7 +130,7 @@ TEST_P(GroupedMatmulTest, WritersOfEveryKindQuantizeAlike) {
   CpuBackend backend(kernels(), 2);
   constexpr int kRows = 20, kCols = 352;
   const StoredGroups groups(48, kCols, 32, 4, Order::kShuffled, 3);
-  const GptqMatrix stored(groups, 1, true, DType::kF16);
+  const StoredGptq stored(groups, 1, true, DType::kF16);
   const Matrix packed = backend.prepare({&stored.matrix, 1}, kInt8);
   const Tensor gate_up = tensor_of(backend, {kRows, 2 * kCols}, random(kRows * 2 * kCols));
   MatmulInput input = backend.alloc_matmul_input(kRows, kCols, {}),
@@ -153,7 +153,7 @@ TEST_P(GroupedMatmulTest, StackedMatricesAreOneMatrix) {
     // q, k and v: other numbers, one order.
     StoredGroups q(40, kCols, 64, 4, order, 1), k(8, kCols, 64, 4, order, 2, true), v(96, kCols, 64, 4, order, 3);
     k.g_idx = v.g_idx = q.g_idx;
-    const GptqMatrix parts[] = {{q, 1, true, DType::kF16}, {k, 1, true, DType::kF16}, {v, 1, true, DType::kF32}};
+    const StoredGptq parts[] = {{q, 1, true, DType::kF16}, {k, 1, true, DType::kF16}, {v, 1, true, DType::kF32}};
     const HostMatrix hosts[] = {parts[0].matrix, parts[1].matrix, parts[2].matrix};
     const std::vector<float> x = random(kCols);
     const Matrix stacked = backend.prepare(hosts, kInt8);
@@ -172,7 +172,7 @@ TEST_P(GroupedMatmulTest, GroupsInAnotherOrderNeedNoOrderOfInputs) {
   StoredGroups groups(32, 128, 32, 4, Order::kPlain, 9);
   for (int col = 0; col < 128; ++col)
     groups.g_idx[static_cast<size_t>(col)] = std::array{2, 0, 0, 3}[static_cast<size_t>(col / 32)];
-  const GptqMatrix stored(groups, 1, true, DType::kF16);
+  const StoredGptq stored(groups, 1, true, DType::kF16);
   const Matrix packed = backend.prepare({&stored.matrix, 1}, kInt8);
   EXPECT_EQ(packed.format.kind, integer() ? Kind::kGrouped : Kind::kNone);
   EXPECT_FALSE(packed.format.reordered);
@@ -187,7 +187,7 @@ TEST_P(GroupedMatmulTest, WhatCannotBeMultipliedAsStoredBecomesWhatWasAsked) {
   // Each input in a group of its own choice: no runs of 64, however they are sorted.
   StoredGroups uneven(40, kCols, 64, 4, Order::kPlain, 4);
   for (int col = 0; col < kCols; ++col) uneven.g_idx[static_cast<size_t>(col)] = col < 70 ? 0 : col < 100 ? 1 : 2;
-  const GptqMatrix stored_a(a, 1, true), stored_b(b, 1, true), stored_odd(odd, 1, false),
+  const StoredGptq stored_a(a, 1, true), stored_b(b, 1, true), stored_odd(odd, 1, false),
       stored_uneven(uneven, 1, true);
   const std::vector<float> x = random(kCols);
   const auto check = [&](std::vector<HostMatrix> hosts, const std::vector<const StoredGroups*>& parts) {
@@ -237,7 +237,7 @@ TEST_P(GroupedMatmulTest, AnInputTakesTheFormOfItsReader) {
   CpuBackend backend(kernels(), 2);
   for (const int cols : {33, 64}) {
     const StoredGroups groups(40, cols, 1 << 20, 4, Order::kPlain, 1);
-    const AwqMatrix stored(groups, DType::kF16);
+    const StoredAwq stored(groups, DType::kF16);
     const StoredMatrix plain(DType::kF32, 40, cols, groups.values());
     const Matrix readers[] = {backend.prepare({&stored.matrix, 1}, {}), backend.prepare({&plain.host, 1}, {}),
                               backend.prepare({&plain.host, 1}, kInt8)};
@@ -252,7 +252,7 @@ TEST_P(GroupedMatmulTest, PackedBytesAreTakenBackAsTheyAre) {
   CpuBackend backend(kernels(), 2);
   if (!integer()) GTEST_SKIP() << "packs nothing";
   const StoredGroups groups(72, 128, 32, 4, Order::kShuffled, 1);
-  const GptqMatrix stored(groups, 1, true, DType::kF16);
+  const StoredGptq stored(groups, 1, true, DType::kF16);
   const Matrix made = backend.prepare({&stored.matrix, 1}, kInt8);
   std::vector<std::byte> scratch;
   const std::span<const std::byte> bytes = backend.packed(made, scratch);

@@ -1,6 +1,7 @@
 // Every instruction set's integer kernels against the scalar ones, which are the specification: the same bits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -124,6 +125,50 @@ TEST_P(IntegerKernelsTest, WeightsAreQuantizedAsTheScalarKernelsDo) {
       kScalarIntegerKernels.quantize_weights({scalar.data(), count, bits, q_scalar, scales_scalar, group_size});
       ASSERT_EQ(std::memcmp(scales, scales_scalar, sizeof scales), 0) << bits << " " << round;
       ASSERT_EQ(std::memcmp(q, q_scalar, sizeof q), 0) << bits << " " << round;
+    }
+  }
+}
+
+// Squares of large and small values leave f32's range; the bits must be those of the same values near 1.
+TEST_P(IntegerKernelsTest, WeightsOfAnyMagnitudeAreQuantizedAlike) {
+  for (const auto& [bits, group_size] : {std::pair{8, kIntegerGroup}, {4, kIntegerGroup}, {4, kHalfGroup}}) {
+    const std::vector<float> near_one = random(kIntegerGroup);
+    std::vector<float> rotated = near_one;
+    uint8_t q_one[kIntegerGroup];
+    uint16_t scales_one[2] = {};
+    kernels().quantize_weights({rotated.data(), kIntegerGroup, bits, q_one, scales_one, group_size});
+    for (const int exponent : {-90, -83, -75, -50, 50, 66, 100, 122}) {  // 2^-83 = 1e-25, 2^66 = 7e19, 2^122 = 5e36
+      std::vector<float> values = near_one;
+      for (float& v : values) v = std::ldexp(v, exponent);
+      uint8_t q[kIntegerGroup];
+      uint16_t scales[2] = {};
+      kernels().quantize_weights({values.data(), kIntegerGroup, bits, q, scales, group_size});
+      EXPECT_EQ(std::memcmp(q, q_one, sizeof q), 0) << bits << " " << exponent;
+      for (int part = 0; part < kIntegerGroup / group_size; ++part)
+        EXPECT_EQ(bf16_to_f32(scales[part]), std::ldexp(bf16_to_f32(scales_one[part]), exponent));
+    }
+  }
+}
+
+TEST_P(IntegerKernelsTest, ExtremeWeightsAreQuantizedAsTheScalarKernelsDo) {
+  for (const auto& [bits, group_size] : {std::pair{8, kIntegerGroup}, {4, kIntegerGroup}, {4, kHalfGroup}}) {
+    for (const float magnitude :
+         {1e-38f, 9.9e-31f, 1.1e-30f, 1e-25f, 1e-22f, 1e-19f, 1e19f, 1e20f, 1e30f, 1e37f, 3e38f}) {
+      for (int round = 0; round < 20; ++round) {
+        // Many numbers, or one that rotation spreads; sums of the largest leave f32's range: an infinity.
+        std::vector<float> values = random(kIntegerGroup, magnitude);
+        if (round % 2 == 0) std::fill(values.begin() + 1, values.end(), round % 4 == 0 ? 0.0f : 1.0f);
+        std::vector<float> scalar = values, original = values;
+        uint8_t q[kIntegerGroup], q_scalar[kIntegerGroup];
+        uint16_t scales[2] = {}, scales_scalar[2] = {};
+        kernels().quantize_weights({values.data(), kIntegerGroup, bits, q, scales, group_size});
+        kScalarIntegerKernels.quantize_weights(
+            {scalar.data(), kIntegerGroup, bits, q_scalar, scales_scalar, group_size});
+        ASSERT_EQ(std::memcmp(scales, scales_scalar, sizeof scales), 0) << bits << " " << magnitude << " " << round;
+        ASSERT_EQ(std::memcmp(q, q_scalar, sizeof q), 0) << bits << " " << magnitude << " " << round;
+        const bool zero = std::all_of(q, q + kIntegerGroup, [&](uint8_t x) { return x == (bits == 8 ? 128 : 8); });
+        EXPECT_TRUE(!zero || magnitude < 1e-28f || std::isnan(bf16_to_f32(scales[0]))) << bits << " " << magnitude;
+      }
     }
   }
 }

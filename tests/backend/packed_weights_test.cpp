@@ -15,6 +15,8 @@ namespace {
 constexpr QuantFormat kInt8{.kind = QuantFormat::Kind::kInt8, .bits = 8, .group_size = kIntegerGroup};
 constexpr QuantFormat kInt4{.kind = QuantFormat::Kind::kInt4, .bits = 4, .group_size = kIntegerGroup};
 
+constexpr QuantFormat kInt4Half{.kind = QuantFormat::Kind::kInt4, .bits = 4, .group_size = kHalfGroup};
+
 // Exact in f32, whatever computes them.
 std::vector<float> weights(int64_t rows, int64_t cols) {
   std::mt19937 random(5);
@@ -53,7 +55,7 @@ Packed copy_packed(const Backend& backend, const Matrix& matrix) {
 TEST(PackedWeights, PrepareTakesThemBackAsTheyAre) {
   for (const std::string& kernels : available_kernels()) {
     const auto backend = create_backend({.kernels = kernels, .threads = 2});
-    for (const QuantFormat& format : {kInt8, kInt4}) {
+    for (const QuantFormat& format : {kInt8, kInt4, kInt4Half}) {
       if (backend->packing(format).empty()) continue;
       const std::vector<float> values = weights(70, 200);
       const HostMatrix source = plain(values, 70, 200);
@@ -91,6 +93,7 @@ TEST(PackedWeights, OtherSizesAreRefused) {
     };
     EXPECT_FALSE(refused(packed.matrix(kInt4, 64, 256)));
     EXPECT_TRUE(refused(packed.matrix(kInt8, 64, 256)));
+    EXPECT_TRUE(refused(packed.matrix(kInt4Half, 64, 256)));
     EXPECT_TRUE(refused(packed.matrix(kInt4, 65, 256)));
     EXPECT_TRUE(refused(packed.matrix(kInt4, 64, 257)));
     EXPECT_TRUE(refused(packed.matrix(kInt4, 0, 256)));

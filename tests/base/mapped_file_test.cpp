@@ -29,6 +29,27 @@ TEST(MappedFileDeathTest, AFileThatIsCutWhileItIsReadIsNamed) {
   EXPECT_EQ(first_byte(unharmed), 'y');
 }
 
+// The mend is that of whoever maps; the file is the one that was opened, whatever has its name by now.
+TEST(MappedFileDeathTest, AnOpenFileIsMappedWithItsOwnMend) {
+  const ScratchFolder folder;
+  const auto path = folder.write("weights.packed", std::string(65536, 'x'));
+  const FileDescriptor open = FileDescriptor::open(path);
+  std::filesystem::rename(path, folder.path() / "old");
+  folder.write("weights.packed", std::string(65536, 'y'));
+  const auto file = MappedFile::map(open, path, "delete it");
+  ASSERT_NE(file, nullptr);
+  EXPECT_EQ(first_byte(*file), 'x');
+  std::filesystem::resize_file(folder.path() / "old", 0);
+  EXPECT_EXIT(first_byte(*file), testing::ExitedWithCode(65), "weights.packed: was cut short .*; delete it\n");
+}
+
+TEST(MappedFile, WhatCannotBeMappedIsNothing) {
+  const ScratchFolder folder;
+  EXPECT_FALSE(FileDescriptor::open(folder.path() / "nothing").valid());
+  EXPECT_EQ(MappedFile::map(FileDescriptor::open(folder.path()), folder.path(), ""), nullptr);
+  EXPECT_EQ(MappedFile::map(FileDescriptor(), folder.path(), ""), nullptr);
+}
+
 TEST(MappedFileDeathTest, AnotherBusErrorIsNotOurs) {
   const ScratchFolder folder;
   { const MappedFile gone(folder.write("gone", "x")); }

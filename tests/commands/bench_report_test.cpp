@@ -20,6 +20,8 @@ BenchReport report() {
   out.threads = 2;
   out.parameters = 1234567;
   out.weight_bytes = int64_t{2} << 20;
+  out.kv_cache_dtype = "int8";
+  out.kv_bytes_per_token = 76032;
   out.load_seconds = 1.5;
   out.peak_resident_bytes = int64_t{1} << 30;
   out.small_page_read_gbs = 27.5;
@@ -33,6 +35,8 @@ TEST(BenchReport, JsonHasOneListPerKindAndEveryRun) {
   const nlohmann::json json = nlohmann::json::parse(bench_json(report()));
   EXPECT_EQ(json["parameters"], 1234567);
   EXPECT_EQ(json["format"], "none");
+  EXPECT_EQ(json["kv_cache_dtype"], "int8");
+  EXPECT_EQ(json["kv_bytes_per_token"], 76032);
   EXPECT_EQ(json["cpu"], "Some CPU");
   EXPECT_EQ(json["date"], "2026-01-02T03:04:05Z");
   EXPECT_EQ(json["peak_resident_bytes"], int64_t{1} << 30);
@@ -57,9 +61,9 @@ TEST(BenchReport, JsonOfNoTestsHasEmptyLists) {
 
 TEST(BenchReport, TableNamesTestsAndUnits) {
   const std::string table = bench_table(report());
-  for (const char* part :
-       {"1,234,567 parameters", "format none", "Some CPU, 2026-01-02", "prefill, 512 tokens", "decode, depth 2,048",
-        "decode, batch of 8", "30.0 GB/s", "50 Gop/s", "80.0 %", "27.5 GB/s", "1.00 GiB", "2.0 MiB"})
+  for (const char* part : {"1,234,567 parameters", "format none", "Some CPU, 2026-01-02", "prefill, 512 tokens",
+                           "decode, depth 2,048", "decode, batch of 8", "30.0 GB/s", "50 Gop/s", "80.0 %", "27.5 GB/s",
+                           "1.00 GiB", "2.0 MiB", "keys and values in int8, 76,032 bytes a token"})
     EXPECT_NE(table.find(part), std::string::npos) << part << "\n" << table;
   EXPECT_EQ(table.find("caches"), std::string::npos);
   EXPECT_EQ(table.find("Other processes"), std::string::npos);

@@ -37,6 +37,15 @@ TEST(TokenSequences, RandomOnesFillTheVocabularyAndAreAFunctionOfTheSeed) {
   EXPECT_NE(sequences[0], sequences[1]);
 }
 
+TEST(TokenSequences, NeighbouringSeedsShareNothing) {
+  std::set<std::vector<TokenId>> all;
+  size_t count = 0;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    for (const auto& sequence : random_sequences(1000, 8, 20, seed)) all.insert(sequence), ++count;
+  }
+  EXPECT_EQ(all.size(), count);
+}
+
 // A model that is sure of its next token leaves nothing to the draw.
 TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
   FakeModel model;
@@ -49,6 +58,16 @@ TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
   }
   const TokenSequences bounded = sample_sequences(model, prompt, 8, 1, 12, 1);
   for (const TokenId id : bounded[0]) EXPECT_LT(id, 8);
+}
+
+TEST(TokenSequences, DialoguesTakeTurns) {
+  FakeModel model;
+  model.control()->set_next([](std::span<const TokenId> context) { return (context.back() + 1) % 64; });
+  const DialogueTokens dialogue{.user = {20, 0}, .assistant = {30, 1, 1}, .ends = {3}};
+  const TokenSequences sequences = sample_dialogues(model, dialogue, 64, 2, 14, 1);
+  ASSERT_EQ(sequences.size(), 2u);
+  for (const auto& sequence : sequences)
+    EXPECT_EQ(sequence, (std::vector<TokenId>{20, 0, 1, 2, 3, 30, 1, 1, 2, 3, 20, 0, 1, 2}));
 }
 
 }  // namespace

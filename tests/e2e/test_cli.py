@@ -10,7 +10,7 @@ import unittest
 
 import harness
 
-COMMANDS = ["serve", "chat", "generate", "tokenize", "render", "logits", "inspect", "bench", "healthcheck", "version"]
+COMMANDS = ["serve", "chat", "generate", "tokenize", "render", "logits", "quantize", "inspect", "bench", "healthcheck", "version"]
 
 
 class CommandLine(unittest.TestCase):
@@ -172,6 +172,13 @@ class BadModels(CommandLine):
         for name in ("none", "int8", "int4"):
             self.assertIn(name, bare.stdout)
 
+    def test_inspect_counts_an_int8_cache_with_its_scales(self):
+        plain, int8 = (json.loads(harness.run("inspect", "--model", harness.DEMO, "--json", "--kv-cache-dtype", dtype).stdout)
+                       for dtype in ("auto", "int8"))
+        config = plain["config"]
+        heads = 2 * config["num_hidden_layers"] * config["num_key_value_heads"]
+        self.assertEqual((plain["kv_cache_dtype"], plain["kv_bytes_per_token"]), ("bfloat16", heads * 2 * config["head_dim"]))
+        self.assertEqual((int8["kv_cache_dtype"], int8["kv_bytes_per_token"]), ("int8", heads * (config["head_dim"] + 4)))
 
     def test_inspect_does_not_pass_over_weights_that_cannot_be_read(self):
         weights = self.folder / "model.safetensors"

@@ -3,6 +3,7 @@ the same moment harm nobody."""
 
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import tempfile
@@ -23,9 +24,9 @@ class PackedCache(unittest.TestCase):
             self.skipTest("TMPDIR is in memory, where no quantized weights are kept")
         self.folder = pathlib.Path(folder.name) / "cache"
 
-    def serve(self, *flags, **options):
+    def serve(self, *flags, quantization="int4", **options):
         """The answer and what the service said while it started."""
-        with harness.Service(self.model, "--quantization", "int4", "--log-level", "INFO", "--cache-dir", self.folder, *flags, **options) as service:
+        with harness.Service(self.model, "--quantization", quantization, "--log-level", "INFO", "--cache-dir", self.folder, *flags, **options) as service:
             text = service.post("/generate", QUESTION).json()["generated_text"]
             self.assertEqual(service.stop(), 0)
         return text, "".join(service.errors)
@@ -45,6 +46,34 @@ class PackedCache(unittest.TestCase):
             self.assertIn("packed weights", said)
             self.assertIn(how, said)
         self.assertEqual((self.packed().stat().st_ino, self.packed().stat().st_mtime_ns), (written.st_ino, written.st_mtime_ns))
+
+    def test_each_format_has_its_file(self):
+        formats = ["int4", "int4-g64", "int8"]
+        answers = {name: self.serve(quantization=name)[0] for name in formats}
+        self.assertEqual({re.sub(r"^demo-[0-9a-f]{8}\.", "", file.name) for file in self.folder.iterdir()}, {f"{name}.packed" for name in formats})
+        for name in formats:
+            text, said = self.serve(quantization=name)
+            self.assertEqual(text, answers[name])
+            self.assertIn("read in", said)
+
+    def test_a_file_that_others_may_change_is_not_believed(self):
+        expected, _ = self.serve()
+        self.assertEqual(self.packed().stat().st_mode & 0o022, 0)
+        self.assertEqual(self.folder.stat().st_mode & 0o777, 0o700)
+        self.packed().chmod(0o666)
+        text, said = self.serve()
+        self.assertEqual(text, expected)
+        self.assertIn("may be written by others", said)
+        self.assertIn("the weights are quantized again", said)
+        self.assertEqual(self.packed().stat().st_mode & 0o022, 0)
+
+    def test_mmap_without_a_file_is_warned_of(self):
+        for folder, flags, why in ((self.folder, ["--kernels", "reference"], "the kernels reference keep no file"),
+                                   ("none", [], "--cache-dir none keeps no file")):
+            self.folder = folder
+            _, said = self.serve("--weights", "mmap", *flags)
+            self.assertEqual(said.count("--weights mmap changes nothing"), 1, said)
+            self.assertIn(why, said)
 
     def test_the_first_start_may_map_too(self):
         expected, _ = self.serve()
@@ -92,10 +121,10 @@ class PackedCache(unittest.TestCase):
     def test_processes_that_start_together(self):
         expected, _ = self.serve()
         self.packed().unlink()
-        answers = [None] * 4
+        answers, said = [None] * 4, [None] * 4
 
         def start(i):
-            answers[i] = self.serve(*(["--weights", "mmap"] if i % 2 else []))[0]
+            answers[i], said[i] = self.serve(*(["--weights", "mmap"] if i % 2 else []))
 
         threads = [threading.Thread(target=start, args=(i,)) for i in range(len(answers))]
         for thread in threads:
@@ -103,6 +132,9 @@ class PackedCache(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(answers, [expected] * len(answers))
+        self.assertEqual(sum("for the next start" in text for text in said), 1, said)
+        for text in said[1::2]:
+            self.assertIn("mapped in", text)
         self.assertIn("read in", self.serve()[1])
         self.assertTrue(self.packed().name.endswith(".packed"))
 

@@ -8,6 +8,7 @@ import time
 import unittest
 
 import harness
+from metrics_text import Metrics
 
 
 def slow_model(folder):
@@ -55,6 +56,16 @@ class Life(unittest.TestCase):
                 self.assertRegex(out, r"listening on http://127\.0\.0\.1:\d+\n")
                 self.assertRegex(out, r"(?m)^ready.*demo.*kernels")
                 self.assertIn("demonstration", out)
+
+    def test_an_int8_cache_holds_more_tokens(self):
+        def blocks(dtype):
+            with harness.Service(harness.needs_demo(), "--kv-cache", "2MiB", "--kv-cache-dtype", dtype) as service:
+                kind = service.get("/model_info").json()["kv_cache_dtype"]
+                return kind, Metrics(service.get("/metrics").text).value("qwen_kv_blocks", state="free")
+
+        (plain, few), (int8, many) = blocks("auto"), blocks("int8")
+        self.assertEqual((plain, int8), ("bfloat16", "int8"))
+        self.assertAlmostEqual(many / few, 2 * 64 / (64 + 4), delta=0.02)  # the demo's heads have 64 dimensions and a scale
 
     def test_health_answers_while_the_model_loads(self):
         with harness.changed_model(harness.needs_demo()) as model:

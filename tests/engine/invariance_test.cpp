@@ -1,7 +1,7 @@
 // The property that guards the engine: scheduling never changes a result. A real model with random weights answers
 // random requests, some with a thinking budget, alone, batched, in tiny chunks, with few blocks (so that requests are
 // preempted and recomputed) and with other thread counts: the same tokens and the same bits in every logprob, with
-// every kernel table.
+// every kernel table and an int8 KV cache as well.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -29,7 +29,11 @@ struct Variant {
   bool one_by_one = false;
 };
 
-class Invariance : public testing::TestWithParam<std::string> {
+struct InvarianceCase {
+  std::string kernels, kv_cache_dtype;
+};
+
+class Invariance : public testing::TestWithParam<InvarianceCase> {
  protected:
   static void SetUpTestSuite() {
     TinyModel shape;
@@ -82,7 +86,8 @@ class Invariance : public testing::TestWithParam<std::string> {
   std::vector<Answer> answers(const Variant& variant) {
     const Checkpoint checkpoint = Checkpoint::open(folder_->folder());
     BackendOptions backend;
-    backend.kernels = GetParam();
+    backend.kernels = GetParam().kernels;
+    backend.kv_cache_dtype = GetParam().kv_cache_dtype;
     backend.threads = variant.threads;
     const ModelConfig config = ModelConfig::load(folder_->folder());
     auto model = load_model(checkpoint, config, create_backend(backend), {512, 16, kMaxModelLen});
@@ -138,8 +143,16 @@ TEST_P(Invariance, SchedulingChangesNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Invariance, testing::ValuesIn(available_kernels()),
-                         [](const auto& kernels) { return kernels.param; });
+std::vector<InvarianceCase> cases() {
+  std::vector<InvarianceCase> cases;
+  for (const std::string& kernels : available_kernels()) {
+    for (const char* kv_cache_dtype : {"auto", "int8"}) cases.push_back({kernels, kv_cache_dtype});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Invariance, testing::ValuesIn(cases()),
+                         [](const auto& c) { return c.param.kernels + "_" + c.param.kv_cache_dtype; });
 
 }  // namespace
 }  // namespace qwen

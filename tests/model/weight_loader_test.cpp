@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "support/expect_error.h"
 #include "support/fake_backend.h"
 
 namespace qwen {
@@ -53,6 +54,21 @@ TEST_F(WeightLoaderTest, RefusesOtherShapes) {
   EXPECT_EQ(error_of([&] { loader_.vector({norm_}, size - 1); }), ErrorCode::kBadData);
   EXPECT_EQ(error_of([&] { loader_.vector({norm_}, size + 1); }), ErrorCode::kBadData);
   EXPECT_EQ(error_of([&] { loader_.matrix({"no.such.module"}, 7); }), ErrorCode::kBadData);
+}
+
+TEST_F(WeightLoaderTest, NamesWhatTheBackendRefuses) {
+  struct Refusing : FakeBackend {
+    Refusing() : FakeBackend(1 << 30, 1, 16) {}
+    Matrix prepare(std::span<const HostMatrix>, const QuantFormat&) override { throw Error(code, "cannot be"); }
+    ErrorCode code = ErrorCode::kBadData;
+  } refusing;
+  WeightLoader loader(checkpoint_, plain_, {}, refusing, 1, {});
+  const int64_t cols = checkpoint_.find(gate_ + ".weight")->shape[1];
+  const auto load = [&] { loader.matrix({gate_, up_}, cols); };
+  EXPECT_TRUE(fails_with(load, ErrorCode::kBadData,
+                         "bf16-tied-sharded: model.layers.0.mlp.gate_proj+model.layers.0.mlp.up_proj: cannot be"));
+  refusing.code = ErrorCode::kOs;
+  EXPECT_EQ(error_of(load), ErrorCode::kOs);
 }
 
 }  // namespace

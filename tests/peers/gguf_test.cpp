@@ -76,6 +76,20 @@ TEST(GgufModel, Names) {
     EXPECT_THROW(gguf_name(name), Error) << name;
 }
 
+TEST(GgufWriter, WhatCannotBeCompletedLeavesNothing) {
+  namespace fs = std::filesystem;
+  const fs::path path = fs::path(testing::TempDir()) / "a-folder.gguf", partial = path.string() + ".partial";
+  fs::create_directories(path / "in the way");
+  {
+    GgufWriter writer(path);
+    writer.begin();
+    EXPECT_TRUE(fs::exists(partial));
+    EXPECT_THROW(writer.finish(), Error);
+  }
+  EXPECT_FALSE(fs::exists(partial));
+  fs::remove_all(path);
+}
+
 TEST(GgufWriter, HeaderThenAlignedTensors) {
   const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "test.gguf";
   std::filesystem::remove(path);

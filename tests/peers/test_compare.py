@@ -153,6 +153,32 @@ class Running(unittest.TestCase):
             self.assertEqual(result.returncode, 77)
             self.assertTrue(result.stderr.startswith("SKIP: "), result.stderr)
 
+    def test_without_a_mirror_it_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            programs = pathlib.Path(folder) / "programs"
+            programs.mkdir()
+            for name, text in {"id": "echo 0", "debootstrap": "exit 1", "apt-cache": "echo 'Package files: none'"}.items():
+                (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+                (programs / name).chmod(0o755)
+            environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+            result = subprocess.run([PEERS / "debian_llama.sh", f"{folder}/root", "install"], capture_output=True, text=True, check=False, env=environment)
+            self.assertEqual((result.returncode, result.stderr), (77, "SKIP: apt knows no Debian mirror\n"))
+            result = subprocess.run([sys.executable, "-B", PEERS / "compare.py", "--binary", "x", "--model", "x", "--work", folder], capture_output=True,
+                                    text=True, check=False, env=environment)
+            self.assertEqual((result.returncode, result.stderr), (77, "compare.py: without Debian's llama.cpp: apt knows no Debian mirror\n"
+                                                                      "SKIP: no peer is at hand\n"))
+
+    def test_a_peer_that_dies_without_a_word_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = pathlib.Path(folder) / "debian_llama.sh"
+            script.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+            script.chmod(0o755)
+            here, compare.HERE, error = compare.HERE, pathlib.Path(folder), io.StringIO()
+            self.addCleanup(setattr, compare, "HERE", here)
+            with contextlib.redirect_stderr(error):
+                self.assertIsNone(compare.debian(pathlib.Path(folder), pathlib.Path(folder)))
+            self.assertEqual(error.getvalue(), "compare.py: without Debian's llama.cpp: debian_llama.sh ended with exit status 3\n")
+
     def test_wrong_options_are_named(self):
         for wrong in (["--formats", "int3"], ["--prefill", "x"], ["--peer", "a"]):
             error = io.StringIO()

@@ -52,9 +52,9 @@ TEST(Gptq, BothVersionsBothWidthsAnyGroupAndOrder) {
       for (const int group : {32, 48, 128, 1 << 20}) {
         const StoredGroups in_order(24, 160, group, bits, Order::kPlain, 7),
             shuffled(40, 160, group, bits, Order::kShuffled, 8);
-        expect_equal(in_order, dequantize(GptqMatrix(in_order, zero_offset, false).matrix));
-        expect_equal(in_order, dequantize(GptqMatrix(in_order, zero_offset, true, DType::kF16).matrix));
-        expect_equal(shuffled, dequantize(GptqMatrix(shuffled, zero_offset, true).matrix));
+        expect_equal(in_order, dequantize(StoredGptq(in_order, zero_offset, false).matrix));
+        expect_equal(in_order, dequantize(StoredGptq(in_order, zero_offset, true, DType::kF16).matrix));
+        expect_equal(shuffled, dequantize(StoredGptq(shuffled, zero_offset, true).matrix));
       }
     }
   }
@@ -75,7 +75,7 @@ TEST(Gptq, CheckVector) {
 
 TEST(Gptq, RefusesPartsThatDoNotFit) {
   const StoredGroups sample(8, 64, 32, 4, StoredGroups::Order::kPlain, 1);
-  const GptqMatrix good(sample, 1, true);
+  const StoredGptq good(sample, 1, true);
   EXPECT_FALSE(refused(good.matrix, ""));
   const auto changed = [&](const std::function<void(HostMatrix&)>& change) {
     HostMatrix matrix = good.matrix;
@@ -96,11 +96,11 @@ TEST(Gptq, RefusesPartsThatDoNotFit) {
 
 TEST(Awq, CheckVectorAndRandomMatrix) {
   uint32_t word = 0;
-  for (uint32_t i = 0; i < 8; ++i) word |= i << AwqMatrix::kShift[i];
+  for (uint32_t i = 0; i < 8; ++i) word |= i << StoredAwq::kShift[i];
   EXPECT_EQ(word, 0x75316420u);
 
   const StoredGroups s(40, 96, 32, 4, StoredGroups::Order::kPlain, 3);
-  const AwqMatrix stored(s);
+  const StoredAwq stored(s);
   expect_equal(s, dequantize(stored.matrix));
   HostMatrix matrix = stored.matrix;
   matrix.zeros.shape = {2, 5};

@@ -84,6 +84,7 @@ TEST(Config, WrongValuesNameTheirOriginAndTheRange) {
   expect_refused(environment({{"QUANTIZATION_FORMAT", "int3"}}), ErrorCode::kConfig, "gptq");
   expect_refused(environment({{"LOG_LEVEL", "LOUD"}}), ErrorCode::kConfig, "WARNING");
   expect_refused(environment({{"KV_CACHE", "12 parsecs"}}), ErrorCode::kConfig, "KV_CACHE");
+  expect_refused(environment({{"KV_CACHE_DTYPE", "int4"}}), ErrorCode::kConfig, "KV_CACHE_DTYPE");
   expect_refused(flag("server.prot", "1", "service_config.yaml:3"), ErrorCode::kUsage, "server.prot");
 }
 

@@ -121,8 +121,9 @@ TEST_F(Server, ModelsAndInfo) {
       ask(port(), post("/v1/chat/completions", R"({"model":"../../etc","messages":[{"role":"user","content":"a"}]})")),
       404, "model_not_found");
   const json info = ask(port(), get("/model_info")).json();
-  for (const char* field : {"model_type", "architecture", "parameters", "quantization", "context_length", "vocab_size",
-                            "dtype", "device", "kernels", "fingerprint", "template_family", "demo", "default_sampling"})
+  for (const char* field :
+       {"model_type", "architecture", "parameters", "quantization", "context_length", "vocab_size", "dtype",
+        "kv_cache_dtype", "device", "kernels", "fingerprint", "template_family", "demo", "default_sampling"})
     EXPECT_TRUE(info.contains(field)) << field;
   EXPECT_EQ(info.at("template_family"), "thinking-2507");
   EXPECT_EQ(info.at("default_sampling").at("generate").at("temperature"), 0.7);

@@ -63,13 +63,13 @@ struct StoredScales {
   }
 };
 
-struct GptqMatrix {
+struct StoredGptq {
   std::vector<uint32_t> qweight, qzeros;
   std::vector<int32_t> g_idx;
   StoredScales scales;
   HostMatrix matrix;
 
-  GptqMatrix(const StoredGroups& s, int zero_offset, bool with_g_idx, DType scale_dtype = DType::kF32)
+  StoredGptq(const StoredGroups& s, int zero_offset, bool with_g_idx, DType scale_dtype = DType::kF32)
       : g_idx(s.g_idx), scales(s, scale_dtype) {
     const int fields = 32 / s.bits, groups = s.groups();
     const uint32_t mask = (1u << s.bits) - 1;
@@ -93,19 +93,19 @@ struct GptqMatrix {
         .zeros = view_of(DType::kI32, {groups, s.rows / fields}, qzeros)};
     if (with_g_idx) matrix.g_idx = view_of(DType::kI32, {s.cols}, g_idx);
   }
-  GptqMatrix(const GptqMatrix&) = delete;  // views look inside
-  GptqMatrix& operator=(const GptqMatrix&) = delete;
+  StoredGptq(const StoredGptq&) = delete;  // views look inside
+  StoredGptq& operator=(const StoredGptq&) = delete;
 };
 
 // Of 4 bits and groups in order.
-struct AwqMatrix {
+struct StoredAwq {
   static constexpr int kShift[] = {0, 16, 4, 20, 8, 24, 12, 28};  // of output i within its word
 
   std::vector<uint32_t> qweight, qzeros;
   StoredScales scales;
   HostMatrix matrix;
 
-  explicit AwqMatrix(const StoredGroups& s, DType scale_dtype = DType::kF32) : scales(s, scale_dtype) {
+  explicit StoredAwq(const StoredGroups& s, DType scale_dtype = DType::kF32) : scales(s, scale_dtype) {
     const int words = s.rows / 8;
     qweight.resize(static_cast<size_t>(s.cols * words));
     qzeros.resize(static_cast<size_t>(s.groups() * words));
@@ -124,8 +124,8 @@ struct AwqMatrix {
               .scales = scales.view,
               .zeros = view_of(DType::kI32, {s.groups(), words}, qzeros)};
   }
-  AwqMatrix(const AwqMatrix&) = delete;
-  AwqMatrix& operator=(const AwqMatrix&) = delete;
+  StoredAwq(const StoredAwq&) = delete;
+  StoredAwq& operator=(const StoredAwq&) = delete;
 };
 
 }  // namespace qwen

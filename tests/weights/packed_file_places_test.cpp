@@ -71,8 +71,19 @@ TEST_F(PackedFilePlaces, NotInAHuggingFaceCacheNorWhereAnyoneMayWrite) {
   model_ = root_ / "models--Qwen--Qwen3-4B/snapshots/abc";
   EXPECT_TRUE(places().empty());
   model_ = root_ / "models/Qwen3-4B";
-  ASSERT_EQ(::chmod((root_ / "models").c_str(), 01777), 0);
+  EXPECT_EQ(places().size(), 1u);
+  for (const mode_t mode : {01777u, 0777u, 0757u}) {
+    ASSERT_EQ(::chmod((root_ / "models").c_str(), mode), 0);
+    EXPECT_TRUE(places().empty());
+  }
+}
+
+// A model mounted into a container: what lies around it is the container's own.
+TEST_F(PackedFilePlaces, NotOnAnotherFileSystemThanTheModels) {
+  model_ = "/proc";
   EXPECT_TRUE(places().empty());
+  environment_ = {{"CACHE_DIRECTORY", "/var/cache/one"}};
+  EXPECT_THAT(places(), ElementsAre("/var/cache/one/" + shared_name()));
 }
 
 TEST_F(PackedFilePlaces, MemoryFileSystemsAreTold) {

@@ -1,8 +1,11 @@
 // What was written is read back, whole or not at all; whatever happens to the file, no wrong byte is handed out.
 #include "weights/packed_file.h"
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kKey = "a model, a format, a version";
-constexpr uint64_t kNoLimit = uint64_t{1} << 40;
+constexpr PackedSource kSource{11, 12};
 
 std::vector<std::byte> noise(size_t bytes, uint32_t seed) {
   std::mt19937 random(seed);
@@ -45,28 +48,41 @@ class PackedFileTest : public testing::TestWithParam<PackedAccess> {
   void write(const std::string& key = kKey) {
     PackedFileWriter writer(path_, key, 1 << 20);
     for (const auto& [name, bytes] : entries_) writer.add(name, bytes);
-    writer.finish();
+    writer.finish(kSource);
     ASSERT_EQ(writer.problem(), "");
   }
-  std::optional<PackedFile> open(uint64_t max_bytes = kNoLimit) {
-    return PackedFile::open(path_, kKey, GetParam(), max_bytes, {}, problem_);
+  std::optional<PackedFile> open(const ProgressFn& progress = {}) {
+    options_.access = GetParam();
+    const auto same = [this](const PackedSource& source) {
+      asked_ = source;
+      return same_source_;
+    };
+    return PackedFile::open(path_, kKey, same, options_, progress, problem_);
   }
-  void put(std::string_view bytes) { scratch_.write("weights.packed", bytes); }
+  void put(std::string_view bytes) {
+    scratch_.write("weights.packed", bytes);
+    ASSERT_EQ(::chmod(path_.c_str(), 0644), 0);  // whatever the umask is
+  }
 
   ScratchFolder scratch_;
   const fs::path path_ = scratch_.path() / "weights.packed";
   const fs::path partial_ = scratch_.path() / "weights.packed.partial";
   std::map<std::string, std::vector<std::byte>> entries_ = {
       {"one", noise(100, 1)}, {"three", noise(3 * kPackedPiece + 5, 3)}, {"two", noise(8192, 2)}};
+  PackedReadOptions options_;
+  bool same_source_ = true;
+  PackedSource asked_;
   std::string problem_;
 };
 
 TEST_P(PackedFileTest, ReadsBackWhatWasWritten) {
   write();
   uint64_t last = 0, total = 0;
-  const auto file = PackedFile::open(
-      path_, kKey, GetParam(), kNoLimit, [&](uint64_t done, uint64_t of) { last = done, total = of; }, problem_);
+  options_.threads = 3;
+  const auto file = open([&](uint64_t done, uint64_t of) { last = done, total = of; });
   ASSERT_TRUE(file) << problem_;
+  EXPECT_EQ(asked_.stamp, kSource.stamp);
+  EXPECT_EQ(asked_.digest, kSource.digest);
   EXPECT_EQ(file->size_bytes(), fs::file_size(path_));
   for (const auto& [name, bytes] : entries_) {
     const auto found = file->find(name);
@@ -76,6 +92,17 @@ TEST_P(PackedFileTest, ReadsBackWhatWasWritten) {
   EXPECT_TRUE(file->find("four").empty());
   EXPECT_EQ(last, total);
   EXPECT_EQ(total, 100 + 3 * kPackedPiece + 5 + 8192);
+}
+
+TEST_P(PackedFileTest, SmallFilesAreAlignedToo) {
+  entries_ = {{"one", noise(100, 1)}, {"two", noise(4097, 2)}};
+  write();
+  const auto file = open();
+  ASSERT_TRUE(file) << problem_;
+  for (const auto& [name, bytes] : entries_) {
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(file->find(name).data()) % kPackedAlignment, 0u);
+    EXPECT_TRUE(std::ranges::equal(file->find(name), bytes)) << name;
+  }
 }
 
 TEST_P(PackedFileTest, AnAbsentFileIsNoProblem) {
@@ -98,15 +125,40 @@ TEST_P(PackedFileTest, RefusesWhatIsNoFileOfItsKind) {
 TEST_P(PackedFileTest, RefusesAnotherKeyVersionOrSize) {
   write("another model");
   EXPECT_FALSE(open());
-  EXPECT_EQ(problem_, "was made from another model, format or version");
+  EXPECT_EQ(problem_, "was made in another format or version, or for another config.json");
   write();
-  EXPECT_FALSE(open(fs::file_size(path_) - 1));
+  options_.max_bytes = fs::file_size(path_) - 1;
+  EXPECT_FALSE(open());
   EXPECT_NE(problem_.find("more than such weights take"), std::string::npos);
+  options_.max_bytes = fs::file_size(path_);
+  same_source_ = false;
+  EXPECT_FALSE(open());
+  EXPECT_EQ(problem_, "was made from other weights");
+  same_source_ = true;
+  EXPECT_TRUE(open());
   std::string bytes = slurp(path_);
   ++bytes[offsetof(PackedFileHeader, version)];
   put(bytes);
   EXPECT_FALSE(open());
-  EXPECT_EQ(problem_, "is of version 2");
+  EXPECT_EQ(problem_, "is of version 3");
+}
+
+// Whoever may write the file could make its digests fit.
+TEST_P(PackedFileTest, RefusesWhatOthersCouldHaveWritten) {
+  write();
+  for (const mode_t mode : {0664u, 0646u, 0666u}) {
+    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
+    EXPECT_FALSE(open());
+    EXPECT_NE(problem_.find("chmod go-w"), std::string::npos) << problem_;
+  }
+  ASSERT_EQ(::chmod(path_.c_str(), 0644), 0);
+  EXPECT_TRUE(open());
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give the file to somebody else";
+  ASSERT_EQ(::chown(path_.c_str(), 12345, 0), 0);
+  EXPECT_FALSE(open());
+  EXPECT_NE(problem_.find("belongs to user 12345"), std::string::npos) << problem_;
+  options_.weights_owner = 12345;
+  EXPECT_TRUE(open()) << problem_;
 }
 
 TEST_P(PackedFileTest, RefusesATruncatedFile) {
@@ -182,9 +234,7 @@ TEST_P(PackedFileTest, RefusesOffsetsAndSizesThatLieOutside) {
 TEST_P(PackedFileTest, WhatProgressThrowsEndsTheReading) {
   write();
   struct Stopped {};
-  EXPECT_THROW(PackedFile::open(
-                   path_, kKey, GetParam(), kNoLimit, [](uint64_t, uint64_t) { throw Stopped{}; }, problem_),
-               Stopped);
+  EXPECT_THROW(open([](uint64_t, uint64_t) { throw Stopped{}; }), Stopped);
 }
 
 TEST_P(PackedFileTest, AReaderKeepsItsBytesWhenTheFileIsReplaced) {
@@ -228,10 +278,10 @@ TEST_P(PackedFileWriterTest, OneOfTwoWrites) {
     PackedFileWriter second(path_, kKey, 0);
     EXPECT_TRUE(second.other_process());
     second.add("two", entries_["one"]);
-    second.finish();
+    second.finish(kSource);
   }
   for (const auto& [name, bytes] : entries_) first.add(name, bytes);
-  first.finish();
+  first.finish(kSource);
   EXPECT_EQ(first.problem(), "");
   EXPECT_TRUE(open()) << problem_;
   EXPECT_FALSE(PackedFileWriter(path_, kKey, 0).other_process());
@@ -239,17 +289,112 @@ TEST_P(PackedFileWriterTest, OneOfTwoWrites) {
 
 TEST_P(PackedFileWriterTest, TakesOverWhatAKilledProcessLeft) {
   scratch_.write("weights.packed.partial", std::string(10'000'000, 'x'));
+  ASSERT_EQ(::chmod(partial_.c_str(), 0644), 0);
+  {
+    const PackedFileWriter writer(path_, kKey, 0);
+    EXPECT_EQ(fs::status(partial_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  }
+  scratch_.write("weights.packed.partial", std::string(10'000'000, 'x'));
   write();
   EXPECT_TRUE(open()) << problem_;
   EXPECT_FALSE(fs::exists(partial_));
 }
 
-TEST_P(PackedFileWriterTest, NeverFollowsALink) {
+// Links to a file that another could change later, or that this process must not change.
+TEST_P(PackedFileWriterTest, NeverWritesThroughALink) {
   const fs::path victim = scratch_.write("victim", "precious");
-  fs::create_symlink(victim, partial_);
+  for (const bool hard : {false, true}) {
+    hard ? fs::create_hard_link(victim, partial_) : fs::create_symlink(victim, partial_);
+    write();
+    EXPECT_TRUE(open()) << problem_;
+    EXPECT_FALSE(fs::is_symlink(path_));
+    EXPECT_EQ(fs::hard_link_count(path_), 1u);
+    EXPECT_EQ(slurp(victim), "precious");
+    EXPECT_FALSE(fs::exists(fs::symlink_status(partial_)));
+    fs::remove(path_);
+  }
+}
+
+TEST_P(PackedFileWriterTest, WhatIsNoFileUnderThePartialNameIsNamed) {
+  fs::create_directory(partial_);
   PackedFileWriter writer(path_, kKey, 0);
+  EXPECT_NE(writer.problem().find("; remove " + partial_.string()), std::string::npos) << writer.problem();
+  fs::remove(partial_);
+  ASSERT_EQ(::mkfifo(partial_.c_str(), 0666), 0);
+  write();
+  EXPECT_TRUE(open()) << problem_;
+}
+
+// As after a start by another user: what it left is no obstacle, and becomes no file of ours.
+TEST_P(PackedFileWriterTest, AnotherUsersPartialFileIsReplaced) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give a file to somebody else";
+  scratch_.write("weights.packed.partial", "x");
+  ASSERT_EQ(::chown(partial_.c_str(), 12345, 12345), 0);
+  write();
+  struct stat info {};
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 0u);
+  EXPECT_TRUE(open()) << problem_;
+}
+
+// In a folder that anyone may write to, an unprivileged process meets what it may neither open nor remove.
+TEST_P(PackedFileWriterTest, APartialFileThatCannotBeRemovedIsNamed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  scratch_.write("weights.packed.partial", "x");
+  ASSERT_EQ(::chmod(partial_.c_str(), 0600), 0);
+  ASSERT_EQ(::chmod(scratch_.path().c_str(), 01777), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::seteuid(12345) != 0) ::_exit(2);
+    const PackedFileWriter writer(path_, kKey, 0);
+    ::_exit(writer.problem().ends_with("; remove " + partial_.string()) ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_P(PackedFileWriterTest, NobodyElseReadsItBeforeItIsWholeNorMoreThanTheWeights) {
+  const mode_t umask_before = ::umask(0);
+  const auto mode = [](const fs::path& path) { return static_cast<unsigned>(fs::status(path).permissions()); };
+  for (const unsigned wanted : {0600u, 0640u, 0644u, 0604u}) {
+    PackedFileWriter writer(path_, kKey, 0, {wanted, ::getegid()});
+    EXPECT_EQ(mode(partial_), 0600u);
+    writer.add("two", entries_["two"]);
+    writer.finish(kSource);
+    EXPECT_EQ(mode(path_), wanted);
+  }
+  { PackedFileWriter(path_, kKey, 0, {07777, ::getegid()}).finish(kSource); }
+  EXPECT_EQ(mode(path_), 0644u);
+  ::umask(umask_before);
+}
+
+TEST_P(PackedFileWriterTest, AGroupThatCannotBeGivenReadsNothing) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  ASSERT_EQ(::chmod(scratch_.path().c_str(), 0777), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::setgroups(0, nullptr) != 0 || ::setegid(12345) != 0 || ::seteuid(12345) != 0) ::_exit(2);
+    PackedFileWriter(path_, kKey, 0, {0640, 54321}).finish(kSource);
+    struct stat info {};
+    ::_exit(::stat(path_.c_str(), &info) == 0 && (info.st_mode & 0777) == 0600 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// Its partial file has been taken away: what has the name now is another's.
+TEST_P(PackedFileWriterTest, OnlyItsOwnFileGetsTheName) {
+  PackedFileWriter writer(path_, kKey, 0);
+  fs::remove(partial_);
+  scratch_.write("weights.packed.partial", "another's");
+  writer.finish(kSource);
   EXPECT_NE(writer.problem(), "");
-  EXPECT_EQ(slurp(victim), "precious");
+  EXPECT_FALSE(fs::exists(path_));
+  EXPECT_EQ(slurp(partial_), "another's");
 }
 
 TEST_P(PackedFileWriterTest, AFolderThatCannotBeWrittenIsAProblemAndNoMore) {
@@ -258,7 +403,7 @@ TEST_P(PackedFileWriterTest, AFolderThatCannotBeWrittenIsAProblemAndNoMore) {
     EXPECT_NE(writer.problem().find("cannot be created: "), std::string::npos) << writer.problem();
     EXPECT_FALSE(writer.other_process());
     writer.add("two", entries_["two"]);
-    writer.finish();
+    writer.finish(kSource);
     EXPECT_FALSE(fs::exists(path));
   }
 }
@@ -274,7 +419,7 @@ TEST_P(PackedFileWriterTest, AFullDiskLeavesNothingBehind) {
     PackedFileWriter writer(path_, kKey, expected);
     EXPECT_EQ(writer.problem().empty(), expected == 0);
     for (const auto& [name, bytes] : entries_) writer.add(name, bytes);
-    writer.finish();
+    writer.finish(kSource);
     ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
     EXPECT_NE(writer.problem().find("cannot be written: File too large"), std::string::npos) << writer.problem();
     EXPECT_TRUE(fs::is_empty(scratch_.path()));

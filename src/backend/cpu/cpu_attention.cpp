@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "backend/cpu/host_memory.h"
+#include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/kv_storage.h"
-#include "backend/cpu/layouts.h"
 #include "base/error.h"
 
 namespace qwen {
@@ -74,7 +74,9 @@ void CpuAttention::run_partition(const Call& call, const Tile& tile, int kv_head
                                  int worker) {
   const HeadShape& heads = call.kv.heads;
   const int begin = partition * kPartition;
-  kernels_.table.attention({
+  const bool integer = call.kv.dtype == DType::kI8 && kernels_.integer != nullptr;
+  const auto attention = integer ? kernels_.integer->attention : kernels_.table.attention;
+  attention({
       .q = call.qkv.buffer.as<float>() + int64_t{tile.first_row} * heads.qkv_size() +
            kv_head * call.group * heads.head_dim,
       .q_stride = heads.qkv_size(),
@@ -99,8 +101,15 @@ void CpuAttention::merge(const Call& call, const Tile& tile, float* state, const
       {.state = state, .partial = partial, .rows = tile.rows * call.group, .head_dim = call.kv.heads.head_dim});
 }
 
-void CpuAttention::finish(const Call& call, const Tile& tile, int kv_head, const float* state) const {
+void CpuAttention::finish(const Call& call, const Tile& tile, int kv_head, float* state) const {
   const int head_dim = call.kv.heads.head_dim, stride = attention_state_stride(head_dim);
+  if (call.kv.dtype == DType::kI8) {
+    const auto rotate = (kernels_.integer ? *kernels_.integer : kScalarIntegerKernels).rotate;
+    for (int row = 0; row < tile.rows * call.group; ++row) {
+      for (int d = 0; d < head_dim; d += kIntegerGroup)
+        rotate(state + int64_t{row} * stride + d, std::min(head_dim - d, kIntegerGroup));
+    }
+  }
   const size_t head_bytes = static_cast<size_t>(kv_head * call.group * head_dim) * dtype_size(call.out.type);
   for (int row = 0; row < tile.rows; ++row) {
     kernels_.table.attention_finish({

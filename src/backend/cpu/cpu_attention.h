@@ -48,7 +48,7 @@ class CpuAttention {
   void run_partition(const Call& call, const Tile& tile, int kv_head, int partition, float* state, int worker);
   void run_partitions(const Call& call, const Tile& tile, int kv_head, int worker);
   void merge(const Call& call, const Tile& tile, float* state, const float* partial) const;
-  void finish(const Call& call, const Tile& tile, int kv_head, const float* state) const;
+  void finish(const Call& call, const Tile& tile, int kv_head, float* state) const;
   void run_split(const Call& call, int partitions);
   std::byte* worker_scratch(int worker) {
     return scratch_.as<std::byte>() + static_cast<size_t>(worker) * kWorkerScratch;

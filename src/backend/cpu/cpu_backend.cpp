@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "backend/cpu/gram_matrix.h"
 #include "backend/cpu/grouped_weights.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/integer_weights.h"
@@ -12,6 +13,7 @@
 #include "backend/cpu/stacked_rows.h"
 #include "backend/cpu/weight_packing.h"
 #include "base/error.h"
+#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -62,8 +64,8 @@ const float* row_of(const Tensor& tensor, int row) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(const KernelSet& kernels, int threads)
-    : kernels_(kernels), pool_(threads), attention_(kernels_, pool_) {}
+CpuBackend::CpuBackend(const KernelSet& kernels, int threads, std::optional<DType> kv_dtype)
+    : kernels_(kernels), kv_dtype_(kv_dtype.value_or(kernels.kv)), pool_(threads), attention_(kernels_, pool_) {}
 
 // --- Memory
 
@@ -109,14 +111,14 @@ void CpuBackend::set_reader(MatmulInput& input, const Matrix& weight) {
 }
 
 KvLayer CpuBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
-  if (!kernels_.stored_weights && dtype != kernels_.kv) {
+  if (!kernels_.stored_weights && dtype != kernels_.kv && dtype != DType::kI8) {
     throw Error(ErrorCode::kInternal, str("KV cache of type ", dtype_name(dtype), " with the kernels ", kernels_.name));
   }
   return allocate_kv(dtype, num_blocks, block_size, heads);
 }
 
 size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const {
-  return static_cast<size_t>(kv_elements_per_token(heads)) * dtype_size(dtype);
+  return kv_token_bytes(dtype, heads);
 }
 
 size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const {
@@ -139,7 +141,7 @@ QuantFormat CpuBackend::prepared_format(std::span<const HostMatrix> stacked, con
 
 Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& asked) {
   if (stacked.size() == 1 && stacked[0].format == asked) {
-    if (is_integer(asked)) return adopt_integer_weights(stacked[0]);
+    if (is_integer(asked) && !is_integer_rows(stacked[0])) return adopt_integer_weights(stacked[0]);
     if (is_grouped(asked)) return adopt_grouped_weights(stacked[0]);
   }
   const QuantFormat format = is_grouped(asked) ? asked : prepared_format(stacked, asked);
@@ -173,6 +175,17 @@ size_t CpuBackend::packed_bytes(int64_t rows, int64_t cols, const QuantFormat& f
 
 std::span<const std::byte> CpuBackend::packed(const Matrix& matrix, std::vector<std::byte>&) const {
   return {matrix.buffer.as<std::byte>(), packed_bytes(matrix.rows, matrix.cols, matrix.format)};
+}
+
+void CpuBackend::quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                               uint8_t* qweight, uint16_t* scales) {
+  const IntegerKernels& kernels = kernels_.integer != nullptr ? *kernels_.integer : kScalarIntegerKernels;
+  quantize_integer_rows(plain, first, count, format, kernels, pool_, qweight, scales);
+}
+
+void CpuBackend::add_gram(Tensor& gram, const MatmulInput& x, int rows) {
+  QWEN_CHECK(rows <= x.max_rows && gram.shape == (Shape{x.cols, x.cols}) && x.dtype != DType::kI8);
+  add_gram_matrix(gram.buffer.as<float>(), {x.buffer.as<std::byte>(), x.dtype, rows, x.cols}, kernels_.table, pool_);
 }
 
 void CpuBackend::upload(Tensor& out, const TensorView& source) {
@@ -382,11 +395,12 @@ void CpuBackend::store_kv(KvLayer& kv, const Tensor& qkv, std::span<const int32_
   QWEN_CHECK(rows <= qkv.shape[0] && qkv.shape[1] == heads.qkv_size());
   const int64_t slots = int64_t{kv.num_blocks} * kv.block_size;
   for (const int32_t slot : slot_mapping) QWEN_CHECK(slot >= 0 && slot < slots);
+  const auto quantize = (kernels_.integer ? *kernels_.integer : kScalarIntegerKernels).quantize_row;
   // One head a task, so that the two tokens of a pair are stored in order by one thread.
   for_each_row(heads.num_kv_heads, 4 * int64_t{rows} * heads.head_dim, [&](int head, int) {
     for (int row = 0; row < rows; ++row) {
       const float* const key = row_of(qkv, row) + heads.q_size() + head * heads.head_dim;
-      store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size());
+      store_kv_head(kv, head, slot_mapping[static_cast<size_t>(row)], key, key + heads.kv_size(), quantize);
     }
   });
 }

@@ -2,6 +2,7 @@
 // is the kernels' (kernel_table.h). All calls from one thread, complete when they return.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "backend/backend.h"
@@ -14,8 +15,9 @@ namespace qwen {
 
 class CpuBackend : public Backend {
  public:
-  // `kernels` outlives the backend; threads ≥ 1.
-  CpuBackend(const KernelSet& kernels, int threads);
+  // `kernels` outlives the backend; threads ≥ 1. `kv_dtype`: kI8, or bf16 or f32 as the kernels have it; by default
+  // what they prefer.
+  CpuBackend(const KernelSet& kernels, int threads, std::optional<DType> kv_dtype = std::nullopt);
 
   std::string_view name() const override { return "cpu"; }
   std::string_view kernels() const override { return kernels_.name; }
@@ -25,7 +27,7 @@ class CpuBackend : public Backend {
   Tensor alloc(DType dtype, const Shape& shape) override;
   MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) override;
   KvLayer alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) override;
-  DType kv_dtype() const override { return kernels_.kv; }
+  DType kv_dtype() const override { return kv_dtype_; }
   int kv_block_size() const override;
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
   size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
@@ -34,6 +36,9 @@ class CpuBackend : public Backend {
   std::string packing(const QuantFormat& format) const override;
   size_t packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const override;
   std::span<const std::byte> packed(const Matrix& matrix, std::vector<std::byte>& scratch) const override;
+  void quantize_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format, uint8_t* qweight,
+                     uint16_t* scales) override;
+  void add_gram(Tensor& gram, const MatmulInput& x, int rows) override;
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 
@@ -68,6 +73,7 @@ class CpuBackend : public Backend {
   void grouped_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
 
   const KernelSet& kernels_;
+  DType kv_dtype_;
   ThreadPool pool_;
   CpuAttention attention_;
   std::vector<float> row_scratch_;  // [threads, longest int8 input]: a row before it is quantized

@@ -76,7 +76,8 @@ Matrix GgmlSimulation::prepare(std::span<const HostMatrix> stacked, const QuantF
   Matrix matrix{.format = format, .rows = check_stack(stacked), .cols = static_cast<int>(stacked[0].cols)};
   for (const HostMatrix& m : stacked) {
     if (m.format.kind != QuantFormat::Kind::kNone)
-      throw Error(ErrorCode::kBadData, "weights that are quantized already cannot be quantized again");
+      throw Error(ErrorCode::kBadData,
+                  "weights that are quantized already cannot be quantized again; take the unquantized model");
   }
   if (matrix.cols % kGgmlBlock != 0) {
     throw Error(ErrorCode::kBadData,

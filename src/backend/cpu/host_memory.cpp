@@ -1,3 +1,4 @@
+// See host_memory.h.
 #include "backend/cpu/host_memory.h"
 
 #include <algorithm>

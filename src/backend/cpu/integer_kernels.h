@@ -1,11 +1,13 @@
-// The kernels of int8 and int4 weights, as plain function pointers: one table per instruction set, all of them
-// complete. The arithmetic is quant/integer_format.h's to the bit, in every table: the scalar one is the specification.
+// The kernels of int8 and int4 weights and of an int8 KV cache, as plain function pointers: one table per instruction
+// set, all of them complete. The arithmetic is quant/integer_format.h's to the bit, in every table, but for attention's
+// softmax: the scalar one is the specification.
 //
 // Included by files compiled with instruction-set flags: see kernel_table.h. Layouts: integer_layouts.h.
 #pragma once
 
 #include "backend/cpu/grouped_kernels.h"
 #include "backend/cpu/integer_layouts.h"
+#include "backend/cpu/kernel_table.h"
 
 namespace qwen {
 
@@ -46,6 +48,7 @@ struct IntegerKernels {
   void (*matmul_int8)(const IntegerMatmulTask&);
   void (*matmul_int4)(const IntegerMatmulTask&);
   void (*matmul_int4_half)(const IntegerMatmulTask&);  // group size 64
+  void (*attention)(const AttentionTask&);             // over an int8 cache: int8_kv_layout.h
   // As KernelTable::probe_dot: rounds of matmul_int8's multiply-accumulate; returns the operations done.
   double (*probe_dot)(int64_t rounds);
   GroupedKernels grouped;  // of weights that were integers in the folder

@@ -11,6 +11,8 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "quant/dequantize.h"
+#include "quant/integer_rows.h"
+#include "quant/matrix_parts.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
@@ -49,8 +51,46 @@ int value_at(const Panel& panel, int lane, int input) {
 
 bool is_plain(const HostMatrix& m) { return m.format.kind == QuantFormat::Kind::kNone; }
 
-// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each. Weights that are not plain are
-// dequantized first, to `scratch`: [kPanelRows, cols].
+// Of formats that are neither floats nor integers in rotated groups: GPTQ, AWQ, FP8.
+bool needs_dequantizing(const HostMatrix& m) { return !is_plain(m) && !is_integer_rows(m); }
+
+// A group of one row, quantized or as a folder has it.
+struct GroupTask {
+  int col, count, bits, parts;
+  uint8_t* q;        // [kIntegerGroup], q + offset
+  uint16_t* scales;  // [parts]
+};
+
+// `values`: [kIntegerGroup], zeros behind the task's count.
+void quantize_values(float* values, const GroupTask& t, const IntegerKernels& kernels) {
+  kernels.quantize_weights({values, t.count, t.bits, t.q, t.scales, kIntegerGroup / t.parts});
+}
+
+void quantize_group(const HostMatrix& m, int64_t row, const GroupTask& t, const IntegerKernels& kernels) {
+  alignas(64) float values[kIntegerGroup] = {};
+  read_floats(m.weight, row * m.cols + t.col, t.count, values);
+  quantize_values(values, t, kernels);
+}
+
+void quantize_dequantized(const float* row, const GroupTask& t, const IntegerKernels& kernels) {
+  alignas(64) float values[kIntegerGroup] = {};
+  std::copy_n(row + t.col, t.count, values);
+  quantize_values(values, t, kernels);
+}
+
+void copy_group(const HostMatrix& m, int64_t row, const GroupTask& t) {
+  int8_t q[kIntegerGroup] = {};
+  read_integers(m, row, t.col, t.count, q);
+  for (int i = 0; i < kIntegerGroup; ++i)
+    t.q[i] = static_cast<uint8_t>(q[i] + (t.bits == 8 ? kInt8Offset : kInt4Offset));
+  const int64_t stored = num_groups(m), first = int64_t{t.col} / kIntegerGroup * t.parts;
+  for (int part = 0; part < t.parts; ++part)
+    t.scales[part] =
+        first + part < stored ? read_element<uint16_t>(m.scales, row * stored + first + part) : uint16_t{0};
+}
+
+// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each. What has to be dequantized is so
+// first, to `scratch`: [kPanelRows, cols].
 template <typename Panel>
 void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatrix> stacked, int bits,
                 const IntegerKernels& kernels, float* scratch) {
@@ -58,20 +98,21 @@ void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatri
   const int cols = static_cast<int>(stacked[0].cols);
   const auto dequantized = [&](int lane) { return scratch + int64_t{lane} * cols; };
   for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
-    if (!is_plain(m)) dequantize_rows(m, row, run, dequantized(lane));
+    if (needs_dequantizing(m)) dequantize_rows(m, row, run, dequantized(lane));
   });
   for (int col = 0; col < cols; col += kIntegerGroup, panel += kScales) {
     const int count = std::min(kIntegerGroup, cols - col);
-    alignas(64) float values[kIntegerGroup] = {};
     alignas(64) uint8_t q[kIntegerGroup];
     uint16_t scales[kScales];
+    const GroupTask task{col, count, bits, kScales, q, scales};
     for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
       for (int i = 0; i < run; ++i) {
         if (is_plain(m))
-          read_floats(m.weight, (row + i) * m.cols + col, count, values);
+          quantize_group(m, row + i, task, kernels);
+        else if (is_integer_rows(m))
+          copy_group(m, row + i, task);
         else
-          std::copy_n(dequantized(lane + i) + col, count, values);
-        kernels.quantize_weights({values, count, bits, q, scales, kPart});
+          quantize_dequantized(dequantized(lane + i), task, kernels);
         for (int part = 0; part < kScales; ++part) put_row(panel[part], lane + i, q + part * kPart, scales[part]);
       }
     });
@@ -116,8 +157,13 @@ Matrix adopt_integer_weights(const HostMatrix& packed) { return adopt_weights(pa
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool) {
   Matrix matrix{.format = format, .rows = check_stack(stacked), .cols = static_cast<int>(stacked[0].cols)};
-  const size_t scratch_size =
-      std::all_of(stacked.begin(), stacked.end(), is_plain) ? 0 : static_cast<size_t>(matrix.cols) * kPanelRows;
+  for (const HostMatrix& m : stacked) {
+    if (m.format.kind == QuantFormat::Kind::kGrouped ||
+        (is_integer(m.format) && !(m.format == format && is_integer_rows(m))))
+      throw Error(ErrorCode::kBadData, "weights that are quantized already cannot be quantized again");
+  }
+  const bool dequantizes = std::any_of(stacked.begin(), stacked.end(), needs_dequantizing);
+  const size_t scratch_size = dequantizes ? static_cast<size_t>(matrix.cols) * kPanelRows : 0;
   std::vector<float> scratch(scratch_size * static_cast<size_t>(pool.threads()));
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const size_t panel_bytes = integer_panel_bytes(format, matrix.cols);
@@ -135,6 +181,27 @@ Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantForm
     }
   });
   return matrix;
+}
+
+void quantize_integer_rows(const HostMatrix& plain, int64_t first, int64_t count, const QuantFormat& format,
+                           const IntegerKernels& kernels, ThreadPool& pool, uint8_t* qweight, uint16_t* scales) {
+  QWEN_CHECK(plain.format.kind == QuantFormat::Kind::kNone && first + count <= plain.rows);
+  const IntegerRowsShape shape = integer_rows_shape(format, count, plain.cols);
+  const int64_t row_bytes = shape.qweight[1], row_scales = shape.scales[1];
+  const int cols = static_cast<int>(plain.cols), parts = kIntegerGroup / format.group_size;
+  const int offset = format.bits == 8 ? kInt8Offset : kInt4Offset;
+  pool.run(static_cast<int>(count), [&](int row, int) {
+    uint8_t* const out = qweight + row * row_bytes;
+    alignas(64) uint8_t q[kIntegerGroup];
+    uint16_t found[kIntegerGroup / kHalfGroup];
+    for (int col = 0; col < cols; col += kIntegerGroup) {
+      const int size = std::min(kIntegerGroup, cols - col), group = col / kIntegerGroup * parts;
+      quantize_group(plain, first + row, {col, size, format.bits, parts, q, found}, kernels);
+      write_integers(format, q, size, offset, out + (format.bits == 8 ? col : col / 2));
+      for (int64_t part = 0; part < parts && group + part < row_scales; ++part)
+        scales[row * row_scales + group + part] = found[part];
+    }
+  });
 }
 
 void unpack_integer_row(const Matrix& matrix, int row, const IntegerKernels& kernels, float* out) {

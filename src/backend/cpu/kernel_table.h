@@ -68,14 +68,15 @@ struct SiluMulTask {
 struct KvView {
   const void* keys;  // of block 0, this head
   const void* values;
-  int64_t block_stride;  // elements from a block to the next
+  int64_t block_stride;  // elements, bytes of an int8 cache, from a block to the next
   int64_t group_stride;  // elements from a group of tokens to the next, within keys or values
   const int32_t* block_table;
   int block_size;
 };
 
 // Attention of consecutive query rows of one sequence, `group` query heads that share one kv head, over the positions
-// [begin, end) of one partition: causal, so row r sees positions ≤ first_position + r.
+// [begin, end) of one partition: causal, so row r sees positions ≤ first_position + r. The values of an int8 cache are
+// rotated (int8_kv_layout.h), and so is what the state sums up of them.
 struct AttentionTask {
   const float* q;  // [rows, group, head_dim]
   int64_t q_stride;

@@ -12,7 +12,7 @@
 //     block: [num_kv_heads][keys: block_size / 16 groups | values: block_size / 16 groups]
 //     key group    [D / 2][16][2]             lane = token, pairs along the head dimension
 //     value group  [16 / 2][D][2]             lane = dimension, pairs along the tokens
-//     D = head_dim rounded up to kHeadDimUnit; the rest stays zero.
+//     D = head_dim rounded up to kHeadDimUnit; the rest stays zero. In int8: int8_kv_layout.h.
 // Included by instruction-set files: see kernel_table.h.
 #pragma once
 

@@ -1,3 +1,4 @@
+// See stacked_rows.h.
 #include "backend/cpu/stacked_rows.h"
 
 #include <limits>

@@ -24,7 +24,8 @@ Handler model_info_handler(const HandlerContext& context) {
     json.field("model_type", info.name).field("architecture", info.architecture).field("parameters", info.parameters);
     json.field("quantization", info.quantization).field("context_length", info.context_length);
     json.field("max_model_len", model->engine->max_model_len()).field("vocab_size", info.vocab_size);
-    json.field("dtype", info.dtype).field("device", info.device).field("kernels", info.kernels);
+    json.field("dtype", info.dtype).field("kv_cache_dtype", info.kv_cache_dtype);
+    json.field("device", info.device).field("kernels", info.kernels);
     json.field("fingerprint", info.fingerprint).field("template_family", model->chat_template->family_name());
     json.field("demo", info.demo).field("thinking_tokens_per_depth", context.config.tokens_per_depth);
     json.key("default_sampling").begin_object();

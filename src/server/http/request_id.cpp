@@ -4,24 +4,17 @@
 #include <random>
 #include <utility>
 
+#include "base/hex.h"
 #include "server/http/headers.h"
 
 namespace qwen {
 
 std::string random_hex(int digits) {
-  static constexpr char kHex[] = "0123456789abcdef";
   thread_local std::mt19937_64 generator{[] {
     std::random_device device;
     return static_cast<uint64_t>(device()) << 32 | device();
   }()};
-  std::string text;
-  uint64_t bits = 0;
-  for (int i = 0; i < std::min(digits, 32); ++i) {
-    if (i % 16 == 0) bits = generator();
-    text += kHex[bits & 15];
-    bits >>= 4;
-  }
-  return text;
+  return (to_hex(generator()) + to_hex(generator())).substr(0, static_cast<size_t>(std::clamp(digits, 0, 32)));
 }
 
 std::string request_id_or_new(std::string_view from_client) {

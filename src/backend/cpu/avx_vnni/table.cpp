@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/generic/compiler.h"
+#include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/integer_kernels.h"
 
 namespace qwen {
@@ -18,6 +19,11 @@ namespace {
 #include "backend/cpu/avx2/grouped_tile.h"
 #include "backend/cpu/generic/grouped_matmul.inl"
 #include "backend/cpu/generic/grouped_quantize.inl"
+#include "backend/cpu/generic/exp.inl"
+#include "backend/cpu/avx2/int8_attention.h"
+#include "backend/cpu/avx_vnni/int8_value_dot.h"
+#include "backend/cpu/generic/int8_attention_products.inl"
+#include "backend/cpu/generic/int8_attention.inl"
 // clang-format on
 
 }  // namespace
@@ -29,6 +35,7 @@ const IntegerKernels kAvxVnniIntegerKernels = {
     .matmul_int8 = integer_matmul<Int8Dot>,
     .matmul_int4 = integer_matmul<Int4Dot>,
     .matmul_int4_half = integer_matmul<Int4HalfDot>,
+    .attention = int8_attention,
     .probe_dot = integer_dot_peak,
     .grouped = {quantize_grouped_row, grouped_matmul<Int4Dot>, grouped_matmul<Int8Dot>},
 };

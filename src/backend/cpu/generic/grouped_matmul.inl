@@ -105,16 +105,16 @@ static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
       grouped_tile<Dot, decltype(count)::kCount, kWidth, 2>(t, rows, w, 0, t.blocks, kGroupedFetchAhead);
     });
   }
-  constexpr int64_t kBlockBytes = kGroupedBlock / Dot::kInputs * static_cast<int64_t>(kGroupedStepBytes);
+  constexpr int64_t kGroupedBlockBytes = kGroupedBlock / Dot::kInputs * static_cast<int64_t>(kGroupedStepBytes);
   const int64_t header = static_cast<int64_t>(grouped_header_bytes(t.wide_scales, t.zero_points));
-  const int64_t group_bytes = header + t.group_blocks * kBlockBytes;
+  const int64_t group_bytes = header + t.group_blocks * kGroupedBlockBytes;
   const int groups = static_cast<int>(kGroupedPassBytes / group_bytes);  // of a pass
   const int64_t pass_bytes = (groups > 0 ? groups : 1) * group_bytes;
   const int pass_blocks = (groups > 0 ? groups : 1) * t.group_blocks;
   for (int first = 0; first < t.blocks; first += pass_blocks, w += pass_bytes) {
     const int blocks = t.blocks - first < pass_blocks ? t.blocks - first : pass_blocks;
     int tile = 0;
-    for_row_tiles_of<grouped_tile_rows(kGroupedVectors)>(0, t.rows, [&](auto count, int row) {
+    for_tiles_of<grouped_tile_rows(kGroupedVectors)>(0, t.rows, [&](auto count, int row) {
       constexpr int M = decltype(count)::kCount;
       GroupedRows part = rows;
       part.x += static_cast<size_t>(row) * rows.x_stride;

@@ -3,15 +3,16 @@
 // multiply-add a part, ascending, whatever the tiles and blocks are.
 //
 // With several row tiles, a block of groups stays in the L1 cache while all of them pass over it, and the first two
-// fetch the next block into the L2 cache meanwhile: reading overlaps with computing. With one tile, memory is all there
-// is, and the stream is fetched a little ahead.
+// fetch the next block into the L2 cache meanwhile: reading overlaps with computing. (Into the L1 cache, its few
+// requests in flight would be the limit.) Up to kStreamedRows rows memory is all there is: one tile, and the stream is
+// fetched a little ahead into the L1 cache.
 
 constexpr int kPanelVectors = kPanelRows / kLanes;
 constexpr int kMaxTaskRows = 256;
-constexpr int kBlockGroups = 4;  // 16 KiB of int8 weights
+constexpr int kBlockBytes = 20 * 1024;  // of the L1 cache's 32 KiB; the rest is for activations and sums
 constexpr int kStepBytes = 4 * kPanelRows;
 constexpr int kFetchAhead = 4096;
-constexpr int kFetchLocality = 3;  // into the L1 cache
+constexpr int kStreamedRows = max_tile_rows(kPanelVectors) < 6 ? max_tile_rows(kPanelVectors) : 6;
 
 struct RowBlock {
   const char* x;
@@ -24,8 +25,11 @@ struct RowBlock {
   }
 };
 
+template <typename Dot>
+constexpr int kBlockGroups = kBlockBytes / (kStepBytes * Dot::kSteps * Dot::kParts);
+
 // M rows times V vectors of outputs from `vector` on, over `groups` groups. Of each step's two lines kFetch are
-// fetched, `ahead` bytes on.
+// fetched, `ahead` bytes on: both into the L1 cache, or one into the L2 cache.
 template <typename Dot, int M, int V, int kFetch>
 __attribute__((noinline)) static void integer_tile(RowBlock rows, const typename Dot::Panel* panel, int vector,
                                                    int groups, int64_t ahead) {
@@ -45,7 +49,7 @@ __attribute__((noinline)) static void integer_tile(RowBlock rows, const typename
       typename Dot::Weights weights[V];
       unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + v * kLanes * 4); });
       unrolled<kFetch>([&](auto line) QWEN_INLINE_LAMBDA {
-        __builtin_prefetch(w + ahead + line * static_cast<int>(kCacheLine), 0, kFetchLocality);
+        __builtin_prefetch(w + ahead + line * static_cast<int>(kCacheLine), 0, kFetch == 2 ? 3 : 2);
       });
       unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
         const auto inputs = Dot::broadcast(x[m] + step * Dot::kInputs);
@@ -77,17 +81,17 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
   using Panel = typename Dot::Panel;
   const Panel* const panel = static_cast<const Panel*>(t.w);
   RowBlock block{static_cast<const char*>(t.x), t.x_stride, sums, false};
-  if (t.rows <= max_tile_rows(kPanelVectors)) {
-    return with_rows<max_tile_rows(kPanelVectors)>(t.rows, 0, [&](auto count, int) {
+  if (t.rows <= kStreamedRows) {
+    return with_rows<kStreamedRows>(t.rows, 0, [&](auto count, int) {
       integer_tile<Dot, decltype(count)::kCount, kPanelVectors, 2>(block, panel, 0, t.groups, kFetchAhead);
     });
   }
-  for (int group = 0; group < t.groups; group += kBlockGroups) {
-    const int groups = t.groups - group < kBlockGroups ? t.groups - group : kBlockGroups;
+  for (int group = 0; group < t.groups; group += kBlockGroups<Dot>) {
+    const int groups = t.groups - group < kBlockGroups<Dot> ? t.groups - group : kBlockGroups<Dot>;
     int tile = 0;
-    for_row_tiles<kTileVectors>(0, t.rows, [&](auto count, int row) {
+    const auto pass = [&](auto count, int row) {
       constexpr int M = decltype(count)::kCount;
-      constexpr int64_t kNext = kBlockGroups * Dot::kParts * static_cast<int64_t>(sizeof(Panel));
+      constexpr int64_t kNext = kBlockGroups<Dot> * Dot::kParts * static_cast<int64_t>(sizeof(Panel));
       RowBlock rows = block;
       rows.x += static_cast<size_t>(row) * block.x_stride;
       rows.sums += row * kPanelRows;
@@ -98,7 +102,8 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
         integer_tile_row<Dot, M, kTileVectors, 0>(rows, panel + group * Dot::kParts, groups, 0);
       }
       ++tile;
-    });
+    };
+    for_row_tiles<kTileVectors>(0, t.rows, pass, 2);
     block.x += static_cast<size_t>(groups) * sizeof(Int8Activations);
     block.resume = true;
   }

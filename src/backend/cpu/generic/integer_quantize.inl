@@ -173,20 +173,26 @@ static float int4_scale(const float* values, const Vectors<N>& g, uint32_t large
   return best;
 }
 
-// 16·N rotated weights that share a scale.
+// 16·N rotated weights that share a scale. The search for int4's squares them: it is made with the largest magnitude
+// between 1 and 4, by a power of two, which is exact both ways.
 template <int N>
 static void quantize_part(const float* values, int bits, uint8_t* q, uint16_t* scale_out) {
   const int offset = bits == 8 ? kInt8Offset : kInt4Offset;
-  const Vectors<N> g = load_group<N>(values);
-  const uint32_t largest = largest_bits(g);
+  Vectors<N> g = load_group<N>(values);
+  uint32_t largest = largest_bits(g);
   if (largest >= kInfinityBits || from_bits(largest) < kSmallestGroup) {
     __builtin_memset(q, offset, 16 * N);
     *scale_out = static_cast<uint16_t>((largest >= kInfinityBits ? kNanBits : 0) >> 16);
     return;
   }
+  constexpr uint32_t kOne = 127, kLast = 253;  // biased exponents: of 1, of the reciprocal of the least power of two
+  const uint32_t exponent = largest >> 23, up = bits == 8 ? kOne : exponent < kLast ? exponent : kLast;
+  const float down = from_bits((2 * kOne - up) << 23);
+  QWEN_UNROLL for (F32x16& v : g.v) v = mul(v, broadcast16(down));
+  largest = bits_of(from_bits(largest) * down);
   const float scale =
       bits == 8 ? round_to_bf16(from_bits(largest) * (1.0f / kInt8Max)) : int4_scale(values, g, largest);
-  *scale_out = static_cast<uint16_t>(bits_of(scale) >> 16);
+  *scale_out = static_cast<uint16_t>(bits_of(scale * from_bits(up << 23)) >> 16);
   const F32x16 inverse = broadcast16(1.0f / scale);
   const F32x16 low = broadcast16(bits == 8 ? -float{kInt8Max} : float{kInt4Min});
   const F32x16 high = broadcast16(bits == 8 ? float{kInt8Max} : float{kInt4Max});

@@ -13,10 +13,11 @@ static inline void with_rows(int rows, int first, const Body& body) {
   body(Rows<N>{}, first);
 }
 
-// body(Rows<N>, first_row) for tiles that cover [begin, end), N ≤ kMax.
+// body(Rows<N>, first_row) for tiles that cover [begin, end), at least `least` of them, N ≤ kMax.
 template <int kMax, typename Body>
-static inline void for_row_tiles_of(int begin, int end, const Body& body) {
-  for (int tiles = (end - begin + kMax - 1) / kMax; tiles > 0; --tiles) {
+static inline void for_tiles_of(int begin, int end, const Body& body, int least = 1) {
+  const int needed = (end - begin + kMax - 1) / kMax;
+  for (int tiles = needed < least ? least : needed; tiles > 0; --tiles) {
     const int rows = (end - begin + tiles - 1) / tiles;
     with_rows<kMax>(rows, begin, body);
     begin += rows;
@@ -25,6 +26,6 @@ static inline void for_row_tiles_of(int begin, int end, const Body& body) {
 
 // The same for tiles of V vectors as the instruction set's dot products want them.
 template <int V, typename Body>
-static inline void for_row_tiles(int begin, int end, const Body& body) {
-  for_row_tiles_of<max_tile_rows(V)>(begin, end, body);
+static inline void for_row_tiles(int begin, int end, const Body& body, int least = 1) {
+  for_tiles_of<max_tile_rows(V)>(begin, end, body, least);
 }

@@ -2,48 +2,60 @@
 // Fast kernels do the same in one pass over tiles with a running maximum.
 
 template <typename T>
+struct PlainKey {
+  const T* numbers;
+  PlainKey(const KvView& kv, int, int position)
+      : numbers(kv_group<T>(kv, kv.keys, position) + position % kKvGroup * 2) {}
+  float operator[](int d) const { return to_float(numbers[static_cast<int64_t>(d / 2) * 2 * kKvGroup + d % 2]); }
+};
+template <typename T>
+struct PlainValue {
+  const T* numbers;
+  PlainValue(const KvView& kv, int head_dim, int position) {
+    const int token = position % kKvGroup, padded = padded_head_dim(head_dim);
+    numbers = kv_group<T>(kv, kv.values, position) + static_cast<int64_t>(token / 2) * 2 * padded + token % 2;
+  }
+  float operator[](int d) const { return to_float(numbers[2 * d]); }
+};
+
+template <typename Key, typename Value>
 void attention_of(const AttentionTask& t) {
   const int padded = padded_head_dim(t.head_dim), state_stride = attention_state_stride(t.head_dim);
-  const int groups_per_block = t.kv.block_size / kKvGroup;
-  const auto group_of = [&](const void* base, int position) {
-    const int64_t block = t.kv.block_table[position / t.kv.block_size];
-    return static_cast<const T*>(base) + block * t.kv.block_stride +
-           (position / kKvGroup % groups_per_block) * t.kv.group_stride;
-  };
-  float scores[kPartition];
+  float scores[kPartition], q[kMaxHeadDim];
   for (int i = 0; i < t.rows * t.group; ++i) {
     const int row = i / t.group;
     const int end = t.end < t.first_position + row + 1 ? t.end : t.first_position + row + 1;
-    const float* q = t.q + row * t.q_stride + (i % t.group) * t.head_dim;
+    std::memcpy(q, t.q + row * t.q_stride + (i % t.group) * t.head_dim,
+                static_cast<size_t>(t.head_dim) * sizeof(float));
+    if (t.kv_type == DType::kI8) rotate_head(q, t.head_dim);
     float* state = t.state + static_cast<int64_t>(i) * state_stride;
     for (int d = 0; d < state_stride; ++d) state[d] = 0;
     float largest = -std::numeric_limits<float>::infinity();
     for (int position = t.begin; position < end; ++position) {
-      const T* key = group_of(t.kv.keys, position) + position % kKvGroup * 2;
+      const Key key(t.kv, t.head_dim, position);
       double sum = 0;
-      for (int d = 0; d < t.head_dim; ++d) {
-        sum += static_cast<double>(q[d]) * to_float(key[static_cast<int64_t>(d / 2) * 2 * kKvGroup + d % 2]);
-      }
+      for (int d = 0; d < t.head_dim; ++d) sum += static_cast<double>(q[d]) * key[d];
       const float score = static_cast<float>(sum) * t.scale;
       scores[position - t.begin] = score;
       largest = score > largest || score != score ? score : largest;
     }
     float length = 0;
     for (int position = t.begin; position < end; ++position) {
+      const Value value(t.kv, t.head_dim, position);
       const float weight = std::exp(scores[position - t.begin] - largest);
-      const int token = position % kKvGroup;
-      const T* value = group_of(t.kv.values, position) + static_cast<int64_t>(token / 2) * 2 * padded + token % 2;
       length += weight;
-      for (int d = 0; d < t.head_dim; ++d) state[d] += weight * to_float(value[2 * d]);
+      for (int d = 0; d < t.head_dim; ++d) state[d] += weight * value[d];
     }
     state[padded] = largest;
     state[padded + 1] = length;
   }
 }
 
+// Of an int8 cache the numbers that it stands for.
 void attention(const AttentionTask& t) {
-  if (t.kv_type == DType::kBF16) return attention_of<Bf16>(t);
-  return attention_of<float>(t);
+  if (t.kv_type == DType::kI8) return attention_of<Int8Key, Int8Value>(t);
+  if (t.kv_type == DType::kBF16) return attention_of<PlainKey<Bf16>, PlainValue<Bf16>>(t);
+  return attention_of<PlainKey<float>, PlainValue<float>>(t);
 }
 
 void attention_merge(const AttentionMergeTask& t) {

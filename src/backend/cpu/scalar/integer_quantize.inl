@@ -1,26 +1,4 @@
-// Rotation and rounding of one group.
-
-// H of `size` values, a power of two, divided by √size; strides from the largest to the smallest.
-void rotate_block(float* v, int size) {
-  for (int stride = size / 2; stride > 0; stride /= 2) {
-    for (int i = 0; i < size; ++i) {
-      if ((i & stride) != 0) continue;
-      const float a = v[i], b = v[i + stride];
-      v[i] = a + b;
-      v[i + stride] = a - b;
-    }
-  }
-  const float norm = 1.0f / std::sqrt(static_cast<float>(size));
-  for (int i = 0; i < size; ++i) v[i] *= norm;
-}
-
-void rotate(float* v, int count) {
-  for (int size = kIntegerGroup; size > 0; size /= 2) {
-    if ((count & size) == 0) continue;
-    rotate_block(v, size);
-    v += size;
-  }
-}
+// Rounding of one group, rotated by quant/hadamard.h.
 
 float largest_magnitude(const float* v, int n) {
   float largest = 0;
@@ -37,7 +15,7 @@ void quantize_row(const QuantizeRowTask& t) {
     const int first = group * kIntegerGroup, count = std::min(kIntegerGroup, t.cols - first);
     float v[kIntegerGroup] = {};
     std::memcpy(v, t.in + first, static_cast<size_t>(count) * sizeof(float));
-    rotate(v, count);
+    rotate_group(v, count);
     const float largest = largest_magnitude(v, kIntegerGroup);
     out = {};
     if (std::isinf(largest)) out.scale = std::numeric_limits<float>::quiet_NaN();
@@ -110,15 +88,20 @@ float int4_scale(const float* v, int n, float largest) {
   return best;
 }
 
-// `n` rotated weights that share a scale.
-void quantize_part(const float* v, int n, int bits, uint8_t* out, uint16_t* scale_out) {
+// `n` rotated weights that share a scale. The search for int4's squares them: it is made with the largest magnitude
+// between 1 and 4, by a power of two, which is exact both ways.
+void quantize_part(const float* values, int n, int bits, uint8_t* out, uint16_t* scale_out) {
   const int offset = bits == 8 ? kInt8Offset : kInt4Offset;
-  const float largest = largest_magnitude(v, n);
+  float largest = largest_magnitude(values, n);
   std::memset(out, offset, static_cast<size_t>(n));
   *scale_out = f32_to_bf16(std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
   if (std::isinf(largest) || largest < kSmallestGroup) return;
+  const int exponent = bits == 8 ? 0 : std::min(std::ilogb(largest), 126);
+  float v[kIntegerGroup];
+  for (int i = 0; i < n; ++i) v[i] = std::ldexp(values[i], -exponent);
+  largest = std::ldexp(largest, -exponent);
   const float scale = bits == 8 ? round_to_bf16(largest * (1.0f / kInt8Max)) : int4_scale(v, n, largest);
-  *scale_out = f32_to_bf16(scale);
+  *scale_out = f32_to_bf16(std::ldexp(scale, exponent));
   const float inverse = 1.0f / scale;
   for (int i = 0; i < n; ++i) {
     const float q = bits == 8 ? std::clamp(std::nearbyint(v[i] * inverse), -float{kInt8Max}, float{kInt8Max})
@@ -128,7 +111,7 @@ void quantize_part(const float* v, int n, int bits, uint8_t* out, uint16_t* scal
 }
 
 void quantize_weights(const QuantizeWeightsTask& t) {
-  rotate(t.values, t.count);
+  rotate_group(t.values, t.count);
   for (int first = 0; first < kIntegerGroup; first += t.group_size)
     quantize_part(t.values + first, t.group_size, t.bits, t.q + first, t.scale + first / t.group_size);
 }

@@ -5,17 +5,22 @@
 #include <cstring>
 #include <limits>
 
+#include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/integer_kernels.h"
 #include "base/dtype.h"
+#include "quant/hadamard.h"
 
 namespace qwen {
 namespace {
 
 // In this order: each is written in terms of those before it.
 // clang-format off
+#include "backend/cpu/scalar/rotate.inl"
 #include "backend/cpu/scalar/integer_matmul.inl"
 #include "backend/cpu/scalar/integer_quantize.inl"
 #include "backend/cpu/scalar/grouped_matmul.inl"
+#include "backend/cpu/scalar/kv_token.inl"
+#include "backend/cpu/scalar/int8_attention.inl"
 // clang-format on
 
 double probe_dot(int64_t rounds) {
@@ -32,12 +37,13 @@ double probe_dot(int64_t rounds) {
 }  // namespace
 
 const IntegerKernels kScalarIntegerKernels = {
-    .rotate = rotate,
+    .rotate = rotate_group,
     .quantize_row = quantize_row,
     .quantize_weights = quantize_weights,
     .matmul_int8 = matmul<Int8Panel>,
     .matmul_int4 = matmul<Int4Panel>,
     .matmul_int4_half = matmul<Int4HalfPanel, 2>,
+    .attention = int8_attention,
     .probe_dot = probe_dot,
     .grouped = {quantize_grouped_row, grouped_matmul<4>, grouped_matmul<8>},
 };

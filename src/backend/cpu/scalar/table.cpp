@@ -1,9 +1,11 @@
 // The scalar kernels: plain loops, f32 arithmetic, any mixture of element types. They are the specification that every
-// other table is tested against, and the `reference` kernels, which keep weights, activations and KV cache at the
-// checkpoint's precision.
+// other table is tested against, and the `reference` kernels, which keep weights, activations and, unless told
+// otherwise, the KV cache at the checkpoint's precision.
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/kernel_table.h"
 #include "backend/cpu/layouts.h"
 #include "base/dtype.h"
@@ -25,9 +27,14 @@ void store(void* out, DType type, int64_t index, float value) {
   }
 }
 
+// In this order: each is written in terms of those before it.
+// clang-format off
+#include "backend/cpu/scalar/rotate.inl"
+#include "backend/cpu/scalar/kv_token.inl"
 #include "backend/cpu/scalar/attention.inl"
 #include "backend/cpu/scalar/elementwise.inl"
 #include "backend/cpu/scalar/matmul.inl"
+// clang-format on
 
 uint64_t probe_read(const void* data, size_t bytes) {
   const uint64_t* words = static_cast<const uint64_t*>(data);

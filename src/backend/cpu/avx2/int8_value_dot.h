@@ -1,0 +1,9 @@
+// The products of values in an int8 cache, by vpmaddubsw: its 16-bit sums reach 2 · 127 · 127 at most.
+
+static QWEN_INLINE I32 add_products(I32 acc, I32 weights, I32 values) {
+  return add_pairs(acc, _mm256_maddubs_epi16(weights, values));
+}
+
+// Of 16 registers: 8 sums and what they are made of.
+constexpr int kScoreRows = 4;
+constexpr int kValueRows = 2, kValueVectors = 2;

@@ -1,0 +1,34 @@
+// An open file, closed by whoever holds it last, and reading at a place of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <utility>
+
+namespace qwen {
+
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  // For reading. Not valid where it cannot be opened; errno says why. A pipe in place of a file does not wait for its
+  // writer.
+  static FileDescriptor open(const std::filesystem::path& path);
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  ~FileDescriptor() { close(); }
+
+  bool valid() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+  void close();  // errno stays
+
+ private:
+  int fd_ = -1;
+};
+
+// Fills `out` from `offset` on. False where the file ends before (errno 0) or cannot be read (errno says why).
+bool read_at(int fd, uint64_t offset, std::span<std::byte> out);
+
+}  // namespace qwen

@@ -1,0 +1,184 @@
+#include "model/gptq_folder.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "model/layer_calibrator.h"
+#include "model/tensor_names.h"
+#include "quant/dequantize.h"
+
+namespace qwen {
+namespace {
+
+constexpr int64_t kReportedRows = 128;  // of a module: its error would cost as much as quantizing it
+
+bool is_quantized(const ExpectedTensor& tensor) {
+  return tensor.linear && tensor.name.find(".layers.") != std::string::npos;
+}
+
+void check_packing(const ExpectedTensor& tensor, int bits) {
+  const int fields = 32 / bits;
+  if (tensor.shape[0] % fields == 0 && tensor.shape[1] % fields == 0) return;
+  throw Error(ErrorCode::kBadData, str("tensor ", tensor.name, " is ", to_string(tensor.shape), ", but GPTQ with ",
+                                       bits, " bits needs multiples of ", fields, "; use the format int4 or int8"));
+}
+
+struct Part {
+  const char* suffix;
+  TensorView view;
+};
+std::array<Part, 4> parts_of(const HostMatrix& matrix) {
+  return {
+      {{".qweight", matrix.weight}, {".qzeros", matrix.zeros}, {".scales", matrix.scales}, {".g_idx", matrix.g_idx}}};
+}
+
+class Job {
+ public:
+  Job(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options, int threads,
+      ModelFolderWriter& writer, const GptqReportFn& report, const ProgressFn& progress)
+      : checkpoint_(checkpoint),
+        options_(options),
+        pool_(threads),
+        writer_(writer),
+        report_(report),
+        progress_(progress),
+        tensors_(expected_tensors(config)) {
+    std::erase_if(tensors_, [](const ExpectedTensor& tensor) { return tensor.optional; });
+  }
+
+  void declare() {
+    for (const ExpectedTensor& tensor : tensors_) {
+      const TensorInfo* const info = checkpoint_.find(tensor.name);
+      if (info == nullptr)
+        throw Error(ErrorCode::kBadData, str(checkpoint_.directory().string(), ": ", tensor.name,
+                                             " is quantized already; take the unquantized model"));
+      if (!is_quantized(tensor)) {
+        writer_.declare(tensor.name, info->dtype, info->shape);
+        continue;
+      }
+      check_packing(tensor, options_.grid.bits);
+      total_bytes_ += info->size_bytes;
+      const GptqMatrix shapes(tensor.shape[0], tensor.shape[1], options_.grid.bits, group_size(tensor.shape[1]));
+      for (const Part& part : parts_of(shapes.view()))
+        writer_.declare(module_of(tensor) + part.suffix, part.view.dtype, part.view.shape);
+    }
+  }
+
+  void copy_plain() {
+    for (const ExpectedTensor& tensor : tensors_) {
+      if (is_quantized(tensor)) continue;
+      const TensorView view = checkpoint_.view(tensor.name);
+      writer_.write_at(tensor.name, 0, {view.data, view.size_bytes()});
+      checkpoint_.release(tensor.name);
+      tell();
+    }
+  }
+
+  // The modules that read `input`, quantized, written and, unless nothing comes after them, handed to the calibrator.
+  void quantize(LayerCalibrator& calibrator, LayerInput input, int64_t layer, bool last) {
+    const int64_t cols = calibrator.input_size(input);
+    std::vector<std::vector<float>> values;
+    std::vector<HostMatrix> weights;
+    {
+      const std::span<const float> gram = calibrator.gram(input);
+      const HessianFactor factor(gram, cols, options_.hessian, pool_);
+      tell();
+      for (const std::string& module : modules_of(input, layer)) {
+        values.push_back(quantize(module, gram, factor));
+        const Shape shape{static_cast<int64_t>(values.back().size()) / cols, cols};
+        weights.push_back({.rows = shape[0],
+                           .cols = cols,
+                           .weight = {DType::kF32, shape, reinterpret_cast<const std::byte*>(values.back().data())}});
+      }
+    }
+    if (!last) calibrator.advance(input, weights);
+  }
+
+  void tell() const {
+    if (progress_) progress_(done_bytes_, total_bytes_);
+  }
+
+ private:
+  int64_t group_size(int64_t cols) const { return options_.group_size == -1 ? cols : options_.group_size; }
+
+  std::vector<float> dequantized(const HostMatrix& matrix) {
+    std::vector<float> values(static_cast<size_t>(matrix.rows * matrix.cols));
+    constexpr int64_t kRows = 32;
+    pool_.run(static_cast<int>((matrix.rows + kRows - 1) / kRows), [&](int task, int) {
+      const int64_t first = task * kRows;
+      dequantize_rows(matrix, first, std::min(kRows, matrix.rows - first), values.data() + first * matrix.cols);
+    });
+    return values;
+  }
+
+  // Returns what the written integers stand for.
+  std::vector<float> quantize(const std::string& module, std::span<const float> gram, const HessianFactor& factor) {
+    const std::string name = module + ".weight";
+    const TensorView view = checkpoint_.view(name);
+    const int64_t rows = view.shape[0], cols = view.shape[1];
+    const std::vector<float> weights = dequantized({.rows = rows, .cols = cols, .weight = view});
+    checkpoint_.release(name);
+    const auto named = [&](const auto& compute) {
+      try {
+        return compute();
+      } catch (const Error& error) {
+        throw Error(error.code(), str(name, ": ", error.what()));
+      }
+    };
+    const GptqMatrix matrix = named([&] { return gptq_quantize(weights, rows, factor, options_, pool_); });
+    for (const Part& part : parts_of(matrix.view()))
+      writer_.write_at(module + part.suffix, 0, {part.view.data, part.view.size_bytes()});
+    std::vector<float> values = dequantized(matrix.view());
+    report(module, weights, values, rows, gram, factor);
+    done_bytes_ += view.size_bytes();
+    tell();
+    return values;
+  }
+
+  void report(const std::string& module, const std::vector<float>& weights, const std::vector<float>& values,
+              int64_t rows, std::span<const float> gram, const HessianFactor& factor) {
+    const int64_t cols = factor.size(), unit = 32 / options_.grid.bits;
+    const int64_t step = std::max<int64_t>(1, rows / kReportedRows), count = std::min(rows, rows / step / unit * unit);
+    std::vector<float> sample(static_cast<size_t>(count * cols)), quantized(sample.size());
+    for (int64_t i = 0; i < count; ++i) {
+      std::copy_n(weights.begin() + i * step * cols, cols, sample.begin() + i * cols);
+      std::copy_n(values.begin() + i * step * cols, cols, quantized.begin() + i * cols);
+    }
+    const std::vector<float> nearest = dequantized(round_to_nearest(sample, count, cols, options_, pool_).view());
+    report_({module, relative_output_error(sample, quantized, count, gram, cols, pool_),
+             relative_output_error(sample, nearest, count, gram, cols, pool_), factor.damp_percent()});
+  }
+
+  const Checkpoint& checkpoint_;
+  const GptqOptions& options_;
+  ThreadPool pool_;
+  ModelFolderWriter& writer_;
+  const GptqReportFn& report_;
+  const ProgressFn& progress_;
+  std::vector<ExpectedTensor> tensors_;
+  uint64_t done_bytes_ = 0, total_bytes_ = 0;
+};
+
+}  // namespace
+
+void write_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options,
+                       std::span<const std::vector<TokenId>> sequences, Backend& backend, int threads,
+                       ModelFolderWriter& writer, const GptqReportFn& report, const ProgressFn& progress) {
+  check_tensors(checkpoint, config);
+  Job job(checkpoint, config, options, threads, writer, report, progress);
+  job.declare();
+  writer.begin();
+  job.copy_plain();
+  LayerCalibrator calibrator(checkpoint, config, backend, sequences, [&] { job.tell(); });
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    calibrator.begin_layer(layer);
+    for (const LayerInput input : kLayerInputs) {
+      const bool last = layer + 1 == config.num_hidden_layers && input == kLayerInputs.back();
+      job.quantize(calibrator, input, layer, last);
+    }
+  }
+}
+
+}  // namespace qwen
