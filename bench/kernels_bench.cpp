@@ -2,8 +2,9 @@
 // decode), attention of one decoded token by depth, attention of a prompt, the element-wise operations.
 //
 //   kernels_bench [--benchmark_filter=…]      QWEN_BENCH_THREADS, QWEN_BENCH_KERNELS, QWEN_BENCH_FORMAT and
-//   QWEN_BENCH_KV choose threads (0 = all), kernels (auto), the format of the weights (none, int8, int4) and the type
-//   of the KV cache (auto, bfloat16, int8)
+//   QWEN_BENCH_KV choose threads (0 = all), kernels (auto), the format of the weights (none, int8, int4; gptq or awq: a
+//   folder's own 4 bits in groups of 128, symmetric or with zero points; gptq-g32; gptq-8bit) and the type of the KV
+//   cache (auto, bfloat16, int8)
 //
 // GB/s and GFLOPS are those of the operation; `of_ceiling` divides by the read bandwidth or by the dot-product peak
 // probed right before the benchmark, whichever bounds it.
@@ -38,9 +39,18 @@ std::string kv_cache_dtype() {
   return value ? value : "auto";
 }
 
-QuantFormat format() {
+std::string format_name() {
   const char* value = std::getenv("QWEN_BENCH_FORMAT");
-  return weight_formats(value ? value : "none").linear;
+  return value ? value : "none";
+}
+// As Backend::prepare answers.
+QuantFormat format() {
+  const std::string name = format_name();
+  if (!name.starts_with("gptq") && name != "awq") return weight_formats(name).linear;
+  return {.kind = QuantFormat::Kind::kGrouped,
+          .bits = name == "gptq-8bit" ? 8 : 4,
+          .group_size = name == "gptq-g32" ? 32 : 128,
+          .zero_points = name == "awq"};
 }
 bool integer() { return format().kind != QuantFormat::Kind::kNone; }
 MachineCeilings probe(bool integer_dot = integer()) {
@@ -75,7 +85,32 @@ MatmulInput random_input(int rows, int cols) {
   return input;
 }
 
+// A GPTQ folder's matrix, with zero points other than the middle where the format has them.
+std::vector<Matrix> random_grouped_matrices(int rows, int cols, int copies) {
+  const int bits = format().bits, fields = 32 / bits, groups = cols / format().group_size;
+  std::mt19937 random(1);
+  std::vector<uint32_t> weight(static_cast<size_t>(rows) * static_cast<size_t>(cols / fields));
+  for (uint32_t& word : weight) word = random();
+  const uint32_t middle = bits == 8 ? 0x80808080u : 0x88888888u;
+  const std::vector<uint32_t> zeros(static_cast<size_t>(rows / fields * groups),
+                                    middle - (format().zero_points ? 1 : 0));
+  const std::vector<uint16_t> scales(static_cast<size_t>(rows * groups), f32_to_f16(0.01f));
+  const auto view = [](DType dtype, const Shape& shape, const auto& data) {
+    return TensorView{dtype, shape, reinterpret_cast<const std::byte*>(data.data())};
+  };
+  const HostMatrix host{.format = {.kind = QuantFormat::Kind::kGptq, .bits = bits, .group_size = format().group_size},
+                        .rows = rows,
+                        .cols = cols,
+                        .weight = view(DType::kI32, {cols / fields, rows}, weight),
+                        .scales = view(DType::kF16, {groups, rows}, scales),
+                        .zeros = view(DType::kI32, {groups, rows / fields}, zeros)};
+  std::vector<Matrix> matrices;
+  for (int i = 0; i < copies; ++i) matrices.push_back(backend().prepare({&host, 1}, format()));
+  return matrices;
+}
+
 std::vector<Matrix> random_matrices(int rows, int cols, int copies) {
+  if (format().kind == QuantFormat::Kind::kGrouped) return random_grouped_matrices(rows, cols, copies);
   const std::vector<float> values = random_values(static_cast<size_t>(rows) * static_cast<size_t>(cols));
   std::vector<uint16_t> bits(values.size());
   for (size_t i = 0; i < values.size(); ++i) bits[i] = f32_to_bf16(values[i]);

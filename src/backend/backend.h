@@ -35,7 +35,7 @@ class Backend {
 
   // --- Memory. Errors: Error{kOs or kDeviceUnavailable} when there is not enough.
   virtual Tensor alloc(DType dtype, const Shape& shape) = 0;  // zero-filled
-  // What weights that were prepared in this format read.
+  // What weights that were prepared in this format read, and with set_reader those that became something else.
   virtual MatmulInput alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) = 0;
   virtual KvLayer alloc_kv(DType dtype, int num_blocks, int block_size,
                            const HeadShape& heads) = 0;  // zero-filled, committed lazily
@@ -44,9 +44,14 @@ class Backend {
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
   // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.
   virtual size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const = 0;
+  // What prepare() makes of weights when `asked` for this format: kGrouped where it multiplies the folder's own
+  // integers (GPTQ, AWQ), whatever is asked. Errors: kBadData.
+  virtual QuantFormat prepared_format(std::span<const HostMatrix> /*stacked*/, const QuantFormat& asked) const {
+    return asked;
+  }
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one
-  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize plain ones, take those that a folder has
-  // in this format, or a single one that was prepared in it before and kept (HostMatrix::owner).
+  // matmul). `format`: kNone takes them as they are; kInt8 and kInt4 quantize them, take those that a folder has in
+  // this format, or a single one that was prepared in it before and kept (HostMatrix::owner).
   virtual Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) = 0;
   // For keeping prepared weights in a file. The packing's name, which says everything that their bytes depend on beside
   // the weights and the format: equal names, equal bytes. Empty: such weights cannot be kept.
@@ -67,6 +72,8 @@ class Backend {
   virtual std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) = 0;
 
   // --- The step. f32 tensors unless said otherwise.
+  // What is written to `input` from now on is for this matrix.
+  virtual void set_reader(MatmulInput& /*input*/, const Matrix& /*weight*/) {}
   virtual void embed(Tensor& out, const Matrix& table,
                      std::span<const int32_t> token_ids) = 0;  // out[i] = table row token_ids[i]
   // out = x · rsqrt(mean(x²) + eps) · weight

@@ -37,6 +37,12 @@ std::optional<DType> kv_dtype(const std::string& name) {
               "kv_cache_dtype");
 }
 
+class F32Backend : public CpuBackend {
+ public:
+  using CpuBackend::CpuBackend;
+  QuantFormat prepared_format(std::span<const HostMatrix>, const QuantFormat& asked) const override { return asked; }
+};
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
@@ -66,6 +72,11 @@ std::string f32_kernels(const std::string& asked) {
   for (const KernelSet& set : usable_kernel_sets())
     if (set.activation == DType::kF32) return std::string(set.name);
   return "reference";
+}
+
+std::unique_ptr<Backend> create_f32_backend(const BackendOptions& options) {
+  const KernelSet& kernels = choose_kernel_set(f32_kernels(options.kernels));
+  return std::make_unique<F32Backend>(kernels, compute_threads(options), kv_dtype(options.kv_cache_dtype));
 }
 
 std::unique_ptr<Backend> create_ggml_simulation(const BackendOptions& options) {

@@ -21,10 +21,12 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options);
 
 std::vector<std::string> available_kernels();  // of this CPU, best first, "reference" last
 
-// For comparing quality: kernels that leave activations in f32, by name; empty: the best of this CPU. And the backend
-// that computes with int8 and int4 weights as llama.cpp would (cpu/ggml_simulation.h), of such kernels. Errors: as
-// create_backend, kUsage for kernels that round activations.
+// For comparing quality: kernels that leave activations in f32, by name; empty: the best of this CPU. And two backends
+// of such kernels: one that multiplies a folder's own integers as the numbers that they stand for, so that activations
+// stay f32 whatever the folder holds, and one that computes with int8 and int4 weights as llama.cpp would
+// (cpu/ggml_simulation.h). Errors: as create_backend, kUsage for kernels that round activations.
 std::string f32_kernels(const std::string& asked = {});
+std::unique_ptr<Backend> create_f32_backend(const BackendOptions& options);
 std::unique_ptr<Backend> create_ggml_simulation(const BackendOptions& options);
 
 }  // namespace qwen

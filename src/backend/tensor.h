@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/tensor_view.h"
+#include "quant/format.h"
 
 namespace qwen {
 
@@ -41,12 +42,14 @@ struct Tensor {
 
 // What a linear layer reads: up to max_rows rows of `cols` activations in whatever form the backend's matmul wants
 // (f32, bf16, int8 with scales). Written by the norms, silu_and_mul and paged_attention, so that the conversion is
-// fused into what produces the values.
+// fused into what produces the values. What that form is depends on the matrix that reads it: Backend::set_reader.
 struct MatmulInput {
   int max_rows = 0;
   int cols = 0;
   DType dtype = DType::kF32;  // elements; kI8: with a scale per row and group of inputs
   DeviceBuffer buffer;
+  QuantFormat weights = {};        // of the reader
+  const int32_t* order = nullptr;  // [cols], the input at each place, where the reader is reordered (desc_act)
 };
 
 }  // namespace qwen

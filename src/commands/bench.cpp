@@ -5,7 +5,6 @@
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/cpu_count.h"
 #include "base/error.h"
@@ -20,6 +19,8 @@
 #include "commands/load.h"
 #include "commands/weight_format.h"
 #include "model/tensor_names.h"
+#include "quant/integer_rows.h"
+#include "quant/stored_groups.h"
 #include "server/config.h"
 
 namespace qwen {
@@ -46,15 +47,16 @@ int64_t kv_bytes_per_token(CausalLm& model) {
          model.config().num_hidden_layers;
 }
 
-// The products that bound computing with weights in a format of this name.
-ProbedDot dot_of(std::string_view format) {
-  return format.starts_with("int8") || format.starts_with("int4") ? ProbedDot::kInt8 : ProbedDot::kFloat;
+// The products that bound computing, whatever the folder's own name for its weights is.
+ProbedDot dot_of(const WeightFormats& formats, const QuantFormat& stored) {
+  return is_integer_kind(formats.linear) || has_stored_groups(stored) ? ProbedDot::kInt8 : ProbedDot::kFloat;
 }
 
 int run_probe(const ServiceConfig& config, bool json) {
   const int threads = config.threads > 0 ? config.threads : usable_cores();
   const MachineCeilings ceilings =
-      probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes, dot_of(config.quantization_format));
+      probe_machine(config.kernels, threads, kProbeSeconds, kProbeBytes,
+                    config.quantization_format == "none" ? ProbedDot::kFloat : ProbedDot::kInt8);
   const double small_pages = probe_small_page_reads(config.kernels, threads, kProbeSeconds, kProbeBytes);
   if (json)
     std::cout << probe_json(ceilings, small_pages, threads) << '\n';
@@ -83,7 +85,7 @@ int run_bench(Options options) {
       config.model_path, backend_options(config),
       {std::max(options.max_num_batched_tokens, sequences), sequences, longest, format.formats}, cache_options(config));
   CausalLm& model = *loaded.model;
-  bench_options.dot = dot_of(format.name);
+  bench_options.dot = dot_of(format.formats, model_config.quantization.format);
   const int64_t weight_bytes = static_cast<int64_t>(model.weight_bytes()), kv_bytes = kv_bytes_per_token(model);
   Bench bench(model, bench_options, StepCost(model.config(), weight_bytes, kv_bytes));
   bench.warm_up();

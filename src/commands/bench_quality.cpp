@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -16,6 +17,7 @@
 #include "commands/config_flags.h"
 #include "commands/quality_measure.h"
 #include "model/weight_formats.h"
+#include "quant/integer_rows.h"
 #include "text/tokenizer.h"
 
 namespace qwen {
@@ -27,12 +29,35 @@ constexpr int kMostPositions = 8192;  // of all sequences: their logits are kept
 
 struct Options {
   ConfigFlags flags;
-  std::string formats = "none,int8,int4,q8_0,q4_0,kv-int8";
+  std::optional<std::string> formats;  // default: what fits the folder
   std::string reference_kernels, text;
   int sequences = 8, length = 64, layers = 0;
   uint64_t seed = 1;
   bool json = false;
 };
+
+// Folders of `quantize` have integers that are what they are; of those of others, some weights can still become int8.
+std::string default_formats(const QuantizationConfig& stored) {
+  if (stored.method.empty()) return "none,int8,int4,q8_0,q4_0,kv-int8";
+  return str("none,", is_integer_kind(stored.format) ? stored_format_name(stored) : "int8", ",kv-int8");
+}
+
+void check_formats(const std::vector<std::string>& formats, const QuantizationConfig& stored,
+                   const std::string& folder) {
+  if (stored.method.empty()) return;
+  const std::string own = stored_format_name(stored);
+  const bool integers = is_integer_kind(stored.format);
+  for (const std::string& format : formats) {
+    const bool simulated = format == "q8_0" || format == "q4_0";
+    if (format == "none" || format == "kv-int8" || format == own || (!integers && !simulated)) continue;
+    throw Error(ErrorCode::kUsage,
+                str("--formats ", format, ": ", folder, " holds ", own,
+                    simulated ? " weights, of which llama.cpp's formats are not simulated: use "
+                              : " weights, which cannot be quantized again: use ",
+                    default_formats(stored)),
+                "--formats");
+  }
+}
 
 std::vector<std::string> parse_formats(const std::string& text) {
   std::vector<std::string> formats;
@@ -93,20 +118,15 @@ Tokens choose_tokens(const Options& options, const std::string& folder, CausalLm
 
 int run_quality(const Options& options) {
   const ServiceConfig config = options.flags.resolve();
-  const std::vector<std::string> formats = parse_formats(options.formats);
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
   QualityReport report;
   report.reference_kernels = f32_kernels(options.reference_kernels);
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
-  const bool plain = std::all_of(formats.begin(), formats.end(),
-                                 [](const std::string& format) { return format == "none" || format == "kv-int8"; });
-  if (!model_config.quantization.method.empty() && !plain)
-    throw Error(ErrorCode::kUsage,
-                str(config.model_path, " holds ", stored_format_name(model_config.quantization),
-                    " weights, which cannot be quantized again: use --formats none or kv-int8"),
-                "--formats");
+  const QuantizationConfig& quantization = model_config.quantization;
+  const std::vector<std::string> formats = parse_formats(options.formats.value_or(default_formats(quantization)));
+  check_formats(formats, quantization, config.model_path);
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
                                        model_config.context_length()));
@@ -140,9 +160,9 @@ void add_bench_quality(CLI::App& bench, CommandRun& run) {
   options->flags.declare(*command, {"model", "device", "kernels", "threads", "kv-cache-dtype"});
   command
       ->add_option("--formats", options->formats,
-                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache")
-      ->type_name("")
-      ->capture_default_str();
+                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache; "
+                   "default: what fits the folder")
+      ->type_name("");
   command
       ->add_option(
           "--text", options->text,

@@ -23,7 +23,7 @@ LoadedCausalLm load_model_folder(const std::string& folder, const BackendOptions
   }
   LoadedCausalLm loaded;
   for (bool again = false;; again = true) {
-    PackedCache cache(checkpoint, options.formats, *device, cache_options);
+    PackedCache cache(checkpoint, config.quantization, options.formats, *device, cache_options);
     loaded.model = load_model(checkpoint, config, std::move(device), options, progress, &cache);
     // Pages can be shared once they are in a file: whoever has just written it starts over as the others do.
     if (again || !cache.written() || cache_options.access == PackedAccess::kCopy) break;

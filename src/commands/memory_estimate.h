@@ -14,9 +14,9 @@ struct FormatEstimate {
   int64_t weight_bytes = 0;
 };
 
-// none: bf16 throughout. int8: the linear layers as one byte a weight and an f32 scale per output. int4: as four bits a
-// weight, and an f16 scale and zero point per 128 inputs. Embedding, head and norms stay bf16; a tied head is counted
-// once.
+// What serving with fast kernels takes, about: int8 and int4 weights with the scales of their groups, all else bf16;
+// the integers of a GPTQ or AWQ folder as the folder has them, in any format, and a folder of `quantize` as it is. A
+// tied head is counted once.
 std::vector<FormatEstimate> estimate_weights(const ModelConfig& config);
 
 // All layers; `dtype`: bf16, or int8 with an f32 scale for each head and 128 of its dimensions.

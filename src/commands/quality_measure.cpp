@@ -48,12 +48,12 @@ void for_each_row(CausalLm& model, const TokenSequences& sequences, const Visit&
   }
 }
 
-double bits_per_weight(const ModelConfig& config, const Backend& backend, const WeightFormats& formats) {
+double bits_per_weight(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                       const WeightFormats& formats) {
   double bytes = 0, weights = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional || tensor.shape.rank() != 2) continue;
-    bytes += static_cast<double>(
-        backend.weight_bytes(tensor.shape[0], tensor.shape[1], DType::kBF16, weight_format_of(tensor, formats)));
+    bytes += static_cast<double>(prepared_bytes(checkpoint, config, backend, tensor, formats));
     weights += static_cast<double>(tensor.shape.num_elements());
   }
   return 8 * bytes / weights;
@@ -103,9 +103,9 @@ void QualityMeasure::check_positions(uint64_t positions, uint64_t vocab_size, ui
 std::unique_ptr<CausalLm> QualityMeasure::load(const std::string& format, int sequences, int length) const {
   BackendOptions int8_cache = reference_backend_;
   int8_cache.kv_cache_dtype = "int8";
-  std::unique_ptr<Backend> backend = format.empty()         ? create_backend(reference_backend_)
+  std::unique_ptr<Backend> backend = format.empty()         ? create_f32_backend(reference_backend_)
                                      : simulated(format)    ? create_ggml_simulation(reference_backend_)
-                                     : format == kInt8Cache ? create_backend(int8_cache)
+                                     : format == kInt8Cache ? create_f32_backend(int8_cache)
                                                             : create_backend(backend_);
   const ModelOptions options{.max_batched_tokens = std::max(kChunk, sequences),
                              .max_logit_rows = std::max(kLogitRows, sequences),
@@ -144,7 +144,7 @@ FormatQuality QualityMeasure::measure(const std::string& format) const {
   });
   return {.format = format,
           .kernels = std::string(simulated(format) ? model->backend().name() : model->backend().kernels()),
-          .bits_per_weight = bits_per_weight(config_, model->backend(), formats_of(format)),
+          .bits_per_weight = bits_per_weight(checkpoint_, config_, model->backend(), formats_of(format)),
           .agreement = meter.result()};
 }
 

@@ -22,7 +22,8 @@ class QualityMeasure {
   // that its kernels prefer), the simulations and kv-int8 on `reference_kernels`, which leave activations in f32.
   QualityMeasure(const std::string& folder, ModelConfig config, BackendOptions backend, std::string reference_kernels);
 
-  // The plain weights with f32 activations; at most so many sequences and positions.
+  // The plain weights, or what a folder's own integers stand for, with f32 activations; at most so many sequences and
+  // positions.
   std::unique_ptr<CausalLm> load_reference(int sequences, int length) const;
   // Errors: kUsage where its logits do not fit in memory.
   void keep_reference(CausalLm& reference, TokenSequences sequences);

@@ -2,26 +2,41 @@
 
 #include "base/error.h"
 #include "quant/integer_rows.h"
+#include "quant/stored_groups.h"
 #include "server/config.h"
 
 namespace qwen {
-ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model) {
-  const QuantizationConfig& quantization = model.quantization;
+namespace {
+
+// What the settings make of the layers, and of embedding and head where head_format leaves them alone.
+ChosenFormat format_for(const ServiceConfig& config, const QuantizationConfig& quantization) {
   const std::string stored = stored_format_name(quantization);
   const std::string& asked = config.quantization_format;
-  ChosenFormat chosen{stored, {}};
-  if (is_integer_kind(quantization.format)) chosen.formats = {quantization.format, quantization.head};
-  if (asked != "none" && asked != stored) {
-    if (stored != "none" || asked == "gptq")
-      throw wrong_setting(config, "model.quantization.format",
-                          str("is ", asked, " but ", config.model_path, " holds ",
-                              stored == "none" ? "plain weights: use none, int8, int4 or int4-g64"
-                                               : stored + ": use none, which serves a folder as it is"));
-    chosen = {asked, weight_formats(asked)};
+  const auto refuse = [&](const std::string& why) {
+    return wrong_setting(config, "model.quantization.format",
+                         str("is ", asked, " but ", config.model_path, " holds ", why));
+  };
+  if (is_integer_kind(quantization.format)) {
+    if (asked != "none" && asked != stored) throw refuse(stored + ": use none, which serves a folder as it is");
+    return {stored, {quantization.format, quantization.head}};
   }
+  if (asked == "none") return {stored, {}};
+  if (asked == "gptq" && quantization.method.empty())
+    throw refuse(
+        "plain weights: make a GPTQ folder of them with `qwen-thinking quantize`, or use none, int8, int4 or int4-g64");
+  if (asked == "gptq" && stored != "gptq")
+    throw refuse(stored + " weights, which none, int8, int4 and int4-g64 serve as they are");
+  if (has_stored_groups(quantization.format)) return {stored, weight_formats("int8")};
+  return {asked == "int8" && !quantization.method.empty() ? stored : asked, weight_formats(asked)};
+}
+
+}  // namespace
+
+ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model) {
+  ChosenFormat chosen = format_for(config, model.quantization);
   if (config.head_format == "int8") chosen.formats.head = weight_formats("int8").head;
   if (config.head_format == "none") {
-    if (quantization.head.kind != QuantFormat::Kind::kNone)
+    if (model.quantization.head.kind != QuantFormat::Kind::kNone)
       throw wrong_setting(
           config, "model.quantization.head_format",
           str("is none but ", config.model_path,

@@ -22,6 +22,7 @@ QuantFormat format_of(const Checkpoint& checkpoint, const QuantizationConfig& qu
   const TensorInfo* const plain = checkpoint.find(module + ".weight");
   switch (quantization.format.kind) {
     case Kind::kNone:
+    case Kind::kGrouped:
       return {};
     case Kind::kInt8:
     case Kind::kInt4: {  // an int4 folder's head is int8
@@ -89,6 +90,7 @@ HostMatrix LinearWeight::matrix() const {
   HostMatrix matrix{.format = format_, .rows = size[0], .cols = size[1]};
   switch (format_.kind) {
     case Kind::kNone:
+    case Kind::kGrouped:  // a backend's, never in a folder
       matrix.weight = view(".weight");
       break;
     case Kind::kInt8:

@@ -16,6 +16,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "quant/stored_groups.h"
 #include "weights/content_digest.h"
 #include "weights/packed_file_places.h"
 
@@ -32,11 +33,24 @@ constexpr auto kPollInterval = std::chrono::milliseconds(200);
 constexpr size_t kMaxConfigBytes = 16 << 20;
 constexpr int kMaxDigestThreads = 8;
 
-// Of the file's name: as QUANTIZATION_FORMAT spells it, and HEAD_FORMAT where it is not what goes with that.
-std::string file_format(const WeightFormats& formats) {
+// Of the file's name: the folder's own method, or as QUANTIZATION_FORMAT spells it, and HEAD_FORMAT where it is not
+// what goes with that. `method`: empty where the folder's weights are no such integers.
+std::string file_format(const std::string& method, const WeightFormats& formats) {
+  const bool plain_linear = formats.linear.kind == QuantFormat::Kind::kNone;
   const bool plain_head = formats.head.kind == QuantFormat::Kind::kNone;
-  if (formats.linear.kind == QuantFormat::Kind::kNone) return "head-int8";
-  return weight_format_name(formats.linear) + (plain_head ? "-head-none" : "");
+  std::string name = method.empty() ? weight_format_name(formats.linear) : str(method, plain_linear ? "-none" : "");
+  if (plain_head == plain_linear) return name;
+  if (method.empty() && plain_linear) return "head-int8";
+  return name + (plain_head ? "-head-none" : "-head-int8");
+}
+
+// Of what says how the tensors are to be read.
+uint64_t config_digest(const fs::path& model_dir) {
+  std::string text = read_text_file(model_dir / "config.json", kMaxConfigBytes);
+  const fs::path older = model_dir / "quantize_config.json";
+  std::error_code ignored;
+  if (fs::exists(older, ignored)) text += read_text_file(older, kMaxConfigBytes);
+  return xxh64(text);
 }
 
 // The files grow a little past the weights: rows and columns are padded, entries begin on pages.
@@ -76,19 +90,25 @@ void create_private_folders(const fs::path& folder) {
 
 }  // namespace
 
-PackedCache::PackedCache(const Checkpoint& checkpoint, const WeightFormats& formats, const Backend& backend,
-                         const PackedCacheOptions& options)
-    : checkpoint_(checkpoint), backend_(backend), options_(options), formats_(formats) {
-  if (!kept(formats.linear) && !kept(formats.head)) return;
-  const std::string config = read_text_file(checkpoint.directory() / "config.json", kMaxConfigBytes);
-  key_ = str("packed weights\nconfig ", to_hex(xxh64(config)), "\nlinear ", weight_format_name(formats.linear), ": ",
-             backend.packing(formats.linear), "\nhead ", weight_format_name(formats.head), ": ",
-             backend.packing(formats.head), '\n');
+PackedCache::PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
+                         const WeightFormats& formats, const Backend& backend, const PackedCacheOptions& options)
+    : checkpoint_(checkpoint),
+      backend_(backend),
+      options_(options),
+      method_(has_stored_groups(quantization.format) ? quantization.method : ""),
+      formats_(formats) {
+  constexpr QuantFormat kGrouped{.kind = QuantFormat::Kind::kGrouped};
+  if (!kept(formats.linear) && !kept(formats.head) && (method_.empty() || !kept(kGrouped))) return;
+  key_ = str("packed weights\nconfig ", to_hex(config_digest(checkpoint.directory())), "\nlinear ",
+             weight_format_name(formats.linear), ": ", backend.packing(formats.linear), "\nhead ",
+             weight_format_name(formats.head), ": ", backend.packing(formats.head), '\n');
+  if (!method_.empty()) key_ += str("stored ", method_, ": ", backend.packing(kGrouped), '\n');
 }
 
 std::string PackedCache::no_file_reason(uint64_t weight_bytes) const {
   if (!options_.enabled) return "--cache-dir none keeps no file";
-  if (formats_.linear.kind == QuantFormat::Kind::kNone && formats_.head.kind == QuantFormat::Kind::kNone)
+  if (method_.empty() && formats_.linear.kind == QuantFormat::Kind::kNone &&
+      formats_.head.kind == QuantFormat::Kind::kNone)
     return "weights are not quantized";
   if (key_.empty()) return str("the kernels ", backend_.kernels(), " keep no file");
   if (options_.folder.empty() && weight_bytes < kLeastBytes)
@@ -102,7 +122,7 @@ void PackedCache::open(uint64_t weight_bytes, const ProgressFn& progress) {
     if (maps()) log_warning("--weights mmap changes nothing: ", reason);
     return;
   }
-  const auto places = packed_file_places(checkpoint_.directory(), file_format(formats_), options_.folder,
+  const auto places = packed_file_places(checkpoint_.directory(), file_format(method_, formats_), options_.folder,
                                          [](const char* name) -> const char* { return std::getenv(name); });
   const auto find_or_begin = [&] {
     return find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes);

@@ -3,9 +3,9 @@
 // place of the checkpoint's tensors, and puts here what it returned.
 //
 // A packed matrix is a function of its tensors, the format and the backend's packing alone. So a file is believed where
-// its key fits (formats, packing with its version, config.json) and the weights are those that it was made of: by the
-// sizes and times of their files (Checkpoint::stamp), or, where these are others (a copy, an image, a chmod), by a
-// digest of every number in them, which costs reading them once.
+// its key fits (formats, packing with its version, what config.json says) and the weights are those that it was made
+// of: by the sizes and times of their files (Checkpoint::stamp), or, where these are others (a copy, an image, a
+// chmod), by a digest of every number in them, which costs reading them once.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,7 @@
 
 #include "backend/backend.h"
 #include "base/progress.h"
+#include "model/model_config.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 #include "weights/packed_file.h"
@@ -35,8 +36,8 @@ struct PackedCacheOptions {
 class PackedCache {
  public:
   // Reads no weights. References outlive it.
-  PackedCache(const Checkpoint& checkpoint, const WeightFormats& formats, const Backend& backend,
-              const PackedCacheOptions& options);
+  PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
+              const Backend& backend, const PackedCacheOptions& options);
 
   // Finds the file, or begins one. `weight_bytes`: of the packed model, about. Errors: kOs without memory; what
   // `progress` throws.
@@ -68,6 +69,7 @@ class PackedCache {
   const Checkpoint& checkpoint_;
   const Backend& backend_;
   const PackedCacheOptions options_;
+  const std::string method_;  // of the folder's own integers that are kept; empty: it has none
   const WeightFormats formats_;
   std::string key_;  // empty: nothing is kept
 

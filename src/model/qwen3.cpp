@@ -51,12 +51,14 @@ const Tensor& Qwen3Model::forward(const BatchInput& batch, KvCache& cache) {
   backend_->embed(w.residual, embed_tokens_.weight, batch.token_ids);
   for (size_t i = 0; i < layers_.size(); ++i) {
     const DecoderLayer& layer = layers_[i];
+    layer.self_attn.qkv_proj.will_read(*backend_, w.normed);
     if (i == 0) {
       backend_->rms_norm(w.normed, w.residual, layer.input_layernorm, eps, rows);
     } else {
       backend_->add_rms_norm(w.normed, w.residual, w.delta, layer.input_layernorm, eps, rows);
     }
     layer.self_attn.forward(*backend_, w, batch, metadata, rope_, cache.layer(static_cast<int>(i)));
+    layer.mlp.gate_up_proj.will_read(*backend_, w.normed);
     backend_->add_rms_norm(w.normed, w.residual, w.delta, layer.post_attention_layernorm, eps, rows);
     layer.mlp.forward(*backend_, w, rows);
     report_progress();
@@ -64,6 +66,7 @@ const Tensor& Qwen3Model::forward(const BatchInput& batch, KvCache& cache) {
   if (logit_rows > 0) {
     backend_->gather_rows(w.last_residual, w.residual, batch.logit_rows);
     backend_->gather_rows(w.last_delta, w.delta, batch.logit_rows);
+    lm_head().will_read(*backend_, w.last_normed);
     backend_->add_rms_norm(w.last_normed, w.last_residual, w.last_delta, norm_, eps, logit_rows);
     lm_head().forward(*backend_, w.logits, w.last_normed, logit_rows);
   }

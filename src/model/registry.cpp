@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/quote.h"
+#include "model/linear_weight.h"
 #include "model/qwen3.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
@@ -60,15 +61,26 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
 
 }  // namespace
 
+uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                        const ExpectedTensor& tensor, const WeightFormats& formats) {
+  const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
+  const DType dtype = stored ? stored->dtype : DType::kF32;
+  if (tensor.shape.rank() != 2) return backend.weight_bytes(1, tensor.shape[0], dtype, {});
+  QuantFormat format = weight_format_of(tensor, formats);
+  if (const LinearWeight weight(checkpoint, config.quantization, module_of(tensor)); weight.quantized()) {
+    const HostMatrix matrix = weight.matrix();
+    format = backend.prepared_format({&matrix, 1}, format);
+    for (const std::string& name : weight.tensors()) checkpoint.release(name);
+  }
+  return backend.weight_bytes(tensor.shape[0], tensor.shape[1], dtype, format);
+}
+
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                          const ModelOptions& options) {
   uint64_t weights = 0;
   for (const ExpectedTensor& tensor : expected_tensors(config)) {
     if (tensor.optional) continue;
-    const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
-    const bool matrix = tensor.shape.rank() == 2;
-    weights += backend.weight_bytes(matrix ? tensor.shape[0] : 1, tensor.shape[matrix ? 1 : 0],
-                                    stored ? stored->dtype : DType::kF32, weight_format_of(tensor, options.formats));
+    weights += prepared_bytes(checkpoint, config, backend, tensor, options.formats);
   }
   return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
                        RopeTable::size_bytes(config, options.max_positions)};

@@ -8,6 +8,7 @@
 #include "model/causal_lm.h"
 #include "model/model_config.h"
 #include "model/packed_cache.h"
+#include "model/tensor_names.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
@@ -19,6 +20,10 @@ struct ModelOptions {
   int max_positions = 32768;     // longest sequence; cut to what the model was made for
   WeightFormats formats = {};    // plain weights are quantized while they are read
 };
+
+// Of a tensor as the backend will keep it.
+uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
+                        const ExpectedTensor& tensor, const WeightFormats& formats);
 
 // What the model needs beside its KV cache, at least: weights as the backend keeps them, workspace, rotary tables.
 struct ModelMemory {

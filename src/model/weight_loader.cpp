@@ -41,7 +41,7 @@ Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, co
 }
 
 Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
-                             const QuantFormat& format) {
+                             const QuantFormat& asked) {
   int64_t rows = 0;
   for (const LinearWeight& weight : weights) {
     const Shape shape = weight.checked_shape();
@@ -51,29 +51,31 @@ Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::s
     }
     rows += shape[0];
   }
-  const auto to_backend = [&](std::span<const HostMatrix> matrices) {  // which knows no names
+  const auto ask_backend = [&](const auto& question) {  // it knows no names
     try {
-      return backend_.prepare(matrices, format);
+      return question();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kBadData) throw;
       throw Error(error.code(), str(checkpoint_.directory().string(), ": ", name, ": ", error.what()));
     }
   };
-  if (cache_ != nullptr) {
-    if (const auto kept = cache_->find(name, rows, cols, format)) return to_backend({&*kept, 1});
-  }
   std::vector<HostMatrix> stacked;
   stacked.reserve(weights.size());
   for (const LinearWeight& weight : weights) {
     stacked.push_back(weight.matrix());
     const QuantFormat& stored = stacked.back().format;
-    if (is_integer_kind(stored) && is_integer_kind(format) && stored != format) {
+    if (is_integer_kind(stored) && is_integer_kind(asked) && stored != asked) {
       throw Error(ErrorCode::kBadData,
                   str("tensor ", weight.module(), ".qweight holds ", weight_format_name(stored),
-                      " weights, which config.json's quantization_config makes ", weight_format_name(format)));
+                      " weights, which config.json's quantization_config makes ", weight_format_name(asked)));
     }
   }
-  Matrix matrix = to_backend(stacked);
+  const QuantFormat format = ask_backend([&] { return backend_.prepared_format(stacked, asked); });
+  if (cache_ != nullptr) {
+    if (const auto kept = cache_->find(name, rows, cols, format))
+      return ask_backend([&] { return backend_.prepare({&*kept, 1}, format); });
+  }
+  Matrix matrix = ask_backend([&] { return backend_.prepare(stacked, format); });
   if (cache_ != nullptr) cache_->store(name, matrix);
   return matrix;
 }

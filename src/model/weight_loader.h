@@ -38,7 +38,7 @@ class WeightLoader {
  private:
   Matrix load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format);
   Matrix prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
-                 const QuantFormat& format);
+                 const QuantFormat& asked);
   void finish(std::span<const std::string> names);  // releases the pages, reports progress
 
   const Checkpoint& checkpoint_;

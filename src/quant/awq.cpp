@@ -12,9 +12,12 @@ namespace {
 constexpr int kFields = 8;
 constexpr std::array<int, kFields> kOrder = {0, 4, 1, 5, 2, 6, 3, 7};  // the nibble that holds output i of a word
 
-int32_t nibble(const TensorView& words, int64_t line, int64_t row, int64_t rows) {
-  const uint32_t word = read_element<uint32_t>(words, line * (rows / kFields) + row / kFields);
-  return static_cast<int32_t>(word >> (4 * kOrder[static_cast<size_t>(row % kFields)]) & 15u);
+void read_nibbles(const TensorView& words, int64_t line, int64_t rows, int64_t first, int64_t count, uint8_t* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = first + i;
+    const uint32_t word = read_element<uint32_t>(words, line * (rows / kFields) + row / kFields);
+    out[i] = static_cast<uint8_t>(word >> (4 * kOrder[static_cast<size_t>(row % kFields)]) & 15u);
+  }
 }
 
 }  // namespace
@@ -31,16 +34,12 @@ void check_awq(const HostMatrix& matrix, const std::string& name) {
                "float16, bfloat16 or float32");
 }
 
-void dequantize_awq(const HostMatrix& matrix, int64_t first, int64_t count, float* out) {
-  for (int64_t col = 0; col < matrix.cols; ++col) {
-    const int64_t group = col / matrix.format.group_size;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = first + i;
-      const int32_t q = nibble(matrix.weight, col, row, matrix.rows);
-      const int32_t zero = nibble(matrix.zeros, group, row, matrix.rows);
-      out[i * matrix.cols + col] = read_float(matrix.scales, group * matrix.rows + row) * static_cast<float>(q - zero);
-    }
-  }
+void read_awq_integers(const HostMatrix& matrix, int64_t col, int64_t first, int64_t count, uint8_t* out) {
+  read_nibbles(matrix.weight, col, matrix.rows, first, count, out);
+}
+
+void read_awq_zeros(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, uint8_t* out) {
+  read_nibbles(matrix.zeros, group, matrix.rows, first, count, out);
 }
 
 }  // namespace qwen

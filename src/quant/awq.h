@@ -12,8 +12,9 @@
 
 namespace qwen {
 
-// See check_matrix and dequantize_rows.
+// See check_matrix and stored_groups.h.
 void check_awq(const HostMatrix& matrix, const std::string& name);
-void dequantize_awq(const HostMatrix& matrix, int64_t first, int64_t count, float* out);
+void read_awq_integers(const HostMatrix& matrix, int64_t col, int64_t first, int64_t count, uint8_t* out);
+void read_awq_zeros(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, uint8_t* out);
 
 }  // namespace qwen

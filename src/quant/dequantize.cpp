@@ -7,6 +7,7 @@
 #include "quant/integer_rows.h"
 #include "quant/matrix_parts.h"
 #include "quant/stored_floats.h"
+#include "quant/stored_groups.h"
 
 namespace qwen {
 
@@ -24,6 +25,8 @@ void check_matrix(const HostMatrix& matrix, const std::string& name) {
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
       return check_integer_rows(matrix, name);
+    case QuantFormat::Kind::kGrouped:
+      break;
   }
   throw Error(ErrorCode::kInternal, name + ": weights in an unknown format");
 }
@@ -34,14 +37,15 @@ void dequantize_rows(const HostMatrix& matrix, int64_t first, int64_t count, flo
       for (int64_t i = 0; i < count * matrix.cols; ++i) out[i] = read_float(matrix.weight, first * matrix.cols + i);
       return;
     case QuantFormat::Kind::kGptq:
-      return dequantize_gptq(matrix, first, count, out);
     case QuantFormat::Kind::kAwq:
-      return dequantize_awq(matrix, first, count, out);
+      return dequantize_groups(matrix, first, count, out);
     case QuantFormat::Kind::kFp8Block:
       return dequantize_fp8_block(matrix, first, count, out);
     case QuantFormat::Kind::kInt8:
     case QuantFormat::Kind::kInt4:
       return dequantize_integer_rows(matrix, first, count, out);
+    case QuantFormat::Kind::kGrouped:
+      return;  // never in a folder: check_matrix refuses them
   }
 }
 

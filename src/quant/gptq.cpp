@@ -33,21 +33,21 @@ void check_gptq(const HostMatrix& matrix, const std::string& name) {
   }
 }
 
-void dequantize_gptq(const HostMatrix& matrix, int64_t first, int64_t count, float* out) {
+void read_gptq_integers(const HostMatrix& matrix, int64_t col, int64_t first, int64_t count, uint8_t* out) {
   const int bits = matrix.format.bits, fields = 32 / bits;
-  const uint32_t mask = (1u << bits) - 1;
-  for (int64_t col = 0; col < matrix.cols; ++col) {
-    const int64_t group = matrix.g_idx.data ? read_element<int32_t>(matrix.g_idx, col) : col / matrix.format.group_size;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = first + i;
-      const uint32_t q =
-          field(read_element<uint32_t>(matrix.weight, col / fields * matrix.rows + row), col % fields, bits);
-      const uint32_t stored = field(read_element<uint32_t>(matrix.zeros, group * (matrix.rows / fields) + row / fields),
-                                    row % fields, bits);
-      const uint32_t zero = (stored + static_cast<uint32_t>(matrix.format.zero_offset)) & mask;
-      const float scale = read_float(matrix.scales, group * matrix.rows + row);
-      out[i * matrix.cols + col] = scale * static_cast<float>(static_cast<int32_t>(q) - static_cast<int32_t>(zero));
-    }
+  const int64_t line = col / fields * matrix.rows + first;
+  for (int64_t i = 0; i < count; ++i)
+    out[i] = static_cast<uint8_t>(field(read_element<uint32_t>(matrix.weight, line + i), col % fields, bits));
+}
+
+void read_gptq_zeros(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, uint8_t* out) {
+  const int bits = matrix.format.bits, fields = 32 / bits;
+  const uint32_t offset = static_cast<uint32_t>(matrix.format.zero_offset), mask = (1u << bits) - 1;
+  const int64_t line = group * (matrix.rows / fields);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = first + i;
+    const uint32_t word = read_element<uint32_t>(matrix.zeros, line + row / fields);
+    out[i] = static_cast<uint8_t>((field(word, row % fields, bits) + offset) & mask);
   }
 }
 

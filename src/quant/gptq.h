@@ -14,8 +14,9 @@
 
 namespace qwen {
 
-// See check_matrix and dequantize_rows.
+// See check_matrix and stored_groups.h.
 void check_gptq(const HostMatrix& matrix, const std::string& name);
-void dequantize_gptq(const HostMatrix& matrix, int64_t first, int64_t count, float* out);
+void read_gptq_integers(const HostMatrix& matrix, int64_t col, int64_t first, int64_t count, uint8_t* out);
+void read_gptq_zeros(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, uint8_t* out);
 
 }  // namespace qwen

@@ -16,13 +16,13 @@ struct HostMatrix {
   int64_t rows = 0;
   int64_t cols = 0;
   // kNone: [rows, cols] of kF32, kF16 or kBF16. kInt8, kInt4: as a folder has them (quant/integer_rows.h), or without
-  // scales [bytes] of kU8 in the packing of the backend that made them (Backend::packing). Else the format's own
-  // packing.
+  // scales [bytes] of kU8 in the packing of the backend that made them (Backend::packing), as kGrouped always is. Else
+  // the format's own packing.
   TensorView weight;
   TensorView scales = {};
   TensorView zeros = {};                   // kGptq, kAwq
   TensorView g_idx = {};                   // kGptq: the group of each input feature; without data: feature / group_size
-  std::shared_ptr<const void> owner = {};  // kInt8, kInt4 in a packing: of `weight`, which Backend::prepare may keep
+  std::shared_ptr<const void> owner = {};  // of `weight` in a packing, which Backend::prepare may keep
 };
 
 }  // namespace qwen

@@ -94,7 +94,7 @@ class AttentionTest : public KernelTest {
     MatmulInput out = backend.alloc_matmul_input(rows, heads.q_size(), {});
     backend.paged_attention(out, input, cache.kv, {query_start, context_lens, tables, static_cast<int>(max_blocks)});
     std::vector<float> values;
-    const size_t stride = out.buffer.size_bytes() / static_cast<size_t>(rows) / dtype_size(kernels().activation);
+    const size_t stride = row_stride(out);
     for (int row = 0; row < rows; ++row) {
       for (int col = 0; col < heads.q_size(); ++col) {
         const size_t i = static_cast<size_t>(row) * stride + static_cast<size_t>(col);

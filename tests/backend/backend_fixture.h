@@ -12,6 +12,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/kernel_set.h"
+#include "backend/cpu/layouts.h"
 #include "base/error.h"
 
 namespace qwen {
@@ -101,6 +102,11 @@ inline double relative_error(const std::vector<float>& a, const std::vector<floa
   return std::sqrt(difference / (norm > 0 ? norm : 1));
 }
 
+// Elements from a row of floats to the next.
+inline size_t row_stride(const MatmulInput& input) {
+  return static_cast<size_t>(activation_stride(input.cols, dtype_size(input.dtype)));
+}
+
 // A MatmulInput with given rows, through the one public way in: RMSNorm with unit weight of rows that it does not
 // change in direction. Returns the rows as f32 too, as the kernels' element type rounds them.
 struct Activations {
@@ -113,7 +119,7 @@ inline Activations activations_of(Backend& backend, const KernelSet& kernels, in
   Activations a{backend.alloc_matmul_input(rows, cols, {}), {}};
   const Tensor unit = tensor_of(backend, {cols}, std::vector<float>(static_cast<size_t>(cols), 1.0f));
   backend.rms_norm(a.input, tensor_of(backend, {rows, cols}, x), unit, 1e-6f, rows);
-  const size_t stride = a.input.buffer.size_bytes() / static_cast<size_t>(rows) / dtype_size(kernels.activation);
+  const size_t stride = row_stride(a.input);
   for (int row = 0; row < rows; ++row) {
     for (int col = 0; col < cols; ++col) {
       const size_t i = static_cast<size_t>(row) * stride + static_cast<size_t>(col);

@@ -8,8 +8,7 @@ using ElementwiseTest = KernelTest;
 // The first `rows` rows of an activation buffer as f32.
 std::vector<float> rows_of(const MatmulInput& input, const KernelSet& kernels, int rows) {
   std::vector<float> values;
-  const size_t stride =
-      input.buffer.size_bytes() / static_cast<size_t>(input.max_rows) / dtype_size(kernels.activation);
+  const size_t stride = row_stride(input);
   for (int row = 0; row < rows; ++row) {
     for (int col = 0; col < input.cols; ++col) {
       const size_t i = static_cast<size_t>(row) * stride + static_cast<size_t>(col);
@@ -134,7 +133,7 @@ TEST_P(ElementwiseTest, WritersLeaveTheRowsPaddingZero) {
     backend.silu_and_mul(out, x, 2);
     const Tensor y = tensor_of(backend, {2, cols}, random(static_cast<size_t>(2 * cols)));
     backend.rms_norm(out, y, tensor_of(backend, {cols}, random(static_cast<size_t>(cols))), 1e-6f, 2);
-    const size_t stride = out.buffer.size_bytes() / 2;
+    const size_t stride = row_stride(out) * dtype_size(out.dtype);
     for (size_t i = static_cast<size_t>(cols) * dtype_size(kernels().activation); i < stride; ++i) {
       EXPECT_EQ(out.buffer.as<unsigned char>()[i], 0);
       EXPECT_EQ(out.buffer.as<unsigned char>()[stride + i], 0);

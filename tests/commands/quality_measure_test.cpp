@@ -1,10 +1,11 @@
-// What `bench quality` refuses before it loads anything.
+// What `bench quality` refuses before it loads anything, and what its reference is.
 #include "commands/quality_measure.h"
 
 #include <gtest/gtest.h>
 
 #include "backend/create.h"
 #include "support/expect_error.h"
+#include "support/stored_groups.h"
 #include "support/tiny_checkpoint.h"
 
 namespace qwen {
@@ -41,6 +42,15 @@ TEST(QualityMeasure, ReferenceKernelsLeaveActivationsAlone) {
     if (kernels != "avx512_bf16") continue;
     EXPECT_TRUE(fails_with([&] { f32_kernels(kernels); }, ErrorCode::kUsage, "round activations to"));
   }
+}
+
+TEST(QualityMeasure, TheReferenceMultipliesWhatAFoldersOwnIntegersStandFor) {
+  const StoredGroups groups(40, 128, 32, 4, StoredGroups::Order::kPlain, 1);
+  const StoredGptq stored(groups, 1, false);
+  const auto reference = create_f32_backend({.kernels = "", .threads = 1}), served = create_backend({.threads = 1});
+  EXPECT_EQ(reference->prepare({&stored.matrix, 1}, {}).format.kind, QuantFormat::Kind::kNone);
+  if (served->kernels() == "reference") return;
+  EXPECT_EQ(served->prepare({&stored.matrix, 1}, {}).format.kind, QuantFormat::Kind::kGrouped);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = QuantFormat::Kind;
 
-ServiceConfig asked(const char* format, const char* head = "auto") {
+ServiceConfig asked(const std::string& format, const char* head = "auto") {
   ServiceConfig config;
   config.quantization_format = format;
   config.head_format = head;
@@ -23,15 +23,29 @@ ModelConfig holding(const char* method, const WeightFormats& formats = {}) {
   return config;
 }
 
-TEST(ChooseFormat, PlainFolders) {
-  const ModelConfig plain = holding("");
-  EXPECT_EQ(choose_format(asked("none"), plain).formats.linear.kind, Kind::kNone);
-  EXPECT_EQ(choose_format(asked("none"), plain).formats.head.kind, Kind::kNone);
-  EXPECT_EQ(choose_format(asked("none", "int8"), plain).formats.head.kind, Kind::kInt8);
-  EXPECT_EQ(choose_format(asked("int4"), plain).formats.head.kind, Kind::kInt8);
-  EXPECT_EQ(choose_format(asked("int4", "none"), plain).formats.head.kind, Kind::kNone);
-  EXPECT_EQ(choose_format(asked("int4", "none"), plain).formats.linear.kind, Kind::kInt4);
-  EXPECT_TRUE(fails_with([&] { choose_format(asked("gptq"), plain); }, ErrorCode::kConfig, "holds plain weights"));
+const ModelConfig kPlain = holding("");
+const ModelConfig kGptq = holding("gptq", {{.kind = Kind::kGptq, .bits = 4, .group_size = 128}, {}});
+const ModelConfig kAwq = holding("awq", {{.kind = Kind::kAwq, .bits = 4, .group_size = 128}, {}});
+const ModelConfig kFp8 = holding("fp8", {{.kind = Kind::kFp8Block}, {}});
+
+TEST(ChooseFormat, PlainWeightsBecomeWhatWasAsked) {
+  for (const char* format : {"none", "int8", "int4", "int4-g64"}) {
+    const ChosenFormat chosen = choose_format(asked(format), kPlain);
+    EXPECT_EQ(chosen.name, format);
+    EXPECT_EQ(chosen.formats.linear, weight_formats(format).linear);
+    EXPECT_EQ(chosen.formats.head, weight_formats(format).head);
+  }
+}
+
+TEST(ChooseFormat, TheHeadHasASettingOfItsOwn) {
+  EXPECT_EQ(choose_format(asked("none", "int8"), kPlain).formats.head.kind, Kind::kInt8);
+  EXPECT_EQ(choose_format(asked("none", "int8"), kPlain).formats.linear.kind, Kind::kNone);
+  EXPECT_EQ(choose_format(asked("int4", "none"), kPlain).formats.head.kind, Kind::kNone);
+  EXPECT_EQ(choose_format(asked("int4", "none"), kPlain).formats.linear.kind, Kind::kInt4);
+  EXPECT_EQ(choose_format(asked("none", "int8"), kGptq).formats.head.kind, Kind::kInt8);
+  EXPECT_EQ(choose_format(asked("none", "int8"), kGptq).formats.linear.kind, Kind::kNone);
+  EXPECT_EQ(choose_format(asked("gptq", "none"), kGptq).formats.head.kind, Kind::kNone);
+  EXPECT_EQ(choose_format(asked("gptq", "none"), kGptq).formats.linear.kind, Kind::kInt8);
 }
 
 TEST(ChooseFormat, OurOwnFolders) {
@@ -42,7 +56,8 @@ TEST(ChooseFormat, OurOwnFolders) {
     EXPECT_EQ(chosen.formats.linear, weight_formats("int4").linear);
     EXPECT_EQ(chosen.formats.head, weight_formats("int4").head);
   }
-  EXPECT_TRUE(fails_with([&] { choose_format(asked("int8"), int4); }, ErrorCode::kConfig, "holds int4: use none"));
+  for (const char* format : {"int8", "int4-g64", "gptq"})
+    EXPECT_TRUE(fails_with([&] { choose_format(asked(format), int4); }, ErrorCode::kConfig, "holds int4: use none"));
   EXPECT_TRUE(
       fails_with([&] { choose_format(asked("none", "none"), int4); }, ErrorCode::kConfig, "holds an int8 embedding"));
   const ModelConfig plain_head = holding("qwen_thinking", {weight_formats("int8").linear, {}});
@@ -51,15 +66,37 @@ TEST(ChooseFormat, OurOwnFolders) {
   EXPECT_EQ(choose_format(asked("none", "int8"), plain_head).formats.head.kind, Kind::kInt8);
 }
 
-TEST(ChooseFormat, OtherQuantizedFolders) {
-  const ModelConfig gptq = holding("gptq", {{.kind = Kind::kGptq, .bits = 4, .group_size = 128}, {}});
-  for (const char* format : {"none", "gptq"}) {
-    EXPECT_EQ(choose_format(asked(format), gptq).name, "gptq");
-    EXPECT_EQ(choose_format(asked(format), gptq).formats.linear.kind, Kind::kNone);
-    EXPECT_EQ(choose_format(asked(format), gptq).formats.head.kind, Kind::kNone);
-    EXPECT_EQ(choose_format(asked(format, "int8"), gptq).formats.head.kind, Kind::kInt8);
+TEST(ChooseFormat, AFoldersOwnIntegersStayAndInt8IsWhatIsBesideThem) {
+  for (const ModelConfig& model : {kGptq, kAwq}) {
+    const std::string& stored = model.quantization.method;
+    EXPECT_EQ(choose_format(asked("none"), model).name, stored);
+    EXPECT_EQ(choose_format(asked("none"), model).formats.linear.kind, Kind::kNone);
+    EXPECT_EQ(choose_format(asked("none"), model).formats.head.kind, Kind::kNone);
+    for (const std::string format : {"int8", "int4", "int4-g64", "gptq"}) {
+      if (format == "gptq" && stored != "gptq") continue;
+      const ChosenFormat chosen = choose_format(asked(format), model);
+      EXPECT_EQ(chosen.name, stored);
+      EXPECT_EQ(chosen.formats.linear.kind, Kind::kInt8);
+      EXPECT_EQ(chosen.formats.head.kind, Kind::kInt8);
+    }
   }
-  EXPECT_TRUE(fails_with([&] { choose_format(asked("int4"), gptq); }, ErrorCode::kConfig, "holds gptq: use none"));
+}
+
+TEST(ChooseFormat, Fp8WeightsAreQuantizedAsPlainOnes) {
+  EXPECT_EQ(choose_format(asked("none"), kFp8).name, "fp8");
+  EXPECT_EQ(choose_format(asked("int8"), kFp8).name, "fp8");
+  EXPECT_EQ(choose_format(asked("int8"), kFp8).formats.linear.kind, Kind::kInt8);
+  EXPECT_EQ(choose_format(asked("int4"), kFp8).name, "int4");
+  EXPECT_EQ(choose_format(asked("int4"), kFp8).formats.linear.kind, Kind::kInt4);
+}
+
+TEST(ChooseFormat, GptqIsForGptqFolders) {
+  const auto refused = [](const ModelConfig& model, const char* words) {
+    return fails_with([&] { choose_format(asked("gptq"), model); }, ErrorCode::kConfig, words);
+  };
+  EXPECT_TRUE(refused(kPlain, "qwen-thinking quantize"));
+  EXPECT_TRUE(refused(kAwq, "holds awq weights"));
+  EXPECT_TRUE(refused(kFp8, "holds fp8 weights"));
 }
 
 }  // namespace

@@ -139,6 +139,23 @@ class Quantize(unittest.TestCase):
                 write_safetensors(copy / "model.safetensors", plain)
                 self.assertEqual(self.logits(self.out, "--kernels", "reference"), self.logits(copy, "--kernels", "reference"))
 
+    def test_what_the_folders_cost(self):
+        """`bench quality` takes what fits: the reference is what the folder's integers stand for, with f32 activations."""
+        for flags, formats in ((["--format", "int4"], ["none", "int4", "kv-int8"]),
+                               (["--format", "gptq", "--calibration-sequences", 8, "--calibration-tokens", 64], ["none", "int8", "kv-int8"])):
+            self.quantize("--force", *flags)
+            quality = ["bench", "quality", "--model", self.out, "--layers", 2, "--sequences", 2, "--json"]
+            result = harness.run(*quality)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            entries = json.loads(result.stdout)["formats"]
+            self.assertEqual([entry["format"] for entry in entries], formats)
+            for entry in entries:
+                self.assertGreater(entry["mean_kl"], 0)
+                self.assertLess(entry["mean_kl"], 0.05)
+            refused = harness.run(*quality, "--formats", "q8_0")
+            self.assertEqual((refused.returncode, refused.stderr.count("\n")), (2, 1), refused.stderr)
+            self.assertIn(",".join(formats), refused.stderr)
+
     def test_the_gptq_report(self):
         self.quantize("--format", "gptq", "--calibration-sequences", 16, "--calibration-tokens", 128)
         report = json.loads((self.out / "quantize_report.json").read_text(encoding="utf-8"))

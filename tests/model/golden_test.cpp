@@ -52,6 +52,16 @@ struct Case {
   }
 };
 
+// The integers of quantized models are multiplied with activations of 8 bits; the last positions of the prompts stay
+// within 3 % then (tests/e2e/test_tiny_models.py), with those recorded between them and attention in bf16 it is a
+// little more.
+double most(const ModelConfig& config, const Case& c) {
+  if (c.kv_cache_dtype == "int8") return 3e-2;  // of plain models
+  if (c.kernels == "reference") return 1e-4;
+  if (config.quantization.method.empty()) return 2e-2;
+  return c.kernels == "avx512_bf16" ? 3.5e-2 : 3e-2;
+}
+
 class Golden : public testing::TestWithParam<Case> {};
 
 TEST_P(Golden, LogitsAndGreedyContinuations) {
@@ -86,7 +96,7 @@ TEST_P(Golden, LogitsAndGreedyContinuations) {
     }
   }
   RecordProperty("relative_l2", std::to_string(measured.relative_l2()));
-  EXPECT_LE(measured.relative_l2(), reference ? 1e-4 : GetParam().kv_cache_dtype == "int8" ? 3e-2 : 2e-2);
+  EXPECT_LE(measured.relative_l2(), most(config, GetParam()));
 
   for (const json& prompt : golden.at("prompts")) {
     const auto ids = prompt.at("ids").get<std::vector<TokenId>>();

@@ -48,7 +48,7 @@ Start start(const fs::path& model, std::string_view format, const PackedCacheOpt
   const Checkpoint checkpoint = Checkpoint::open(model);
   const ModelOptions model_options{32, 32, 64, weight_formats(format)};
   auto backend = create_backend({.threads = 2});
-  PackedCache cache(checkpoint, model_options.formats, *backend, options);
+  PackedCache cache(checkpoint, config.quantization, model_options.formats, *backend, options);
   const auto loaded = load_model(checkpoint, config, std::move(backend), model_options, {}, &cache);
   return {cache.found(), cache.written(), ModelDriver(*loaded, 64).append(kPrompt, 32)};
 }
@@ -107,6 +107,29 @@ TEST_F(PackedCacheTest, TheSecondStartComputesTheSameBits) {
     EXPECT_EQ(mapped.logits, without.logits);
   }
   EXPECT_EQ(files().size(), 3u);  // one for each format
+}
+
+// A folder's own integers, some of them in an order of their own, and int8 weights beside them.
+TEST_F(PackedCacheTest, AFoldersOwnIntegersAreKeptToo) {
+  for (const char* model :
+       {"gptq-int4-g64-asym", "gptq-int4-g128-sym-desc_act", "gptq-int8-g128-sym", "awq-int4-g128"}) {
+    const fs::path folder = fs::path(QWEN_SHARED_DATA) / "golden/tiny-models" / model;
+    if (!fs::exists(folder)) GTEST_SKIP() << "no golden model " << model << " in " << QWEN_SHARED_DATA;
+    const std::string method = std::string(model).substr(0, std::string(model).find('-'));
+    for (const char* format : {"none", "int8"}) {
+      const Start without = start(folder, format, {.enabled = false});
+      const Start first = start(folder, format, options_), second = start(folder, format, options_);
+      EXPECT_TRUE(first.written && !first.found) << model;
+      EXPECT_TRUE(second.found && !second.written) << model;
+      EXPECT_EQ(first.logits, without.logits) << model;
+      EXPECT_EQ(second.logits, without.logits) << model;
+    }
+    ASSERT_EQ(files().size(), 2u);
+    for (const fs::path& file : files()) {
+      EXPECT_NE(file.filename().string().find("." + method), std::string::npos) << file;
+      fs::remove(file);
+    }
+  }
 }
 
 TEST_F(PackedCacheTest, PlainWeightsAndSmallModelsLeaveNoFile) {
@@ -246,7 +269,7 @@ TEST_F(PackedCacheTest, MappedPagesNeedNoMemory) {
   const auto load = [&](PackedAccess access) {
     options_.access = access;
     auto backend = std::make_unique<Full>(needed.workspace + needed.weights / 4);
-    PackedCache cache(checkpoint, model_options.formats, *backend, options_);
+    PackedCache cache(checkpoint, config.quantization, model_options.formats, *backend, options_);
     load_model(checkpoint, config, std::move(backend), model_options, {}, &cache);
     return cache.found();
   };
@@ -387,7 +410,7 @@ TEST_F(PackedCacheTest, APlaceThatIsNoUseIsToldOnlyWhereNoOtherIs) {
     ::setenv("CACHE_DIRECTORY", cache_directory.c_str(), 1);
     ::setenv("XDG_CACHE_HOME", user.c_str(), 1);
     testing::internal::CaptureStderr();
-    PackedCache cache(checkpoint, weight_formats("int4"), *backend, {});
+    PackedCache cache(checkpoint, {}, weight_formats("int4"), *backend, {});
     cache.open(kBytes, {});
     if (!cache.found()) cache.finish();
     ::unsetenv("CACHE_DIRECTORY");

@@ -10,16 +10,12 @@
 #include "base/error.h"
 #include "quant/dequantize.h"
 #include "quant/fp8_block.h"
+#include "support/stored_groups.h"
 
 namespace qwen {
 namespace {
 
 using Kind = QuantFormat::Kind;
-
-template <typename T>
-TensorView view(DType dtype, const Shape& shape, const std::vector<T>& data) {
-  return {dtype, shape, reinterpret_cast<const std::byte*>(data.data())};
-}
 
 std::vector<float> dequantize(const HostMatrix& matrix) {
   check_matrix(matrix, "layer");
@@ -43,71 +39,22 @@ bool refused(const HostMatrix& matrix, const std::string& words) {
   return false;
 }
 
-// A random quantized matrix with its values as the definition says.
-struct Sample {
-  int rows, cols, group, bits;
-  std::vector<uint32_t> q, zero;  // [rows, cols], [groups, rows]
-  std::vector<float> scale;       // [groups, rows]
-  std::vector<int32_t> g_idx;     // [cols]
-
-  Sample(int rows_, int cols_, int group_, int bits_, bool shuffled, uint32_t seed)
-      : rows(rows_), cols(cols_), group(group_), bits(bits_) {
-    std::mt19937 random(seed);
-    const int groups = (cols + group - 1) / group;
-    const uint32_t mask = (1u << bits) - 1;
-    for (int i = 0; i < rows * cols; ++i) q.push_back(random() & mask);
-    for (int i = 0; i < groups * rows; ++i) zero.push_back(random() & mask);
-    for (int i = 0; i < groups * rows; ++i) scale.push_back(0.01f + 0.001f * static_cast<float>(random() % 97));
-    for (int col = 0; col < cols; ++col) g_idx.push_back(col / group);
-    if (shuffled) std::shuffle(g_idx.begin(), g_idx.end(), random);
-  }
-  float value(int row, int col) const {
-    const size_t at = static_cast<size_t>(g_idx[static_cast<size_t>(col)] * rows + row);
-    return scale[at] * (static_cast<float>(q[static_cast<size_t>(row * cols + col)]) - static_cast<float>(zero[at]));
-  }
-  void expect_equal(const std::vector<float>& got) const {
-    for (int row = 0; row < rows; ++row)
-      for (int col = 0; col < cols; ++col)
-        ASSERT_EQ(got[static_cast<size_t>(row * cols + col)], value(row, col)) << row << ", " << col;
-  }
-};
-
-struct Gptq {
-  std::vector<uint32_t> qweight, qzeros;
-  HostMatrix matrix;
-
-  Gptq(const Sample& s, int zero_offset, bool with_g_idx) {
-    const int fields = 32 / s.bits, groups = static_cast<int>(s.zero.size()) / s.rows;
-    const uint32_t mask = (1u << s.bits) - 1;
-    qweight.resize(static_cast<size_t>(s.cols / fields * s.rows));
-    qzeros.resize(static_cast<size_t>(groups * s.rows / fields));
-    for (int row = 0; row < s.rows; ++row)
-      for (int col = 0; col < s.cols; ++col)
-        qweight[static_cast<size_t>(col / fields * s.rows + row)] |= s.q[static_cast<size_t>(row * s.cols + col)]
-                                                                     << (col % fields * s.bits);
-    for (int g = 0; g < groups; ++g)
-      for (int row = 0; row < s.rows; ++row)
-        qzeros[static_cast<size_t>(g * (s.rows / fields) + row / fields)] |=
-            ((s.zero[static_cast<size_t>(g * s.rows + row)] - static_cast<uint32_t>(zero_offset)) & mask)
-            << (row % fields * s.bits);
-    matrix = {.format = {.kind = Kind::kGptq, .bits = s.bits, .group_size = s.group, .zero_offset = zero_offset},
-              .rows = s.rows,
-              .cols = s.cols,
-              .weight = view(DType::kI32, {s.cols / fields, s.rows}, qweight),
-              .scales = view(DType::kF32, {groups, s.rows}, s.scale),
-              .zeros = view(DType::kI32, {groups, s.rows / fields}, qzeros)};
-    if (with_g_idx) matrix.g_idx = view(DType::kI32, {s.cols}, s.g_idx);
-  }
-};
+void expect_equal(const StoredGroups& s, const std::vector<float>& got) {
+  for (int row = 0; row < s.rows; ++row)
+    for (int col = 0; col < s.cols; ++col)
+      ASSERT_EQ(got[static_cast<size_t>(row * s.cols + col)], s.value(row, col)) << row << ", " << col;
+}
 
 TEST(Gptq, BothVersionsBothWidthsAnyGroupAndOrder) {
+  using Order = StoredGroups::Order;
   for (const int bits : {4, 8}) {
     for (const int zero_offset : {0, 1}) {
       for (const int group : {32, 48, 128, 1 << 20}) {
-        const Sample in_order(24, 160, group, bits, false, 7), shuffled(24, 160, group, bits, true, 8);
-        in_order.expect_equal(dequantize(Gptq(in_order, zero_offset, false).matrix));
-        in_order.expect_equal(dequantize(Gptq(in_order, zero_offset, true).matrix));
-        shuffled.expect_equal(dequantize(Gptq(shuffled, zero_offset, true).matrix));
+        const StoredGroups in_order(24, 160, group, bits, Order::kPlain, 7),
+            shuffled(40, 160, group, bits, Order::kShuffled, 8);
+        expect_equal(in_order, dequantize(StoredGptq(in_order, zero_offset, false).matrix));
+        expect_equal(in_order, dequantize(StoredGptq(in_order, zero_offset, true, DType::kF16).matrix));
+        expect_equal(shuffled, dequantize(StoredGptq(shuffled, zero_offset, true).matrix));
       }
     }
   }
@@ -119,16 +66,16 @@ TEST(Gptq, CheckVector) {
   const HostMatrix matrix = {.format = {.kind = Kind::kGptq, .bits = 4, .group_size = 8, .zero_offset = 1},
                              .rows = 8,
                              .cols = 8,
-                             .weight = view(DType::kI32, {1, 8}, weight),
-                             .scales = view(DType::kF32, {1, 8}, scales),
-                             .zeros = view(DType::kI32, {1, 1}, zeros)};
+                             .weight = view_of(DType::kI32, {1, 8}, weight),
+                             .scales = view_of(DType::kF32, {1, 8}, scales),
+                             .zeros = view_of(DType::kI32, {1, 1}, zeros)};
   const std::vector<float> values = dequantize(matrix);
   for (int col = 0; col < 8; ++col) EXPECT_EQ(values[static_cast<size_t>(col)], static_cast<float>(col - 8));
 }
 
 TEST(Gptq, RefusesPartsThatDoNotFit) {
-  const Sample sample(8, 64, 32, 4, false, 1);
-  Gptq good(sample, 1, true);
+  const StoredGroups sample(8, 64, 32, 4, StoredGroups::Order::kPlain, 1);
+  const StoredGptq good(sample, 1, true);
   EXPECT_FALSE(refused(good.matrix, ""));
   const auto changed = [&](const std::function<void(HostMatrix&)>& change) {
     HostMatrix matrix = good.matrix;
@@ -142,32 +89,21 @@ TEST(Gptq, RefusesPartsThatDoNotFit) {
   for (const int32_t group : {-1, 2, 1 << 30}) {
     std::vector<int32_t> g_idx = sample.g_idx;
     g_idx[63] = group;
-    EXPECT_TRUE(refused(changed([&](HostMatrix& m) { m.g_idx = view(DType::kI32, {64}, g_idx); }), "layer.g_idx[63]"));
+    EXPECT_TRUE(
+        refused(changed([&](HostMatrix& m) { m.g_idx = view_of(DType::kI32, {64}, g_idx); }), "layer.g_idx[63]"));
   }
 }
 
 TEST(Awq, CheckVectorAndRandomMatrix) {
-  constexpr int kShift[] = {0, 16, 4, 20, 8, 24, 12, 28};  // of output i within its word
   uint32_t word = 0;
-  for (uint32_t i = 0; i < 8; ++i) word |= i << kShift[i];
+  for (uint32_t i = 0; i < 8; ++i) word |= i << StoredAwq::kShift[i];
   EXPECT_EQ(word, 0x75316420u);
 
-  const Sample s(16, 96, 32, 4, false, 3);
-  std::vector<uint32_t> qweight(96 * 2), qzeros(3 * 2);
-  for (int row = 0; row < 16; ++row) {
-    for (int col = 0; col < 96; ++col)
-      qweight[static_cast<size_t>(col * 2 + row / 8)] |= s.q[static_cast<size_t>(row * 96 + col)] << kShift[row % 8];
-    for (int g = 0; g < 3; ++g)
-      qzeros[static_cast<size_t>(g * 2 + row / 8)] |= s.zero[static_cast<size_t>(g * 16 + row)] << kShift[row % 8];
-  }
-  HostMatrix matrix = {.format = {.kind = Kind::kAwq, .bits = 4, .group_size = 32},
-                       .rows = 16,
-                       .cols = 96,
-                       .weight = view(DType::kI32, {96, 2}, qweight),
-                       .scales = view(DType::kF32, {3, 16}, s.scale),
-                       .zeros = view(DType::kI32, {3, 2}, qzeros)};
-  s.expect_equal(dequantize(matrix));
-  matrix.zeros.shape = {2, 2};
+  const StoredGroups s(40, 96, 32, 4, StoredGroups::Order::kPlain, 3);
+  const StoredAwq stored(s);
+  expect_equal(s, dequantize(stored.matrix));
+  HostMatrix matrix = stored.matrix;
+  matrix.zeros.shape = {2, 5};
   EXPECT_TRUE(refused(matrix, "layer.qzeros"));
   matrix.rows = 15;
   EXPECT_TRUE(refused(matrix, "do not fill words"));
@@ -195,8 +131,8 @@ TEST(Fp8, BlocksRowsAndOneScale) {
     const HostMatrix matrix = {.format = {.kind = Kind::kFp8Block, .bits = 8},
                                .rows = kRows,
                                .cols = kCols,
-                               .weight = view(DType::kF8E4M3, {kRows, kCols}, codes),
-                               .scales = view(DType::kF32, shape, scales)};
+                               .weight = view_of(DType::kF8E4M3, {kRows, kCols}, codes),
+                               .scales = view_of(DType::kF32, shape, scales)};
     const std::vector<float> got = dequantize(matrix);
     for (int row = 0; row < kRows; ++row)
       for (int col = 0; col < kCols; ++col)
@@ -212,8 +148,8 @@ TEST(Fp8, BlocksRowsAndOneScale) {
   HostMatrix wrong = {.format = {.kind = Kind::kFp8Block, .bits = 8},
                       .rows = kRows,
                       .cols = kCols,
-                      .weight = view(DType::kF8E4M3, {kRows, kCols}, codes),
-                      .scales = view(DType::kF32, {3, 2}, scales)};
+                      .weight = view_of(DType::kF8E4M3, {kRows, kCols}, codes),
+                      .scales = view_of(DType::kF32, {3, 2}, scales)};
   EXPECT_TRUE(refused(wrong, "layer.weight_scale_inv"));
 }
 

@@ -5,10 +5,12 @@
 #include <limits>
 
 #include "backend/cpu/gram_matrix.h"
+#include "backend/cpu/grouped_weights.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/integer_weights.h"
 #include "backend/cpu/kv_storage.h"
 #include "backend/cpu/layouts.h"
+#include "backend/cpu/stacked_rows.h"
 #include "backend/cpu/weight_packing.h"
 #include "base/error.h"
 #include "quant/integer_rows.h"
@@ -28,13 +30,17 @@ constexpr int kIntegerRows = 256;
 // Elements below which an element-wise operation is done before a second thread has noticed.
 constexpr int64_t kMinParallelElements = 32 * 1024;
 
-size_t activation_row_bytes(int cols, DType dtype) {
+size_t activation_row_bytes(int cols, DType dtype, const QuantFormat& weights) {
+  if (is_grouped(weights)) return grouped_row_bytes(cols);
   if (dtype == DType::kI8) return int8_row_bytes(cols);
   return static_cast<size_t>(activation_stride(cols, dtype_size(dtype))) * dtype_size(dtype);
 }
+size_t activation_row_bytes(const MatmulInput& input) {
+  return activation_row_bytes(input.cols, input.dtype, input.weights);
+}
 
 std::byte* row_of(MatmulInput& input, int row) {
-  return input.buffer.as<std::byte>() + static_cast<size_t>(row) * activation_row_bytes(input.cols, input.dtype);
+  return input.buffer.as<std::byte>() + static_cast<size_t>(row) * activation_row_bytes(input);
 }
 
 size_t checked_bytes(const Shape& shape, DType dtype) {
@@ -73,17 +79,35 @@ Tensor CpuBackend::alloc(DType dtype, const Shape& shape) {
 
 MatmulInput CpuBackend::alloc_matmul_input(int max_rows, int cols, const QuantFormat& weights) {
   QWEN_CHECK(max_rows >= 0 && cols > 0);
-  const bool integer = is_integer(weights) && kernels_.integer != nullptr;
+  const bool integer = kernels_.integer != nullptr && (is_integer(weights) || is_grouped(weights));
   const DType dtype = integer ? DType::kI8 : kernels_.activation;
   const size_t rows = static_cast<size_t>(max_rows);
-  if (integer) {
+  size_t row_bytes = activation_row_bytes(cols, dtype, integer ? weights : QuantFormat{});
+  if (kernels_.integer != nullptr) {  // whatever is asked for, set_reader may come with something else
+    row_bytes = std::max({row_bytes, int8_row_bytes(cols), grouped_row_bytes(cols),
+                          activation_row_bytes(cols, kernels_.activation, {})});
     const size_t scratch = static_cast<size_t>(pool_.threads()) * static_cast<size_t>(cols);
     const size_t attended = rows * static_cast<size_t>(cols) * sizeof(float);
     row_scratch_.resize(std::max(row_scratch_.size(), scratch));
     // Committed as it is touched, so only what attention writes counts.
     if (attended > attended_.size_bytes()) attended_ = allocate_host_memory(attended, "activations");
   }
-  return {max_rows, cols, dtype, allocate_host_memory(rows * activation_row_bytes(cols, dtype), "activations")};
+  return {.max_rows = max_rows,
+          .cols = cols,
+          .dtype = dtype,
+          .buffer = allocate_host_memory(rows * row_bytes, "activations"),
+          .weights = integer ? weights : QuantFormat{}};
+}
+
+void CpuBackend::set_reader(MatmulInput& input, const Matrix& weight) {
+  const bool integer = is_integer(weight.format) || is_grouped(weight.format);
+  // Floats are multiplied in pairs, the last of an odd number with a zero that other forms write over.
+  if (!integer && input.dtype == DType::kI8 && input.cols % 2 != 0)
+    std::memset(input.buffer.as<std::byte>(), 0, input.buffer.size_bytes());
+  input.dtype = integer ? DType::kI8 : kernels_.activation;
+  input.weights = weight.format;
+  input.order = input_order(weight);
+  QWEN_CHECK(static_cast<size_t>(input.max_rows) * activation_row_bytes(input) <= input.buffer.size_bytes());
 }
 
 KvLayer CpuBackend::alloc_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
@@ -98,6 +122,8 @@ size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const
 }
 
 size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const {
+  if (is_grouped(format))
+    return static_cast<size_t>(rows) * grouped_panel_bytes(format, static_cast<int>(cols)) / kPanelRows;
   if (is_integer(format) && kernels_.integer != nullptr) {
     return static_cast<size_t>(rows) * integer_panel_bytes(format, static_cast<int>(cols)) / kPanelRows;
   }
@@ -105,10 +131,22 @@ size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const 
   return static_cast<size_t>(rows) * static_cast<size_t>(cols) * dtype_size(wide ? DType::kF32 : DType::kBF16);
 }
 
-Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) {
+// Without integer kernels a folder's integers are multiplied as the numbers that they stand for.
+QuantFormat CpuBackend::prepared_format(std::span<const HostMatrix> stacked, const QuantFormat& asked) const {
+  check_stack(stacked);
+  const std::optional<QuantFormat> grouped = grouped_format(stacked);
+  if (!grouped) return asked;
+  return kernels_.integer != nullptr ? *grouped : QuantFormat{};
+}
+
+Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantFormat& asked) {
+  if (stacked.size() == 1 && stacked[0].format == asked) {
+    if (is_integer(asked) && !is_integer_rows(stacked[0])) return adopt_integer_weights(stacked[0]);
+    if (is_grouped(asked)) return adopt_grouped_weights(stacked[0]);
+  }
+  const QuantFormat format = is_grouped(asked) ? asked : prepared_format(stacked, asked);
+  if (is_grouped(format)) return pack_grouped_weights(stacked, format, pool_);
   if (!is_integer(format)) return pack_weights(stacked, kernels_.stored_weights, pool_);
-  if (stacked.size() == 1 && stacked[0].format == format && !is_integer_rows(stacked[0]))
-    return adopt_integer_weights(stacked[0]);
   if (kernels_.integer != nullptr) return pack_integer_weights(stacked, format, *kernels_.integer, pool_);
   // What the integers stand for, in f32.
   const Matrix quantized = pack_integer_weights(stacked, format, kScalarIntegerKernels, pool_);
@@ -125,12 +163,14 @@ Matrix CpuBackend::prepare(std::span<const HostMatrix> stacked, const QuantForma
 
 // The same for every instruction set: their kernels agree to the bit.
 std::string CpuBackend::packing(const QuantFormat& format) const {
-  if (!is_integer(format) || kernels_.integer == nullptr) return {};
+  if (kernels_.integer == nullptr) return {};
+  if (is_grouped(format)) return str("cpu grouped panels of ", kPanelRows, ", version ", kGroupedPackingVersion);
+  if (!is_integer(format)) return {};
   return str("cpu panels of ", kPanelRows, ", version ", kIntegerPackingVersion);
 }
 
 size_t CpuBackend::packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const {
-  return integer_weight_bytes(format, rows, cols);
+  return is_grouped(format) ? grouped_weight_bytes(format, rows, cols) : integer_weight_bytes(format, rows, cols);
 }
 
 std::span<const std::byte> CpuBackend::packed(const Matrix& matrix, std::vector<std::byte>&) const {
@@ -191,6 +231,10 @@ void CpuBackend::write_rows(MatmulInput& out, int rows, int64_t elements_per_row
 }
 
 void CpuBackend::quantize_row(MatmulInput& out, int row, const float* values) const {
+  if (is_grouped(out.weights)) {
+    auto* const to = reinterpret_cast<GroupedActivations*>(row_of(out, row));
+    return kernels_.integer->grouped.quantize_row({values, out.order, to, out.cols});
+  }
   kernels_.integer->quantize_row({values, reinterpret_cast<Int8Activations*>(row_of(out, row)), out.cols});
 }
 
@@ -205,6 +249,7 @@ void CpuBackend::embed(Tensor& out, const Matrix& table, std::span<const int32_t
   // A packed row is spread over as many cache lines as it has pairs: worth more than its elements.
   for_each_row(rows, 8 * int64_t{table.cols}, [&](int row, int) {
     const int id = token_ids[static_cast<size_t>(row)];
+    if (is_grouped(table.format)) return unpack_grouped_row(table, id, row_of(out, row));
     if (is_integer(table.format)) return unpack_integer_row(table, id, *kernels_.integer, row_of(out, row));
     unpack_row(table, id, row_of(out, row));
   });
@@ -243,9 +288,11 @@ void CpuBackend::add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& 
 void CpuBackend::matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) {
   QWEN_CHECK(rows <= out.shape[0] && rows <= in.max_rows && in.cols == weight.cols && out.shape[1] == weight.rows);
   QWEN_CHECK(bias == nullptr || bias->shape[0] == weight.rows);
-  QWEN_CHECK(is_integer(weight.format) == (in.dtype == DType::kI8));
+  QWEN_CHECK(is_grouped(weight.format) == is_grouped(in.weights) && in.order == input_order(weight));
+  QWEN_CHECK((is_integer(weight.format) || is_grouped(weight.format)) == (in.dtype == DType::kI8));
   if (rows == 0) return;
   const float* const bias_values = bias ? bias->buffer.as<float>() : nullptr;
+  if (is_grouped(weight.format)) return grouped_matmul(out, in, weight, bias_values, rows);
   if (is_integer(weight.format)) return integer_matmul(out, in, weight, bias_values, rows);
   float_matmul(out, in, weight, bias_values, rows);
 }
@@ -280,7 +327,7 @@ void CpuBackend::integer_matmul(Tensor& out, const MatmulInput& in, const Matrix
                       : is_int4_half(weight.format)                  ? kernels_.integer->matmul_int4_half
                                                                      : kernels_.integer->matmul_int4;
   const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
-  const size_t x_stride = activation_row_bytes(in.cols, in.dtype);
+  const size_t x_stride = activation_row_bytes(in);
   const size_t panel_bytes = integer_panel_bytes(weight.format, weight.cols);
   const int chunks = (rows + kIntegerRows - 1) / kIntegerRows;
   const int chunk_rows = (rows + chunks - 1) / chunks;
@@ -295,6 +342,29 @@ void CpuBackend::integer_matmul(Tensor& out, const MatmulInput& in, const Matrix
             .rows = std::min(chunk_rows, rows - first_row),
             .columns = std::min(kPanelRows, weight.rows - column),
             .groups = integer_groups(weight.cols)});
+  });
+}
+
+void CpuBackend::grouped_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
+  const auto kernel = weight.format.bits == 8 ? kernels_.integer->grouped.matmul8 : kernels_.integer->grouped.matmul4;
+  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
+  const size_t x_stride = activation_row_bytes(in);
+  const size_t panel_bytes = grouped_panel_bytes(weight.format, weight.cols);
+  const int chunks = (rows + kIntegerRows - 1) / kIntegerRows;
+  const int chunk_rows = (rows + chunks - 1) / chunks;
+  const GroupedMatmulTask whole = grouped_task(weight);
+  pool_.run(chunks * panels, [&](int task, int) {
+    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
+    GroupedMatmulTask part = whole;
+    part.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row) * x_stride;
+    part.x_stride = x_stride;
+    part.w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes;
+    part.out = row_of(out, first_row) + column;
+    part.out_stride = out.shape[1];
+    part.bias = bias ? bias + column : nullptr;
+    part.rows = std::min(chunk_rows, rows - first_row);
+    part.columns = std::min(kPanelRows, weight.rows - column);
+    kernel(part);
   });
 }
 
@@ -340,7 +410,7 @@ void CpuBackend::paged_attention(MatmulInput& out, const Tensor& qkv, const KvLa
   const int rows = metadata.query_start.back();
   QWEN_CHECK(out.cols == kv.heads.q_size() && rows <= out.max_rows && rows <= qkv.shape[0]);
   if (out.dtype != DType::kI8) {
-    return attention_.run({row_of(out, 0), activation_row_bytes(out.cols, out.dtype), out.dtype}, qkv, kv, metadata);
+    return attention_.run({row_of(out, 0), activation_row_bytes(out), out.dtype}, qkv, kv, metadata);
   }
   const size_t cols = static_cast<size_t>(out.cols);
   attention_.run({attended_.as<std::byte>(), cols * sizeof(float), DType::kF32}, qkv, kv, metadata);

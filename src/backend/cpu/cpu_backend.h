@@ -31,6 +31,7 @@ class CpuBackend : public Backend {
   int kv_block_size() const override;
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
   size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
+  QuantFormat prepared_format(std::span<const HostMatrix> stacked, const QuantFormat& asked) const override;
   Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
   std::string packing(const QuantFormat& format) const override;
   size_t packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const override;
@@ -41,6 +42,7 @@ class CpuBackend : public Backend {
   void upload(Tensor& out, const TensorView& source) override;
   std::span<const float> read_f32(const Tensor& tensor, int rows, std::vector<float>& scratch) override;
 
+  void set_reader(MatmulInput& input, const Matrix& weight) override;
   void embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) override;
   void rms_norm(MatmulInput& out, const Tensor& x, const Tensor& weight, float eps, int rows) override;
   void add_rms_norm(MatmulInput& out, Tensor& residual, const Tensor& delta, const Tensor& weight, float eps,
@@ -68,6 +70,7 @@ class CpuBackend : public Backend {
   void quantize_row(MatmulInput& out, int row, const float* values) const;
   void float_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
   void integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
+  void grouped_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
 
   const KernelSet& kernels_;
   DType kv_dtype_;

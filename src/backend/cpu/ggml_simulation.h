@@ -19,6 +19,8 @@ class GgmlSimulation : public CpuBackend {
   // kInt8 becomes Q8_0 and kInt4 Q4_0, of any group size. Errors: kBadData where the input features are no multiple of
   // 32 or the weights are quantized already.
   Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
+  QuantFormat prepared_format(std::span<const HostMatrix>, const QuantFormat& asked) const override { return asked; }
+  void set_reader(MatmulInput&, const Matrix&) override {}               // all read f32
   std::string packing(const QuantFormat&) const override { return {}; }  // no file keeps them
   void embed(Tensor& out, const Matrix& table, std::span<const int32_t> token_ids) override;
   void matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const Tensor* bias, int rows) override;

@@ -5,6 +5,7 @@
 // Included by files compiled with instruction-set flags: see kernel_table.h. Layouts: integer_layouts.h.
 #pragma once
 
+#include "backend/cpu/grouped_kernels.h"
 #include "backend/cpu/integer_layouts.h"
 #include "backend/cpu/kernel_table.h"
 
@@ -50,6 +51,7 @@ struct IntegerKernels {
   void (*attention)(const AttentionTask&);             // over an int8 cache: int8_kv_layout.h
   // As KernelTable::probe_dot: rounds of matmul_int8's multiply-accumulate; returns the operations done.
   double (*probe_dot)(int64_t rounds);
+  GroupedKernels grouped;  // of weights that were integers in the folder
 };
 
 extern const IntegerKernels kScalarIntegerKernels;

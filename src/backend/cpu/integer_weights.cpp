@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <limits>
-#include <memory>
+#include <vector>
 
+#include "backend/cpu/adopted_weights.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/stacked_rows.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "quant/dequantize.h"
 #include "quant/integer_rows.h"
 #include "quant/matrix_parts.h"
 #include "quant/stored_floats.h"
@@ -48,6 +49,11 @@ int value_at(const Panel& panel, int lane, int input) {
   return (panel.q[input / 8][lane][input % 4] >> (input % 8 < 4 ? 0 : 4) & 15) - kInt4Offset;
 }
 
+bool is_plain(const HostMatrix& m) { return m.format.kind == QuantFormat::Kind::kNone; }
+
+// Of formats that are neither floats nor integers in rotated groups: GPTQ, AWQ, FP8.
+bool needs_dequantizing(const HostMatrix& m) { return !is_plain(m) && !is_integer_rows(m); }
+
 // A group of one row, quantized or as a folder has it.
 struct GroupTask {
   int col, count, bits, parts;
@@ -55,10 +61,21 @@ struct GroupTask {
   uint16_t* scales;  // [parts]
 };
 
+// `values`: [kIntegerGroup], zeros behind the task's count.
+void quantize_values(float* values, const GroupTask& t, const IntegerKernels& kernels) {
+  kernels.quantize_weights({values, t.count, t.bits, t.q, t.scales, kIntegerGroup / t.parts});
+}
+
 void quantize_group(const HostMatrix& m, int64_t row, const GroupTask& t, const IntegerKernels& kernels) {
   alignas(64) float values[kIntegerGroup] = {};
   read_floats(m.weight, row * m.cols + t.col, t.count, values);
-  kernels.quantize_weights({values, t.count, t.bits, t.q, t.scales, kIntegerGroup / t.parts});
+  quantize_values(values, t, kernels);
+}
+
+void quantize_dequantized(const float* row, const GroupTask& t, const IntegerKernels& kernels) {
+  alignas(64) float values[kIntegerGroup] = {};
+  std::copy_n(row + t.col, t.count, values);
+  quantize_values(values, t, kernels);
 }
 
 void copy_group(const HostMatrix& m, int64_t row, const GroupTask& t) {
@@ -72,12 +89,17 @@ void copy_group(const HostMatrix& m, int64_t row, const GroupTask& t) {
         first + part < stored ? read_element<uint16_t>(m.scales, row * stored + first + part) : uint16_t{0};
 }
 
-// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each.
+// One panel, a group at a time: its 32 rows are read side by side, 128 inputs each. What has to be dequantized is so
+// first, to `scratch`: [kPanelRows, cols].
 template <typename Panel>
 void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatrix> stacked, int bits,
-                const IntegerKernels& kernels) {
+                const IntegerKernels& kernels, float* scratch) {
   constexpr int kScales = kParts<Panel>, kPart = kIntegerGroup / kScales;
   const int cols = static_cast<int>(stacked[0].cols);
+  const auto dequantized = [&](int lane) { return scratch + int64_t{lane} * cols; };
+  for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
+    if (needs_dequantizing(m)) dequantize_rows(m, row, run, dequantized(lane));
+  });
   for (int col = 0; col < cols; col += kIntegerGroup, panel += kScales) {
     const int count = std::min(kIntegerGroup, cols - col);
     alignas(64) uint8_t q[kIntegerGroup];
@@ -85,10 +107,12 @@ void pack_panel(Panel* panel, int first_row, int rows, std::span<const HostMatri
     const GroupTask task{col, count, bits, kScales, q, scales};
     for_each_run(stacked, first_row, rows, [&](int lane, const HostMatrix& m, int64_t row, int run) {
       for (int i = 0; i < run; ++i) {
-        if (is_integer_rows(m))
+        if (is_plain(m))
+          quantize_group(m, row + i, task, kernels);
+        else if (is_integer_rows(m))
           copy_group(m, row + i, task);
         else
-          quantize_group(m, row + i, task, kernels);
+          quantize_dequantized(dequantized(lane + i), task, kernels);
         for (int part = 0; part < kScales; ++part) put_row(panel[part], lane + i, q + part * kPart, scales[part]);
       }
     });
@@ -128,42 +152,32 @@ size_t integer_weight_bytes(const QuantFormat& format, int64_t rows, int64_t col
   return panels * integer_panel_bytes(format, static_cast<int>(cols));
 }
 
-Matrix adopt_integer_weights(const HostMatrix& packed) {
-  constexpr int64_t kMaxDim = std::numeric_limits<int32_t>::max() / 2;
-  const bool possible = packed.rows >= 1 && packed.cols >= 1 && packed.rows <= kMaxDim && packed.cols <= kMaxDim;
-  const size_t bytes = possible ? integer_weight_bytes(packed.format, packed.rows, packed.cols) : 0;
-  if (bytes == 0 || bytes != packed.weight.size_bytes() ||
-      reinterpret_cast<uintptr_t>(packed.weight.data) % kCacheLine != 0) {
-    throw Error(ErrorCode::kBadData, str("packed weights of [", packed.rows, ", ", packed.cols, "] take ", bytes,
-                                         " bytes, but here are ", packed.weight.size_bytes()));
-  }
-  // Nobody writes weights; a DeviceBuffer is not told apart by that.
-  void* const data = const_cast<std::byte*>(packed.weight.data);
-  return {.format = packed.format,
-          .rows = static_cast<int>(packed.rows),
-          .cols = static_cast<int>(packed.cols),
-          .buffer = DeviceBuffer(data, bytes, std::const_pointer_cast<void>(packed.owner))};
-}
+Matrix adopt_integer_weights(const HostMatrix& packed) { return adopt_weights(packed, integer_weight_bytes); }
 
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool) {
   Matrix matrix{.format = format, .rows = check_stack(stacked), .cols = static_cast<int>(stacked[0].cols)};
   for (const HostMatrix& m : stacked) {
-    if (m.format.kind != QuantFormat::Kind::kNone && !(m.format == format && is_integer_rows(m)))
+    if (m.format.kind == QuantFormat::Kind::kGrouped ||
+        (is_integer(m.format) && !(m.format == format && is_integer_rows(m))))
       throw Error(ErrorCode::kBadData, "weights that are quantized already cannot be quantized again");
   }
+  const bool dequantizes = std::any_of(stacked.begin(), stacked.end(), needs_dequantizing);
+  const size_t scratch_size = dequantizes ? static_cast<size_t>(matrix.cols) * kPanelRows : 0;
+  std::vector<float> scratch(scratch_size * static_cast<size_t>(pool.threads()));
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const size_t panel_bytes = integer_panel_bytes(format, matrix.cols);
   matrix.buffer = allocate_host_memory(static_cast<size_t>(panels) * panel_bytes, "weights");
-  pool.run(panels, [&](int index, int) {
+  pool.run(panels, [&](int index, int worker) {
+    float* const own = scratch.data() + scratch_size * static_cast<size_t>(worker);
     std::byte* const panel = matrix.buffer.as<std::byte>() + static_cast<size_t>(index) * panel_bytes;
     const int first = index * kPanelRows, rows = std::min(kPanelRows, matrix.rows - first);
     if (format.kind == QuantFormat::Kind::kInt8) {
-      pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels);
+      pack_panel(reinterpret_cast<Int8Panel*>(panel), first, rows, stacked, 8, kernels, own);
     } else if (is_int4_half(format)) {
-      pack_panel(reinterpret_cast<Int4HalfPanel*>(panel), first, rows, stacked, 4, kernels);
+      pack_panel(reinterpret_cast<Int4HalfPanel*>(panel), first, rows, stacked, 4, kernels, own);
     } else {
-      pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels);
+      pack_panel(reinterpret_cast<Int4Panel*>(panel), first, rows, stacked, 4, kernels, own);
     }
   });
   return matrix;

@@ -20,9 +20,10 @@ inline bool is_int4_half(const QuantFormat& format) {  // int4 with a scale per 
 
 size_t integer_panel_bytes(const QuantFormat& format, int cols);  // 32 outputs
 
-// Stacks matrices along the rows and quantizes them, or takes over the integers of those that a folder has in this
-// format (quant/integer_rows.h). Reads the sources forward once and holds nothing beside them and the result. Errors:
-// kBadData for shapes or element types that do not fit together or are in another format, kOs.
+// Stacks matrices along the rows and quantizes them, those of other formats from what they stand for; of those that a
+// folder has in this format (quant/integer_rows.h) it takes over the integers. Reads the sources forward once and holds
+// nothing beside them and the result but a dequantized panel a thread. Errors: kBadData for shapes or element types
+// that do not fit together and for integers of another such format, kOs.
 Matrix pack_integer_weights(std::span<const HostMatrix> stacked, const QuantFormat& format,
                             const IntegerKernels& kernels, ThreadPool& pool);
 

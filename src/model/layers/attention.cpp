@@ -26,6 +26,7 @@ void Attention::forward(Backend& backend, Workspace& workspace, const BatchInput
   qkv_proj.forward(backend, workspace.qkv, workspace.normed, rows);
   backend.qk_norm_rope(workspace.qkv, heads, q_norm, k_norm, eps, rope.cos, rope.sin, batch.positions);
   backend.store_kv(kv, workspace.qkv, batch.slot_mapping);
+  o_proj.will_read(backend, workspace.context);
   backend.paged_attention(workspace.context, workspace.qkv, kv, metadata);
   o_proj.forward(backend, workspace.delta, workspace.context, rows);
 }

@@ -12,6 +12,7 @@ Mlp Mlp::load(WeightLoader& loader, const ModelConfig& config, const std::string
 
 void Mlp::forward(Backend& backend, Workspace& workspace, int rows) const {
   gate_up_proj.forward(backend, workspace.gate_up, workspace.normed, rows);
+  down_proj.will_read(backend, workspace.act);
   backend.silu_and_mul(workspace.act, workspace.gate_up, rows);
   down_proj.forward(backend, workspace.delta, workspace.act, rows);
 }

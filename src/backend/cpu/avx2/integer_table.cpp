@@ -16,6 +16,9 @@ namespace {
 #include "backend/cpu/generic/row_tiles.inl"
 #include "backend/cpu/generic/integer_matmul.inl"
 #include "backend/cpu/generic/integer_quantize.inl"
+#include "backend/cpu/avx2/grouped_tile.h"
+#include "backend/cpu/generic/grouped_matmul.inl"
+#include "backend/cpu/generic/grouped_quantize.inl"
 #include "backend/cpu/generic/exp.inl"
 #include "backend/cpu/avx2/int8_attention.h"
 #include "backend/cpu/avx2/int8_value_dot.h"
@@ -34,6 +37,7 @@ const IntegerKernels kAvx2IntegerKernels = {
     .matmul_int4_half = integer_matmul<Int4HalfDot>,
     .attention = int8_attention,
     .probe_dot = integer_dot_peak,
+    .grouped = {quantize_grouped_row, grouped_matmul<Int4Dot>, grouped_matmul<Int8Dot>},
 };
 
 }  // namespace qwen

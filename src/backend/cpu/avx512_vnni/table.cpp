@@ -15,6 +15,9 @@ namespace {
 #include "backend/cpu/generic/row_tiles.inl"
 #include "backend/cpu/generic/integer_matmul.inl"
 #include "backend/cpu/generic/integer_quantize.inl"
+#include "backend/cpu/avx512_vnni/grouped_tile.h"
+#include "backend/cpu/generic/grouped_matmul.inl"
+#include "backend/cpu/generic/grouped_quantize.inl"
 #include "backend/cpu/avx512_vnni/int8_attention.h"
 #include "backend/cpu/generic/exp.inl"
 #include "backend/cpu/generic/int8_attention_products.inl"
@@ -32,6 +35,7 @@ const IntegerKernels kAvx512VnniIntegerKernels = {
     .matmul_int4_half = integer_matmul<Int4HalfDot>,
     .attention = int8_attention,
     .probe_dot = dot_peak,
+    .grouped = {quantize_grouped_row, grouped_matmul<Int4Dot>, grouped_matmul<Int8Dot>},
 };
 
 }  // namespace qwen

@@ -24,7 +24,7 @@ static inline void for_tiles_of(int begin, int end, const Body& body, int least 
   }
 }
 
-// The same, N ≤ max_tile_rows(V).
+// The same for tiles of V vectors as the instruction set's dot products want them.
 template <int V, typename Body>
 static inline void for_row_tiles(int begin, int end, const Body& body, int least = 1) {
   for_tiles_of<max_tile_rows(V)>(begin, end, body, least);

@@ -1,4 +1,4 @@
-// The scalar kernels of int8 and int4 weights: the formats of quant/integer_format.h, spelled out.
+// The scalar kernels of integer weights: the formats of quant/integer_format.h and quant/grouped_format.h, spelled out.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -18,6 +18,7 @@ namespace {
 #include "backend/cpu/scalar/rotate.inl"
 #include "backend/cpu/scalar/integer_matmul.inl"
 #include "backend/cpu/scalar/integer_quantize.inl"
+#include "backend/cpu/scalar/grouped_matmul.inl"
 #include "backend/cpu/scalar/kv_token.inl"
 #include "backend/cpu/scalar/int8_attention.inl"
 // clang-format on
@@ -44,6 +45,7 @@ const IntegerKernels kScalarIntegerKernels = {
     .matmul_int4_half = matmul<Int4HalfPanel, 2>,
     .attention = int8_attention,
     .probe_dot = probe_dot,
+    .grouped = {quantize_grouped_row, grouped_matmul<4>, grouped_matmul<8>},
 };
 
 }  // namespace qwen

@@ -1,0 +1,153 @@
+// Matrix product of one panel of GPTQ or AWQ weights (quant/grouped_format.h). A block's sums are exact, so their order
+// is free; what follows them takes the same fused multiply-adds in the same order, whatever the tiles and passes are.
+//
+// Panels are walked as generic/integer_matmul.inl walks them: with several row tiles, a few groups stay in the L1 cache
+// while all of them pass over it, and the first two fetch the next groups into it meanwhile; with one tile the stream
+// is fetched a little ahead. A group's sum stays in registers beside the block's, which is why tiles have fewer rows
+// here.
+
+constexpr int kGroupedPassBytes = 16 << 10;
+constexpr int kGroupedFetchAhead = 4096;
+constexpr int kGroupedTaskRows = 256;
+
+struct GroupedRows {
+  const char* x;
+  size_t x_stride;
+  float* sums;  // [rows][kPanelRows]
+  bool resume;  // add to sums
+
+  const GroupedActivations& block(int row, int index) const {
+    return reinterpret_cast<const GroupedActivations*>(x + static_cast<size_t>(row) * x_stride)[index];
+  }
+};
+
+static QWEN_INLINE void fetch_line(const uint8_t* p) { __builtin_prefetch(p, 0, 3); }  // into the L1 cache
+
+// M rows times V vectors of outputs from `vector` on, over `blocks` blocks, whole groups but for the last. Of each
+// step's two lines kFetch are fetched, `ahead` bytes on.
+template <typename Dot, int M, int V, int kFetch>
+__attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, GroupedRows rows, const uint8_t* w,
+                                                   int vector, int blocks, int64_t ahead) {
+  constexpr int kSteps = kGroupedBlock / Dot::kInputs;
+  const int64_t scale_bytes = static_cast<int64_t>(grouped_scale_bytes(t.wide_scales));
+  const int64_t header_bytes = static_cast<int64_t>(grouped_header_bytes(t.wide_scales, t.zero_points));
+  for (int first = 0; first < blocks; first += t.group_blocks) {
+    const uint8_t* const header = w;
+    const int end = first + t.group_blocks < blocks ? first + t.group_blocks : blocks;
+    if (kFetch > 0) fetch_line(header + ahead);
+    w += header_bytes;
+    F32 group[M][V];
+    unrolled<M>([&](auto m)
+                    QWEN_INLINE_LAMBDA { unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { group[m][v] = zero(); }); });
+    for (int block = first; block < end; ++block) {
+      I32 acc[M][V];
+      const int8_t* x[M];
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        const GroupedActivations& activations = rows.block(m, block);
+        x[m] = activations.q;
+        const I32 start = broadcast_integer(activations.start * (Dot::kOffset / 8));
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = start; });
+      });
+      QWEN_UNROLL for (int step = 0; step < kSteps; ++step, w += kGroupedStepBytes) {
+        typename Dot::Weights weights[V];
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + (vector + v) * kLanes * 4); });
+        unrolled<kFetch>([&](auto line)
+                             QWEN_INLINE_LAMBDA { fetch_line(w + ahead + line * static_cast<int>(kCacheLine)); });
+        unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+          const auto inputs = Dot::broadcast(x[m] + step * Dot::kInputs);
+          unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = Dot::multiply(acc[m][v], weights[v], inputs); });
+        });
+      }
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        const F32 scale = broadcast(rows.block(m, block).scale);
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { group[m][v] = fma(to_float(acc[m][v]), scale, group[m][v]); });
+      });
+    }
+    if (t.zero_points) {
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        float sum = 0;
+        for (int block = first; block < end; ++block) sum += rows.block(m, block).sum;
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
+          const uint8_t* const zeros = header + scale_bytes + (vector + v) * kLanes * 2;
+          group[m][v] = fnma(load_f16(zeros), broadcast(sum), group[m][v]);
+        });
+      });
+    }
+    unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
+      const int lane = (vector + v) * kLanes;
+      const F32 scale =
+          t.wide_scales ? load(reinterpret_cast<const float*>(header) + lane) : load_f16(header + lane * 2);
+      unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
+        float* const sum = rows.sums + m * kPanelRows + lane;
+        const F32 before = first > 0 || rows.resume ? load(sum) : zero();
+        store(sum, fma(group[m][v], scale, before));
+      });
+    });
+  }
+}
+
+// The panel's whole width, V vectors at a time, of which the first pass fetches.
+template <typename Dot, int M, int V, int kFetch>
+static void grouped_tile_row(const GroupedMatmulTask& t, const GroupedRows& rows, const uint8_t* w, int blocks,
+                             int64_t ahead) {
+  grouped_tile<Dot, M, V, kFetch>(t, rows, w, 0, blocks, ahead);
+  for (int vector = V; vector < kPanelRows / kLanes; vector += V)
+    grouped_tile<Dot, M, V, 0>(t, rows, w, vector, blocks, 0);
+}
+
+template <typename Dot>
+static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
+  constexpr int kWidth = kPanelRows / kLanes, kStreamRows = grouped_tile_rows(kWidth);
+  const uint8_t* w = static_cast<const uint8_t*>(t.w);
+  GroupedRows rows{static_cast<const char*>(t.x), t.x_stride, sums, false};
+  if (t.rows <= kStreamRows) {
+    return with_rows<kStreamRows>(t.rows, 0, [&](auto count, int) {
+      grouped_tile<Dot, decltype(count)::kCount, kWidth, 2>(t, rows, w, 0, t.blocks, kGroupedFetchAhead);
+    });
+  }
+  constexpr int64_t kGroupedBlockBytes = kGroupedBlock / Dot::kInputs * static_cast<int64_t>(kGroupedStepBytes);
+  const int64_t header = static_cast<int64_t>(grouped_header_bytes(t.wide_scales, t.zero_points));
+  const int64_t group_bytes = header + t.group_blocks * kGroupedBlockBytes;
+  const int groups = static_cast<int>(kGroupedPassBytes / group_bytes);  // of a pass
+  const int64_t pass_bytes = (groups > 0 ? groups : 1) * group_bytes;
+  const int pass_blocks = (groups > 0 ? groups : 1) * t.group_blocks;
+  for (int first = 0; first < t.blocks; first += pass_blocks, w += pass_bytes) {
+    const int blocks = t.blocks - first < pass_blocks ? t.blocks - first : pass_blocks;
+    int tile = 0;
+    for_tiles_of<grouped_tile_rows(kGroupedVectors)>(0, t.rows, [&](auto count, int row) {
+      constexpr int M = decltype(count)::kCount;
+      GroupedRows part = rows;
+      part.x += static_cast<size_t>(row) * rows.x_stride;
+      part.sums += row * kPanelRows;
+      if (tile < 2) {
+        const int64_t line = tile * static_cast<int64_t>(kCacheLine);
+        grouped_tile_row<Dot, M, kGroupedVectors, 1>(t, part, w, blocks, pass_bytes + line);
+      } else {
+        grouped_tile_row<Dot, M, kGroupedVectors, 0>(t, part, w, blocks, 0);
+      }
+      ++tile;
+    });
+    rows.x += static_cast<size_t>(blocks) * sizeof(GroupedActivations);
+    rows.resume = true;
+  }
+}
+
+template <typename Dot>
+static void grouped_matmul(const GroupedMatmulTask& t) {
+  alignas(64) float sums[kGroupedTaskRows * kPanelRows];
+  GroupedMatmulTask part = t;
+  for (int row = 0; row < t.rows; row += kGroupedTaskRows) {
+    part.x = static_cast<const char*>(t.x) + static_cast<size_t>(row) * t.x_stride;
+    part.rows = t.rows - row < kGroupedTaskRows ? t.rows - row : kGroupedTaskRows;
+    grouped_rows<Dot>(part, sums);
+    for (int r = 0; r < part.rows; ++r) {
+      const float* const from = sums + r * kPanelRows;
+      float* const to = t.out + (row + r) * t.out_stride;
+      if (t.bias != nullptr) {
+        for (int c = 0; c < t.columns; ++c) to[c] = from[c] + t.bias[c];
+      } else {
+        __builtin_memcpy(to, from, static_cast<size_t>(t.columns) * sizeof(float));
+      }
+    }
+  }
+}
