@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -27,7 +28,7 @@ constexpr int kMostPositions = 8192;  // of all sequences: their logits are kept
 
 struct Options {
   ConfigFlags flags;
-  std::string formats = "none,int8,int4,q8_0,q4_0,kv-int8";
+  std::optional<std::string> formats;  // all that are common
   std::string reference_kernels, text;
   int sequences = 8, length = 64, layers = 0;
   uint64_t seed = 1;
@@ -93,12 +94,15 @@ Tokens choose_tokens(const Options& options, const std::string& folder, CausalLm
 
 int run_quality(const Options& options) {
   const ServiceConfig config = options.flags.resolve();
-  const std::vector<std::string> formats = parse_formats(options.formats);
+  const std::string reference_kernels = f32_kernels(options.reference_kernels);
+  const std::vector<std::string> formats = parse_formats(options.formats.value_or(
+      computes_in_integers(reference_kernels) ? "none,int8,int4,q8_0,q4_0,kv-int8" : "none,int8,int4,q8_0,q4_0"));
+  for (const std::string& format : formats) QualityMeasure::check_kernels(format, reference_kernels);
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
   QualityReport report;
-  report.reference_kernels = f32_kernels(options.reference_kernels);
+  report.reference_kernels = reference_kernels;
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
   const bool plain = std::all_of(formats.begin(), formats.end(),
                                  [](const std::string& format) { return format == "none" || format == "kv-int8"; });
@@ -137,12 +141,12 @@ int run_quality(const Options& options) {
 void add_bench_quality(CLI::App& bench, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
-  options->flags.declare(*command, {"model", "device", "kernels", "threads", "kv-cache-dtype"});
+  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   command
       ->add_option("--formats", options->formats,
-                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache")
-      ->type_name("")
-      ->capture_default_str();
+                   "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache; "
+                   "default: all but int4-g64, kv-int8 where the reference's kernels compute in integers")
+      ->type_name("");
   command
       ->add_option(
           "--text", options->text,
