@@ -6,6 +6,7 @@
 #include "base/cpu_count.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/kv_cache_dtype.h"
 
 namespace qwen {
 
@@ -30,10 +31,10 @@ int compute_threads(const BackendOptions& options) {
 }
 
 std::optional<DType> kv_dtype(const std::string& name) {
-  if (name == "auto") return std::nullopt;
-  if (name == "bfloat16") return DType::kBF16;
-  if (name == "int8") return DType::kI8;
-  throw Error(ErrorCode::kUsage, str("--kv-cache-dtype ", name, ": no such type; choose auto, bfloat16 or int8"),
+  if (const std::optional<KvCacheDtype> asked = kv_cache_dtype(name)) return asked->dtype;
+  std::string names;
+  for (const std::string_view known : kKvCacheDtypes) names += str(names.empty() ? "" : ", ", known);
+  throw Error(ErrorCode::kUsage, str("--kv-cache-dtype ", name, ": no such type; choose one of ", names),
               "kv_cache_dtype");
 }
 
@@ -54,6 +55,12 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
   return std::make_unique<CpuBackend>(choose_kernel_set(options.kernels), compute_threads(options),
                                       kv_dtype(options.kv_cache_dtype));
 }
+
+DType cpu_kv_dtype(const BackendOptions& options) {
+  return kv_dtype(options.kv_cache_dtype).value_or(choose_kernel_set(options.kernels).kv);
+}
+
+bool computes_in_integers(const std::string& kernels) { return choose_kernel_set(kernels).integer != nullptr; }
 
 std::vector<std::string> available_kernels() {
   std::vector<std::string> names;

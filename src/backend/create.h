@@ -13,11 +13,17 @@ struct BackendOptions {
   std::string device = "cpu";           // "cpu"; "cuda:N" where built with CUDA
   std::string kernels = "auto";         // "auto", "reference" or one of available_kernels()
   int threads = 0;                      // compute threads of the CPU backend; 0 = physical cores this process may use
-  std::string kv_cache_dtype = "auto";  // "bfloat16", "int8", or "auto": what the kernels prefer
+  std::string kv_cache_dtype = "auto";  // one of base/kv_cache_dtype.h
 };
 
 // Errors: kUsage for an unknown name, kDeviceUnavailable for a device or instruction set that this machine lacks.
 std::unique_ptr<Backend> create_backend(const BackendOptions& options);
+
+// What the CPU backend would hold keys and values in. Errors: as create_backend.
+DType cpu_kv_dtype(const BackendOptions& options);
+
+// Whether those kernels multiply int8 and int4 weights, and an int8 KV cache, as integers. Errors: as create_backend.
+bool computes_in_integers(const std::string& kernels);
 
 std::vector<std::string> available_kernels();  // of this CPU, best first, "reference" last
 

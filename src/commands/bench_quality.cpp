@@ -37,13 +37,14 @@ struct Options {
 };
 
 // Folders of `quantize` have integers that are what they are; of those of others, some weights can still become int8.
-std::string default_formats(const QuantizationConfig& stored) {
-  if (stored.method.empty()) return "none,int8,int4,q8_0,q4_0,kv-int8";
-  return str("none,", is_integer_kind(stored.format) ? stored_format_name(stored) : "int8", ",kv-int8");
+std::string default_formats(const QuantizationConfig& stored, const std::string& reference_kernels) {
+  const std::string own = is_integer_kind(stored.format) ? stored_format_name(stored) : "int8";
+  return str("none,", stored.method.empty() ? "int8,int4,q8_0,q4_0" : own,
+             computes_in_integers(reference_kernels) ? ",kv-int8" : "");
 }
 
-void check_formats(const std::vector<std::string>& formats, const QuantizationConfig& stored,
-                   const std::string& folder) {
+void check_formats(const std::vector<std::string>& formats, const QuantizationConfig& stored, const std::string& folder,
+                   const std::string& reference_kernels) {
   if (stored.method.empty()) return;
   const std::string own = stored_format_name(stored);
   const bool integers = is_integer_kind(stored.format);
@@ -54,7 +55,7 @@ void check_formats(const std::vector<std::string>& formats, const QuantizationCo
                 str("--formats ", format, ": ", folder, " holds ", own,
                     simulated ? " weights, of which llama.cpp's formats are not simulated: use "
                               : " weights, which cannot be quantized again: use ",
-                    default_formats(stored)),
+                    default_formats(stored, reference_kernels)),
                 "--formats");
   }
 }
@@ -118,15 +119,18 @@ Tokens choose_tokens(const Options& options, const std::string& folder, CausalLm
 
 int run_quality(const Options& options) {
   const ServiceConfig config = options.flags.resolve();
+  const std::string reference_kernels = f32_kernels(options.reference_kernels);
   if (options.sequences * options.length > kMostPositions)
     throw Error(ErrorCode::kUsage, str("--sequences times --length is ", options.sequences * options.length,
                                        "; at most ", kMostPositions, " positions are compared"));
   QualityReport report;
-  report.reference_kernels = f32_kernels(options.reference_kernels);
+  report.reference_kernels = reference_kernels;
   const ModelConfig model_config = sliced_config(config.model_path, options.layers);
   const QuantizationConfig& quantization = model_config.quantization;
-  const std::vector<std::string> formats = parse_formats(options.formats.value_or(default_formats(quantization)));
-  check_formats(formats, quantization, config.model_path);
+  const std::vector<std::string> formats =
+      parse_formats(options.formats.value_or(default_formats(quantization, reference_kernels)));
+  check_formats(formats, quantization, config.model_path, reference_kernels);
+  for (const std::string& format : formats) QualityMeasure::check_kernels(format, reference_kernels);
   if (options.length > model_config.context_length())
     throw Error(ErrorCode::kUsage, str("--length ", options.length, ": ", config.model_path, " was made for ",
                                        model_config.context_length()));
@@ -157,11 +161,11 @@ int run_quality(const Options& options) {
 void add_bench_quality(CLI::App& bench, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = bench.add_subcommand("quality", "Distance of quantized logits from those of the plain weights");
-  options->flags.declare(*command, {"model", "device", "kernels", "threads", "kv-cache-dtype"});
+  options->flags.declare(*command, {"model", "device", "kernels", "threads"});
   command
       ->add_option("--formats", options->formats,
                    "none, int8, int4, int4-g64; q8_0 and q4_0: llama.cpp's, simulated; kv-int8: only the KV cache; "
-                   "default: what fits the folder")
+                   "default: what fits the folder and the reference's kernels")
       ->type_name("");
   command
       ->add_option(

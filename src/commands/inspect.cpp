@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "backend/create.h"
 #include "base/error.h"
 #include "commands/commands.h"
 #include "commands/config_flags.h"
@@ -154,14 +155,14 @@ void add_inspect(CLI::App& app, CommandRun& run) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Show a model folder: config, tensors, memory needed per format");
-  options->flags.declare(*command, {"model", "kv-cache-dtype"});
+  options->flags.declare(*command, {"model", "kernels", "kv-cache-dtype"});
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "One JSON object, tensors included");
   command->callback([options, &run] {
     run = [options] {
       const ServiceConfig service = options->flags.resolve();
       const std::string& model = service.model_path;
-      const DType kv_dtype = service.kv_cache_dtype == "int8" ? DType::kI8 : DType::kBF16;
+      const DType kv_dtype = cpu_kv_dtype(backend_options(service));
       const ModelConfig config = ModelConfig::load(model);
       const std::optional<Checkpoint> weights = open_weights(model);
       if (weights) check_tensors(*weights, config);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/hex.h"
 #include "commands/config_flags.h"
 #include "commands/load.h"
@@ -46,6 +47,12 @@ EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& token
 
 }  // namespace
 
+std::string system_fingerprint(uint64_t files, const ModelInfo& info, const QuantFormat& head) {
+  const std::string computed = str(info.device, '\n', info.kernels, '\n', info.kv_cache_dtype, '\n', info.quantization,
+                                   '\n', static_cast<int>(head.kind));
+  return to_hex(xxh64(computed, files));
+}
+
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress) {
   const ModelConfig model_config = ModelConfig::load(config.model_path);
   const ChosenFormat format = choose_format(config, model_config);
@@ -78,7 +85,8 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
   info.device = backend.name();
   info.kernels = backend.kernels();
   info.kv_cache_dtype = dtype_name(backend.kv_dtype());
-  info.fingerprint = to_hex(in_memory.fingerprint ^ loaded.tokenizer->fingerprint());
+  info.fingerprint =
+      system_fingerprint(in_memory.fingerprint ^ loaded.tokenizer->fingerprint(), info, format.formats.head);
   info.parameters = parameter_count(model_config);
   info.vocab_size = model_config.vocab_size;
   info.context_length = model_config.context_length();

@@ -69,7 +69,6 @@ QualityMeasure::QualityMeasure(const std::string& folder, ModelConfig config, Ba
       reference_backend_(backend_) {
   reference_backend_.device = "cpu";
   reference_backend_.kernels = std::move(reference_kernels);
-  reference_backend_.kv_cache_dtype = "auto";
 }
 
 void QualityMeasure::check_format(std::string_view format) {
@@ -86,6 +85,14 @@ void QualityMeasure::check_format(std::string_view format, const ModelConfig& co
                     " has ", tensor.shape[1], "; leave q8_0 and q4_0 out"),
                 "--formats");
   }
+}
+
+void QualityMeasure::check_kernels(std::string_view format, const std::string& reference_kernels) {
+  if (format != kInt8Cache || computes_in_integers(reference_kernels)) return;
+  throw Error(ErrorCode::kUsage,
+              str("--formats: ", format, " needs kernels that compute in integers, which ", reference_kernels,
+                  " do not; leave ", format, " out or choose other --reference-kernels"),
+              "--formats");
 }
 
 void QualityMeasure::check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available) {

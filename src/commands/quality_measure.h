@@ -18,8 +18,8 @@ namespace qwen {
 
 class QualityMeasure {
  public:
-  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference (with the KV cache
-  // that its kernels prefer), the simulations and kv-int8 on `reference_kernels`, which leave activations in f32.
+  // `config` may have fewer layers than the folder. Formats are computed on `backend`, the reference,
+  // the simulations and kv-int8 on `reference_kernels`, which leave activations in f32.
   QualityMeasure(const std::string& folder, ModelConfig config, BackendOptions backend, std::string reference_kernels);
 
   // The plain weights, or what a folder's own integers stand for, with f32 activations; at most so many sequences and
@@ -35,6 +35,9 @@ class QualityMeasure {
   // Errors: kUsage where measure() would not take it, for any model or for one of this shape.
   static void check_format(std::string_view format);
   static void check_format(std::string_view format, const ModelConfig& config);
+
+  // Errors: kUsage for kv-int8 on kernels that would multiply an int8 cache as f32, which is not what is served.
+  static void check_kernels(std::string_view format, const std::string& reference_kernels);
 
   // Whether that many rows of logits can be kept in `available` bytes. Errors: kUsage saying how many can.
   static void check_positions(uint64_t positions, uint64_t vocab_size, uint64_t available);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/kv_cache_dtype.h"
 
 namespace qwen {
 namespace {
@@ -85,7 +86,8 @@ bool parse_bool(const std::string& text) {
   throw Disallowed{"true or false"};
 }
 
-std::string one_of(const std::string& text, std::initializer_list<std::string_view> allowed) {
+template <typename Names = std::initializer_list<std::string_view>>
+std::string one_of(const std::string& text, const Names& allowed) {
   if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return text;
   std::string list;
   for (const std::string_view name : allowed) list.append(list.empty() ? "" : ", ").append(name);
@@ -245,10 +247,8 @@ constexpr auto kRows = std::to_array<Row>({
      [](C& c, const std::string& text) { c.kv_cache_bytes = parse_bytes(text); },
      show<&C::kv_cache_bytes>},
     {{"engine.kv_cache_dtype", "kv-cache-dtype", "KV_CACHE_DTYPE",
-      "Of keys and values: auto, bfloat16, or int8 (twice the tokens in the same memory)"},
-     [](C& c, const std::string& text) {
-       c.kv_cache_dtype = one_of(text, {"auto", "bfloat16", "int8"});
-     },
+      "Of keys and values: auto (what the kernels prefer), bfloat16, or int8 with a scale for each token and head"},
+     [](C& c, const std::string& text) { c.kv_cache_dtype = one_of(text, kKvCacheDtypes); },
      show<&C::kv_cache_dtype>},
     {{"inference.default_max_length", "default-max-length", "DEFAULT_MAX_LENGTH",
       "New tokens where a /generate request does not say"},

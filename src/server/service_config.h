@@ -52,7 +52,7 @@ struct ServiceConfig {
   int max_waiting = 1024;
   std::chrono::seconds max_wait{60};    // for a request's turn; 0 = until its deadline
   size_t kv_cache_bytes = 0;            // 0 = derived from free memory
-  std::string kv_cache_dtype = "auto";  // of keys and values: auto (what the kernels prefer), bfloat16, int8
+  std::string kv_cache_dtype = "auto";  // of keys and values: one of base/kv_cache_dtype.h
 
   // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on
   // every route.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -17,10 +18,23 @@
 
 namespace qwen {
 
-// Every kernel set that this CPU has, and the scalar kernels on bf16 activations and keys: what a null table entry
-// falls back to.
+#if defined(__x86_64__)
+extern const IntegerKernels kAvxVnniByAvx512IntegerKernels;  // avx_vnni_by_avx512.cpp
+#endif
+
+// Every kernel set that this CPU has, those of AVX-VNNI also in the encoding of AVX-512, and the scalar kernels on bf16
+// activations and keys: what a null table entry falls back to.
 inline std::vector<KernelSet> tested_kernel_sets() {
   std::vector<KernelSet> sets = usable_kernel_sets();
+#if defined(__x86_64__)
+  const auto vnni = std::find_if(sets.begin(), sets.end(), [](const auto& set) { return set.name == "avx512_vnni"; });
+  if (vnni != sets.end()) {
+    KernelSet encoded = *vnni;
+    encoded.name = "avx_vnni_by_avx512";
+    encoded.integer = &kAvxVnniByAvx512IntegerKernels;
+    sets.push_back(encoded);
+  }
+#endif
   sets.push_back({"scalar_bf16", DType::kBF16, DType::kBF16, false, kScalarKernels, &kScalarIntegerKernels});
   return sets;
 }

@@ -10,20 +10,51 @@ class Int8AttentionTest : public AttentionTest {
   static KernelSet scalar_set() {
     return {"scalar", DType::kF32, DType::kI8, false, kScalarKernels, &kScalarIntegerKernels};
   }
+
+  // A cache in which an earlier user has left tokens: finite scales, and any byte for a number, -128 often.
+  Cache make_used_cache(CpuBackend& backend, const HeadShape& heads, int num_blocks, int block_size) {
+    Cache cache = make_cache(backend, heads, num_blocks, block_size);
+    const int64_t scale_bytes = int8_kv_scale_bytes(heads.head_dim), bytes = int8_kv_group_bytes(heads.head_dim);
+    std::byte* const data = cache.kv.buffer.as<std::byte>();
+    const int64_t groups = int64_t{2} * num_blocks * block_size / kKvGroup * heads.num_kv_heads;
+    for (int64_t group = 0; group < groups; ++group) {
+      const std::vector<float> scales = random(static_cast<size_t>(scale_bytes) / sizeof(float), 0.1f);
+      std::memcpy(data + group * bytes, scales.data(), static_cast<size_t>(scale_bytes));
+      for (int64_t i = scale_bytes; i < bytes; ++i) {
+        const auto number = static_cast<int8_t>(std::max(-128, pick(-192, 127)));
+        data[group * bytes + i] = static_cast<std::byte>(number);
+      }
+    }
+    return cache;
+  }
 };
 
 TEST_P(Int8AttentionTest, EqualsTheScalarKernels) {
+  if (kernels().integer == &kScalarIntegerKernels) GTEST_SKIP() << "these are the scalar kernels";
   const KernelSet scalar = scalar_set();
   CpuBackend fast(kernels(), 2), specification(scalar, 2);
-  for (const int head_dim : {2, 8, 20, 64, 80, 128, 256}) {
+  for (const int head_dim : {2, 8, 20, 64, 80, 128, 130, 144, 160, 256}) {
     for (int group = 1; group <= 8; ++group) {
       const HeadShape heads{2 * group, 2, head_dim};
       const int length = group == 4 ? pick(1025, 1200) : pick(1, 140);
       SCOPED_TRACE(str("head_dim ", head_dim, ", group ", group, ", ", length, " tokens"));
       Sequence s = make_sequence(heads, length);
       for (size_t i = 0; i < s.qkv.size(); i += 97) s.qkv[i] *= 20;  // outliers
-      Cache a = make_cache(fast, heads, 80, 16), b = make_cache(specification, heads, 20, 64);
+      Cache a = make_used_cache(fast, heads, 80, 16), b = make_used_cache(specification, heads, 20, 64);
       EXPECT_LT(relative_error(whole(fast, a, s, length), whole(specification, b, s, length)), 1e-4);
+    }
+  }
+}
+
+// Whatever it is: a mask, not a weight of zero, keeps it out.
+TEST_P(Int8AttentionTest, WhatAnEarlierUserLeftChangesNoBit) {
+  CpuBackend backend(kernels(), 2);
+  for (const int head_dim : {20, 128, 130}) {
+    const HeadShape heads{8, 2, head_dim};
+    for (const int length : {1, 15, 17, 33, 63, 65, 100}) {
+      const Sequence s = make_sequence(heads, length);
+      Cache used = make_used_cache(backend, heads, 8, 16), spoilt = make_cache(backend, heads, 8, 16);
+      EXPECT_EQ(whole(backend, used, s, length), whole(backend, spoilt, s, length)) << head_dim << " " << length;
     }
   }
 }

@@ -53,5 +53,14 @@ TEST(QualityMeasure, TheReferenceMultipliesWhatAFoldersOwnIntegersStandFor) {
   EXPECT_EQ(served->prepare({&stored.matrix, 1}, {}).format.kind, QuantFormat::Kind::kGrouped);
 }
 
+TEST(QualityMeasure, AnInt8CacheNeedsIntegerAttention) {
+  for (const std::string& kernels : available_kernels()) {
+    QualityMeasure::check_kernels("int8", kernels);
+    if (computes_in_integers(kernels)) QualityMeasure::check_kernels("kv-int8", kernels);
+  }
+  EXPECT_TRUE(fails_with([] { QualityMeasure::check_kernels("kv-int8", "reference"); }, ErrorCode::kUsage,
+                         "--formats: kv-int8 needs kernels that compute in integers"));
+}
+
 }  // namespace
 }  // namespace qwen

@@ -173,11 +173,14 @@ class BadModels(CommandLine):
             self.assertIn(name, bare.stdout)
 
     def test_inspect_counts_an_int8_cache_with_its_scales(self):
-        plain, int8 = (json.loads(harness.run("inspect", "--model", harness.DEMO, "--json", "--kv-cache-dtype", dtype).stdout)
-                       for dtype in ("auto", "int8"))
+        def inspect(*flags):
+            return json.loads(harness.run("inspect", "--model", harness.DEMO, "--json", *flags).stdout)
+        plain, int8, reference = (inspect(*flags) for flags in (("--kv-cache-dtype", "bfloat16"), ("--kv-cache-dtype", "int8"),
+                                                                ("--kernels", "reference")))
         config = plain["config"]
         heads = 2 * config["num_hidden_layers"] * config["num_key_value_heads"]
         self.assertEqual((plain["kv_cache_dtype"], plain["kv_bytes_per_token"]), ("bfloat16", heads * 2 * config["head_dim"]))
+        self.assertEqual((reference["kv_cache_dtype"], reference["kv_bytes_per_token"]), ("float32", heads * 4 * config["head_dim"]))
         self.assertEqual((int8["kv_cache_dtype"], int8["kv_bytes_per_token"]), ("int8", heads * (config["head_dim"] + 4)))
 
     def test_inspect_does_not_pass_over_weights_that_cannot_be_read(self):

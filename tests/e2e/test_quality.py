@@ -102,6 +102,8 @@ class Flags(unittest.TestCase):
         self.fails("--length", "2", name="--length")
         self.fails("--length", "8192", "--sequences", "2", name="--length")
         self.fails("--reference-kernels", "nonsense", name="nonsense")
+        self.fails("--reference-kernels", "reference", "--formats", "kv-int8", name="kv-int8")
+        self.fails("--kv-cache-dtype", "int8", name="--kv-cache-dtype")
         if "avx512_bf16" in harness.run("version").stdout:
             self.fails("--reference-kernels", "avx512_bf16", name="round activations")
 

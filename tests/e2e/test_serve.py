@@ -60,10 +60,12 @@ class Life(unittest.TestCase):
     def test_an_int8_cache_holds_more_tokens(self):
         def blocks(dtype):
             with harness.Service(harness.needs_demo(), "--kv-cache", "2MiB", "--kv-cache-dtype", dtype) as service:
-                kind = service.get("/model_info").json()["kv_cache_dtype"]
-                return kind, Metrics(service.get("/metrics").text).value("qwen_kv_blocks", state="free")
+                info = service.get("/model_info").json()
+                free = Metrics(service.get("/metrics").text).value("qwen_kv_blocks", state="free")
+                return info["kv_cache_dtype"], info["fingerprint"], free
 
-        (plain, few), (int8, many) = blocks("auto"), blocks("int8")
+        (plain, first, few), (int8, second, many) = blocks("auto"), blocks("int8")
+        self.assertNotEqual(first, second)
         self.assertEqual((plain, int8), ("bfloat16", "int8"))
         self.assertAlmostEqual(many / few, 2 * 64 / (64 + 4), delta=0.02)  # the demo's heads have 64 dimensions and a scale
 

@@ -1,9 +1,12 @@
 // How the CPU backend keeps keys and values in int8. A token's key or value of one head is what quant/integer_format.h
 // makes of a row of activations: rotated and rounded in groups of 128 dimensions (a head of Qwen3 is one group), each
 // with an f32 scale. Per block and kv head, as in layouts.h, keys and then values in groups of kKvGroup tokens:
-//     key group    [G][16] f32 scales, [D / 4][16][4] of q + kKeyOffset     lane = token, fours along the head
-//     dimension value group  [G][16] f32 scales, [16 / 4][D][4] of q                  lane = dimension, fours along the
-//     tokens D = padded_head_dim, G = integer_groups(head_dim). Nothing depends on what stands in the padding.
+// clang-format off
+//     key group    [G][16] f32 scales, [D / 4][16][4] of q + kKeyOffset  lane = token, fours along the head dimension
+//     value group  [G][16] f32 scales, [16 / 4][D][4] of q               lane = dimension, fours along the tokens
+//     D = padded_head_dim, G = integer_groups(head_dim)
+// clang-format on
+// Nothing depends on what stands in the padding, nor in slots that no token of the sequence has taken.
 //
 // Attention rotates and rounds queries in the same way, so scores are exact integer products times scales. What
 // multiplies the values, probability · scale of the token's value, is rounded for every tile of kAttentionTile keys

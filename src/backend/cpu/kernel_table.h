@@ -64,14 +64,15 @@ struct SiluMulTask {
   int n;
 };
 
-// One sequence's keys and values of one kv head, in groups of kKvGroup tokens.
+// One sequence's keys and values of one kv head, in groups of kKvGroup tokens. Strides are in units of the type's
+// elements; of an int8 cache in bytes, and they count its scales.
 struct KvView {
-  const void* keys;  // of block 0, this head
+  const void* keys;  // of block 0 of the cache, this head
   const void* values;
-  int64_t block_stride;  // elements, bytes of an int8 cache, from a block to the next
-  int64_t group_stride;  // elements from a group of tokens to the next, within keys or values
-  const int32_t* block_table;
-  int block_size;
+  int64_t block_stride;        // from a block to the next
+  int64_t group_stride;        // from a group of tokens to the next, within keys or values
+  const int32_t* block_table;  // [blocks of the sequence]: position p stands in block block_table[p / block_size]
+  int block_size;              // tokens, a multiple of kKvGroup
 };
 
 // Attention of consecutive query rows of one sequence, `group` query heads that share one kv head, over the positions

@@ -2,17 +2,19 @@
 // horizontal sums), two neighbours along the summed dimension lie side by side (what a bf16 pair dot product eats), and
 // every thread reads forward.
 //
+// clang-format off
 // Weights, panels of kPanelRows outputs, rows and cols padded with zeros:
-//     [rows / 32][cols / 2][32][2]            a panel:  pair 0: w00 w01 w10 w11 … w31,0 w31,1 | pair 1: w02 w03 w12 w13
-//     …
-// Activations (MatmulInput): row-major, stride an odd number of cache lines so that the rows of a tile fall into
-// different cache sets;
-//     elements past `cols` stay zero.
+//     [rows / 32][cols / 2][32][2]
+//     a panel: pair 0: w00 w01 w10 w11 … w31,0 w31,1 | pair 1: w02 w03 w12 w13 …
+// Activations (MatmulInput): row-major; elements past `cols` stay zero. The stride is an odd number of cache lines, so
+// that the rows of a tile fall into different cache sets.
 // Keys and values, per block and kv head, in groups of kKvGroup tokens:
-//     block: [num_kv_heads][keys: block_size / 16 groups | values: block_size / 16 groups]
-//     key group    [D / 2][16][2]             lane = token, pairs along the head dimension
-//     value group  [16 / 2][D][2]             lane = dimension, pairs along the tokens
+//     block        [num_kv_heads][keys: block_size / 16 groups | values: block_size / 16 groups]
+//     key group    [D / 2][16][2]   lane = token, pairs along the head dimension
+//     value group  [16 / 2][D][2]   lane = dimension, pairs along the tokens
 //     D = head_dim rounded up to kHeadDimUnit; the rest stays zero. In int8: int8_kv_layout.h.
+// clang-format on
+//
 // Included by instruction-set files: see kernel_table.h.
 #pragma once
 
@@ -25,8 +27,8 @@ constexpr int kPanelRows = 32;
 constexpr int kKvGroup = 16;  // tokens
 constexpr int kHeadDimUnit = 16;
 constexpr int kAttentionTile = 64;  // keys per online-softmax step, at absolute positions
-constexpr int kPartition =
-    1024;  // positions whose partial attention is computed on its own; partitions are merged in order
+// Positions whose partial attention is computed on its own; partitions are merged in order.
+constexpr int kPartition = 1024;
 constexpr int kMaxHeadDim = 256;
 constexpr int kMaxQueryRows = 64;  // query rows × heads of one attention task
 constexpr size_t kCacheLine = 64;

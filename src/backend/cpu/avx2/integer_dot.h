@@ -1,7 +1,12 @@
 // The multiply-accumulate of this instruction set: 4 weights of each of 8 outputs times 4 activations, broadcast, by
-// vpmaddubsw, whose 16-bit sums of two products must not saturate: 2 · 127 · 127 = 32258 for int8, where the weights'
-// magnitudes are multiplied with activations that took over their signs; 4 · 15 · 127 = 7620 for int4. M sums, the
-// weights and what is between fit the 16 registers.
+// vpmaddubsw, whose 16-bit sums of two products must not saturate. In int8 the weights' magnitudes are multiplied with
+// activations that took over their signs, in int4 unsigned weights with the activations, and two such sums are added.
+// Callers keep |activation| ≤ kInt8Max: -128 has no opposite. A weight may be any byte, -128 too, which stale keys are.
+// M sums, the weights and what is between fit the 16 registers.
+
+constexpr int kLargestSum = 32767;  // of 16 bits
+static_assert(2 * kInt8Offset * kInt8Max <= kLargestSum);
+static_assert(4 * (kInt4Max - kInt4Min) * kInt8Max <= kLargestSum);
 
 constexpr int kTileVectors = 1;
 constexpr int max_tile_rows(int vectors) { return vectors == 1 ? 8 : 1; }

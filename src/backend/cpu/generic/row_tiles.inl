@@ -13,11 +13,12 @@ static inline void with_rows(int rows, int first, const Body& body) {
   body(Rows<N>{}, first);
 }
 
-// body(Rows<N>, first_row) for tiles that cover [begin, end), at least `least` of them, N ≤ kMax.
+// body(Rows<N>, first_row) for tiles that cover [begin, end), 1 ≤ N ≤ kMax, at least `least` of them but no more than
+// there are rows: none for no rows.
 template <int kMax, typename Body>
 static inline void for_tiles_of(int begin, int end, const Body& body, int least = 1) {
-  const int needed = (end - begin + kMax - 1) / kMax;
-  for (int tiles = needed < least ? least : needed; tiles > 0; --tiles) {
+  const int all = end - begin, needed = (all + kMax - 1) / kMax, wanted = needed < least ? least : needed;
+  for (int tiles = wanted < all ? wanted : all; tiles > 0; --tiles) {
     const int rows = (end - begin + tiles - 1) / tiles;
     with_rows<kMax>(rows, begin, body);
     begin += rows;

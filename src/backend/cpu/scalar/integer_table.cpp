@@ -15,7 +15,6 @@ namespace {
 
 // In this order: each is written in terms of those before it.
 // clang-format off
-#include "backend/cpu/scalar/rotate.inl"
 #include "backend/cpu/scalar/integer_matmul.inl"
 #include "backend/cpu/scalar/integer_quantize.inl"
 #include "backend/cpu/scalar/grouped_matmul.inl"

@@ -37,6 +37,6 @@ struct Int8Value {
 // A head's dimensions group by group.
 inline void rotate_head(float* head, int head_dim) {
   for (int d = 0; d < head_dim; d += kIntegerGroup) {
-    rotate(head + d, head_dim - d < kIntegerGroup ? head_dim - d : kIntegerGroup);
+    rotate_group(head + d, head_dim - d < kIntegerGroup ? head_dim - d : kIntegerGroup);
   }
 }

@@ -9,6 +9,7 @@
 #include "backend/cpu/kernel_table.h"
 #include "backend/cpu/layouts.h"
 #include "base/dtype.h"
+#include "quant/hadamard.h"
 
 namespace qwen {
 namespace {
@@ -29,7 +30,6 @@ void store(void* out, DType type, int64_t index, float value) {
 
 // In this order: each is written in terms of those before it.
 // clang-format off
-#include "backend/cpu/scalar/rotate.inl"
 #include "backend/cpu/scalar/kv_token.inl"
 #include "backend/cpu/scalar/attention.inl"
 #include "backend/cpu/scalar/elementwise.inl"
