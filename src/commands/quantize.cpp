@@ -7,6 +7,7 @@
 
 #include "base/cpu_count.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "commands/calibration.h"
 #include "commands/commands.h"
@@ -17,6 +18,7 @@
 #include "model/gptq_folder.h"
 #include "model/integer_folder.h"
 #include "model/quantized_config.h"
+#include "weights/model_folder_files.h"
 #include "weights/model_folder_writer.h"
 
 namespace qwen {
@@ -33,15 +35,17 @@ struct Options {
   CalibrationOptions calibration;
 };
 
-// Replacing a folder removes it: not the model that is read, nor what it lies in.
-void check_output(const fs::path& model, const fs::path& output) {
-  const fs::path from = fs::weakly_canonical(model), to = fs::weakly_canonical(output);
-  for (fs::path part = from;; part = part.parent_path()) {
-    if (part == to)
-      throw Error(ErrorCode::kUsage, str("--output ", output.string(), ": the model itself lies there; choose another"),
+// Replacing a folder removes its files: neither the model that is read, nor anything that a file of it leads to.
+void check_output(const fs::path& model, const fs::path& output, const std::string& calibration) {
+  const auto check = [&](const fs::path& file) {
+    if (leads_into(file, output))
+      throw Error(ErrorCode::kUsage,
+                  str("--output ", output.string(), ": ", file.string(), ", which is read, lies there; choose another"),
                   "--output");
-    if (part == part.parent_path()) return;
-  }
+  };
+  check(model / ".");
+  for (const fs::directory_entry& entry : fs::directory_iterator(model)) check(entry.path());
+  if (!calibration.empty()) check(calibration);
 }
 
 ModelConfig plain_model(const std::string& folder) {
@@ -117,10 +121,11 @@ int run_quantize(const Options& options) {
   const ServiceConfig settings = options.flags.resolve();
   const std::string& folder = settings.model_path;
   const ModelConfig config = plain_model(folder);
-  check_output(folder, options.output);
+  check_output(folder, options.output, options.calibration.file);
   const Checkpoint checkpoint = Checkpoint::open(folder);
   ModelFolderWriter writer(options.output, options.force);
-  writer.copy_small_files(folder);
+  for (const std::string& name : writer.copy_small_files(folder))
+    log_warning(folder, "/", name, ": not copied, since it is too large or belongs to no model");
   const auto quantize = options.format == "gptq" ? quantize_by_gptq : quantize_to_integers;
   quantize(options, settings, config, checkpoint, writer);
   say_written(writer, checkpoint.total_bytes());
