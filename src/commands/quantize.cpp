@@ -216,7 +216,7 @@ void declare_gptq(CLI::App& command, Options& options) {
           "Round the inputs with the largest activations first; groups stay where they are, so that g_idx is in order")
       ->group("GPTQ");
   option("--damp-percent", gptq.hessian.damp_percent,
-         "Share of the mean diagonal that is added to the Hessian; tenfold where that is not enough")
+         "Share of the mean diagonal that is added to the Hessian, below 1; tenfold where that is not enough")
       ->check(
           [](const std::string& value) {
             double share = 0;
@@ -251,7 +251,7 @@ void add_quantize(CLI::App& app, CommandRun& run) {
   command->add_option("-o,--output", options->output, "Folder to write; it appears when it is complete")
       ->required()
       ->type_name("");
-  command->add_flag("--force", options->force, "Replace the model folder that is there");
+  command->add_flag("--force", options->force, "Replace the model folder that is there, if it holds nothing else");
   declare_gptq(*command, *options);
   command->callback([options, &run] { run = [options] { return run_quantize(*options); }; });
 }
