@@ -1,11 +1,13 @@
 #include "commands/calibration.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <sstream>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/mapped_file.h"
 #include "base/progress.h"
 #include "commands/json_line.h"
@@ -79,16 +81,22 @@ std::vector<TokenId> read_lines(CalibrationReader& reader, const std::string& te
   return ids;
 }
 
-// What the template puts around a user's message, up to where the answer begins.
+// What the template puts before a user's first message and each later one, and before an answer. Models end a text
+// without turns with <|endoftext|>.
 DialogueTokens dialogue_tokens(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
-  const std::string content = "x", end = "<|im_end|>";
-  const std::vector<Message> messages = {{.role = "user", .content = content}};
+  const std::string end = "<|im_end|>", question = "x" + end, answer = "y" + end;
+  const std::vector<Message> messages = {
+      {.role = "user", .content = "x"}, {.role = "assistant", .content = "y"}, {.role = "user", .content = "x"}};
   const std::string prompt = chat_template.render(messages);
-  const size_t at = prompt.rfind(content + end);
-  QWEN_CHECK(at != std::string::npos);
-  DialogueTokens dialogue{.user = tokenizer.encode(prompt.substr(0, at)),
-                          .assistant = tokenizer.encode(prompt.substr(at + content.size() + end.size())),
-                          .ends = tokenizer.encode(end)};
+  const size_t first = prompt.find(question), answered = prompt.find(answer), last = prompt.rfind(question);
+  QWEN_CHECK(first < answered && answered < last && last != std::string::npos);
+  const size_t next = answered + answer.size();
+  DialogueTokens dialogue{.user = tokenizer.encode(prompt.substr(0, first)),
+                          .assistant = tokenizer.encode(prompt.substr(last + question.size())),
+                          .next_user = tokenizer.encode(prompt.substr(next, last - next)),
+                          .ends = tokenizer.encode(end),
+                          .stops = tokenizer.encode("<|endoftext|>")};
+  if (dialogue.stops.size() != 1) dialogue.stops.clear();  // a vocabulary without it
   return dialogue;
 }
 
@@ -107,7 +115,8 @@ Calibration read_calibration(const std::string& model_dir, const ModelConfig& co
   const bool lines = options.file.ends_with(".jsonl");
   const std::vector<TokenId> ids = lines ? read_lines(reader, text, config, options) : reader.encode(text);
   if (!lines) check_ids(ids, config, options.file);
-  Calibration calibration{cut_sequences(ids, options.sequences, options.tokens), options.file};
+  Calibration calibration{cut_sequences(ids, options.sequences, options.tokens),
+                          std::filesystem::path(options.file).filename().string(), sha256_hex(text)};
   if (calibration.sequences.empty())
     throw Error(ErrorCode::kBadData, options.file + ": holds fewer than two tokens; give more text");
   return calibration;
@@ -115,20 +124,25 @@ Calibration read_calibration(const std::string& model_dir, const ModelConfig& co
 
 Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config,
                                const std::string& chat_template, const BackendOptions& backend,
-                               const CalibrationOptions& options) {
+                               const CalibrationOptions& options, const std::function<void()>& poll) {
   const Tokenizer tokenizer = Tokenizer::load(model_dir);
   const DialogueTokens dialogue = dialogue_tokens(ChatTemplate::detect(model_dir, chat_template), tokenizer);
-  check_ids(dialogue.user, config, model_dir);
-  check_ids(dialogue.assistant, config, model_dir);
-  const LoadedCausalLm loaded = load_model_folder(
-      model_dir, backend, {512, kSampledTogether, options.tokens, weight_formats("int8")}, {.enabled = false});
+  for (const auto& ids : {dialogue.user, dialogue.assistant, dialogue.next_user}) check_ids(ids, config, model_dir);
+  std::optional<ProgressBar> loading("loading");
+  const LoadedCausalLm loaded =
+      load_model_folder(model_dir, backend, {512, kSampledTogether, options.tokens, weight_formats("int8")},
+                        {.enabled = false}, [&](uint64_t done, uint64_t total) {
+                          poll();
+                          loading->update(done, total);
+                        });
+  loading.reset();
   const int vocab_size = static_cast<int>(std::min<int64_t>(tokenizer.vocab_size(), config.vocab_size));
-  Calibration calibration{{}, "conversations of the model with itself"};
+  Calibration calibration{{}, "conversations of the model with itself", {}};
   ProgressBar bar("sampling", ProgressBar::Unit::kNone);
   for (int done = 0; done < options.sequences;) {
     const int count = std::min(kSampledTogether, options.sequences - done);
-    TokenSequences more = sample_dialogues(*loaded.model, dialogue, vocab_size, count, options.tokens,
-                                           options.seed + static_cast<uint64_t>(done));
+    TokenSequences more = sample_dialogues(*loaded.model, dialogue, vocab_size, count, options.tokens, options.seed,
+                                           static_cast<size_t>(done), poll);
     std::move(more.begin(), more.end(), std::back_inserter(calibration.sequences));
     done += count;
     bar.update(static_cast<uint64_t>(done), static_cast<uint64_t>(options.sequences));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "backend/create.h"
@@ -19,7 +20,8 @@ struct CalibrationOptions {
 
 struct Calibration {
   TokenSequences sequences;
-  std::string source;  // for the report
+  std::string source;  // for the report: the file's name without its folders, or what else it is
+  std::string sha256;  // of the file; empty without one
   int64_t num_tokens() const;
 };
 
@@ -30,10 +32,11 @@ Calibration read_calibration(const std::string& model_dir, const ModelConfig& co
                              const CalibrationOptions& options);
 
 // Conversations that the model has with itself, the turns opened as its chat template does, all else drawn at
-// temperature 1: the same on every call. The model is loaded for it, in int8. Errors: as load_model_folder,
+// temperature 1: the same on every call. The model is loaded for it, in int8. `poll` is called again and again; what it
+// throws ends the work. Errors: as load_model_folder,
 // Tokenizer::load and ChatTemplate::detect.
 Calibration sample_calibration(const std::string& model_dir, const ModelConfig& config,
                                const std::string& chat_template, const BackendOptions& backend,
-                               const CalibrationOptions& options);
+                               const CalibrationOptions& options, const std::function<void()>& poll);
 
 }  // namespace qwen

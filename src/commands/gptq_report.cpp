@@ -48,18 +48,28 @@ std::string gptq_table(const std::vector<GptqModuleReport>& modules) {
   return table + "\n mean " + cell(means.error, means.nearest_error) + '\n';
 }
 
-std::string gptq_json(const std::vector<GptqModuleReport>& modules, const GptqOptions& options,
+std::string gptq_json(const std::vector<GptqModuleReport>& modules, const GptqRun& run,
                       const Calibration& calibration) {
   const Means means = means_of(modules);
+  const GptqOptions& options = run.options;
+  nlohmann::ordered_json text = {{"source", calibration.source}};
+  if (calibration.sha256.empty())
+    text["seed"] = run.calibration.seed;
+  else
+    text["sha256"] = calibration.sha256;
+  text["max_sequences"] = run.calibration.sequences;
+  text["max_tokens"] = run.calibration.tokens;
+  text["sequences"] = calibration.sequences.size();
+  text["tokens"] = calibration.num_tokens();
   nlohmann::ordered_json json = {{"format", "gptq"},
+                                 {"version", QWEN_VERSION},
+                                 {"kernels", run.kernels},
                                  {"bits", options.grid.bits},
                                  {"group_size", options.group_size},
                                  {"sym", options.grid.symmetric},
                                  {"act_order", options.hessian.act_order},
-                                 {"calibration",
-                                  {{"source", calibration.source},
-                                   {"sequences", calibration.sequences.size()},
-                                   {"tokens", calibration.num_tokens()}}},
+                                 {"damp_percent", options.hessian.damp_percent},
+                                 {"calibration", text},
                                  {"mean_error", means.error},
                                  {"mean_nearest_error", means.nearest_error},
                                  {"modules", nlohmann::ordered_json::array()}};

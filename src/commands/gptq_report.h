@@ -13,9 +13,15 @@ namespace qwen {
 // that of plain rounding it is; then the means over all modules.
 std::string gptq_table(const std::vector<GptqModuleReport>& modules);
 
-// {"format":"gptq","bits":…,"group_size":…,…,"calibration":{…},"mean_error":…,"modules":[{"module":…,"error":…,
+// What the numbers depend on beside the model and the text.
+struct GptqRun {
+  GptqOptions options;
+  CalibrationOptions calibration;
+  std::string kernels;
+};
+
+// {"format":"gptq","version":…,"kernels":…,"bits":…,"group_size":…,…,"calibration":{…},"mean_error":…,"modules":[{"module":…,"error":…,
 // "nearest_error":…,"damp_percent":…}]}
-std::string gptq_json(const std::vector<GptqModuleReport>& modules, const GptqOptions& options,
-                      const Calibration& calibration);
+std::string gptq_json(const std::vector<GptqModuleReport>& modules, const GptqRun& run, const Calibration& calibration);
 
 }  // namespace qwen

@@ -36,6 +36,8 @@ Interrupts::Interrupts() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
   ::sigaction(SIGINT, &action, nullptr);
 }
 
+void Interrupts::restore() { ::signal(SIGINT, SIG_DFL); }
+
 bool Interrupts::take() const {
   uint64_t count = 0;
   return ::read(descriptor_, &count, sizeof count) == static_cast<ssize_t>(sizeof count);

@@ -6,10 +6,11 @@ namespace qwen {
 
 class Interrupts {
  public:
-  Interrupts();  // takes over SIGINT for the rest of the process. Errors: kOs
+  Interrupts();  // takes over SIGINT. Errors: kOs
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
+  void restore();     // the default action from here on: Ctrl-C ends the process
   bool take() const;  // there was one, or several, since the last call
   int descriptor() const { return descriptor_; }
 

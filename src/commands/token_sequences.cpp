@@ -33,6 +33,10 @@ uint64_t seed_of(uint64_t seed, size_t sequence) {
   return uint64_t{bits[0]} << 32 | bits[1];
 }
 
+bool contains(const std::vector<TokenId>& ids, TokenId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
 }  // namespace
 
 TokenSequences cut_sequences(std::span<const TokenId> ids, int count, int length) {
@@ -52,10 +56,14 @@ TokenSequences sample_sequences(CausalLm& model, std::span<const TokenId> prompt
 }
 
 TokenSequences sample_dialogues(CausalLm& model, const DialogueTokens& dialogue, int vocab_size, int count, int length,
-                                uint64_t seed) {
+                                uint64_t seed, size_t first, const std::function<void()>& on_token) {
   struct Speaker {
     std::deque<TokenId> opener;  // what is left of it
     bool user = true;
+    void begin(bool as_user, const std::vector<TokenId>& with) {
+      user = as_user;
+      opener.assign(with.begin(), with.end());
+    }
   };
   QWEN_CHECK(!dialogue.user.empty());
   std::vector<Speaker> speakers(static_cast<size_t>(count), {{dialogue.user.begin(), dialogue.user.end()}});
@@ -72,18 +80,18 @@ TokenSequences sample_dialogues(CausalLm& model, const DialogueTokens& dialogue,
         sequences[i].push_back(speaker.opener.front());
         speaker.opener.pop_front();
       } else {
-        const double uniform = uniform_draw(seed_of(seed, i), static_cast<uint64_t>(position));
+        const double uniform = uniform_draw(seed_of(seed, first + i), static_cast<uint64_t>(position));
         const TokenId id = draw(rows.subspan(i * row_size, drawn_from), uniform);
         sequences[i].push_back(id);
-        if (std::find(dialogue.ends.begin(), dialogue.ends.end(), id) != dialogue.ends.end()) {
-          speaker.user = !speaker.user;
-          const std::vector<TokenId>& opener = speaker.user ? dialogue.user : dialogue.assistant;
-          speaker.opener.assign(opener.begin(), opener.end());
-        }
+        if (contains(dialogue.stops, id))
+          speaker.begin(true, dialogue.user);
+        else if (contains(dialogue.ends, id))
+          speaker.begin(!speaker.user, speaker.user ? dialogue.assistant : dialogue.next_user);
       }
       chunks[i] = {static_cast<int>(i), std::span(sequences[i]).last(1), DirectRunner::Logits::kLast};
     }
     if (position + 1 < length) rows = runner.step(chunks);
+    if (on_token) on_token();
   }
   return sequences;
 }

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "model/layer_calibrator.h"
 #include "model/tensor_names.h"
 #include "quant/dequantize.h"
+#include "quant/finite_values.h"
 
 namespace qwen {
 namespace {
@@ -34,6 +36,26 @@ std::array<Part, 4> parts_of(const HostMatrix& matrix) {
       {{".qweight", matrix.weight}, {".qzeros", matrix.zeros}, {".scales", matrix.scales}, {".g_idx", matrix.g_idx}}};
 }
 
+std::vector<ExpectedTensor> required_tensors(const ModelConfig& config) {
+  std::vector<ExpectedTensor> tensors = expected_tensors(config);
+  std::erase_if(tensors, [](const ExpectedTensor& tensor) { return tensor.optional; });
+  return tensors;
+}
+
+int64_t group_size_of(const GptqOptions& options, int64_t cols) {
+  return options.group_size == -1 ? cols : options.group_size;
+}
+
+// What `compute` throws, with the name of what it was about.
+template <typename Compute>
+auto named(const std::string& name, const Compute& compute) {
+  try {
+    return compute();
+  } catch (const Error& error) {
+    throw Error(error.code(), str(name, ": ", error.what()));
+  }
+}
+
 class Job {
  public:
   Job(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options, int threads,
@@ -44,32 +66,16 @@ class Job {
         writer_(writer),
         report_(report),
         progress_(progress),
-        tensors_(expected_tensors(config)) {
-    std::erase_if(tensors_, [](const ExpectedTensor& tensor) { return tensor.optional; });
-  }
-
-  void declare() {
-    for (const ExpectedTensor& tensor : tensors_) {
-      const TensorInfo* const info = checkpoint_.find(tensor.name);
-      if (info == nullptr)
-        throw Error(ErrorCode::kBadData, str(checkpoint_.directory().string(), ": ", tensor.name,
-                                             " is quantized already; take the unquantized model"));
-      if (!is_quantized(tensor)) {
-        writer_.declare(tensor.name, info->dtype, info->shape);
-        continue;
-      }
-      check_packing(tensor, options_.grid.bits);
-      total_bytes_ += info->size_bytes;
-      const GptqMatrix shapes(tensor.shape[0], tensor.shape[1], options_.grid.bits, group_size(tensor.shape[1]));
-      for (const Part& part : parts_of(shapes.view()))
-        writer_.declare(module_of(tensor) + part.suffix, part.view.dtype, part.view.shape);
-    }
+        tensors_(required_tensors(config)) {
+    for (const ExpectedTensor& tensor : tensors_)
+      if (is_quantized(tensor)) total_bytes_ += checkpoint_.find(tensor.name)->size_bytes;
   }
 
   void copy_plain() {
     for (const ExpectedTensor& tensor : tensors_) {
       if (is_quantized(tensor)) continue;
       const TensorView view = checkpoint_.view(tensor.name);
+      check_finite(view, tensor.name);
       writer_.write_at(tensor.name, 0, {view.data, view.size_bytes()});
       checkpoint_.release(tensor.name);
       tell();
@@ -83,7 +89,8 @@ class Job {
     std::vector<HostMatrix> weights;
     {
       const std::span<const float> gram = calibrator.gram(input);
-      const HessianFactor factor(gram, cols, options_.hessian, pool_);
+      const HessianFactor factor = named(str("calibration of ", modules_of(input, layer).front()),
+                                         [&] { return HessianFactor(gram, cols, options_.hessian, pool_); });
       tell();
       for (const std::string& module : modules_of(input, layer)) {
         values.push_back(quantize(module, gram, factor));
@@ -101,8 +108,6 @@ class Job {
   }
 
  private:
-  int64_t group_size(int64_t cols) const { return options_.group_size == -1 ? cols : options_.group_size; }
-
   std::vector<float> dequantized(const HostMatrix& matrix) {
     std::vector<float> values(static_cast<size_t>(matrix.rows * matrix.cols));
     constexpr int64_t kRows = 32;
@@ -120,14 +125,7 @@ class Job {
     const int64_t rows = view.shape[0], cols = view.shape[1];
     const std::vector<float> weights = dequantized({.rows = rows, .cols = cols, .weight = view});
     checkpoint_.release(name);
-    const auto named = [&](const auto& compute) {
-      try {
-        return compute();
-      } catch (const Error& error) {
-        throw Error(error.code(), str(name, ": ", error.what()));
-      }
-    };
-    const GptqMatrix matrix = named([&] { return gptq_quantize(weights, rows, factor, options_, pool_); });
+    const GptqMatrix matrix = named(name, [&] { return gptq_quantize(weights, rows, factor, options_, pool_); });
     for (const Part& part : parts_of(matrix.view()))
       writer_.write_at(module + part.suffix, 0, {part.view.data, part.view.size_bytes()});
     std::vector<float> values = dequantized(matrix.view());
@@ -163,13 +161,44 @@ class Job {
 
 }  // namespace
 
+uint64_t gptq_memory(const ModelConfig& config, Backend& backend, int64_t tokens) {
+  const auto bytes = [](int64_t a, int64_t b, size_t size) {
+    return static_cast<uint64_t>(a) * static_cast<uint64_t>(b) * size;
+  };
+  const size_t element = dtype_size(backend.alloc_matmul_input(1, static_cast<int>(config.hidden_size), {}).dtype);
+  const int64_t largest = std::max({config.hidden_size, config.q_size(), config.intermediate_size});
+  // Σ x·xᵀ in f32, its factor in double and in f32; of gate and up, one plain and both quantized.
+  return bytes(tokens, config.hidden_size, sizeof(float)) +
+         bytes(tokens, config.q_size() + config.intermediate_size, element) +
+         bytes(largest, largest, sizeof(float) + sizeof(double) + sizeof(float)) +
+         bytes(config.hidden_size, config.intermediate_size, 3 * sizeof(float));
+}
+
+void declare_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options,
+                         ModelFolderWriter& writer) {
+  check_tensors(checkpoint, config);
+  for (const ExpectedTensor& tensor : required_tensors(config)) {
+    const TensorInfo* const info = checkpoint.find(tensor.name);
+    if (info == nullptr)
+      throw Error(ErrorCode::kBadData, str(checkpoint.directory().string(), ": ", tensor.name,
+                                           " is quantized already; take the unquantized model"));
+    if (!is_quantized(tensor)) {
+      writer.declare(tensor.name, info->dtype, info->shape);
+      continue;
+    }
+    check_packing(tensor, options.grid.bits);
+    const GptqMatrix shapes(tensor.shape[0], tensor.shape[1], options.grid.bits,
+                            group_size_of(options, tensor.shape[1]), gptq_zero_offset(options));
+    for (const Part& part : parts_of(shapes.view()))
+      writer.declare(module_of(tensor) + part.suffix, part.view.dtype, part.view.shape);
+  }
+  writer.begin();
+}
+
 void write_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options,
                        std::span<const std::vector<TokenId>> sequences, Backend& backend, int threads,
                        ModelFolderWriter& writer, const GptqReportFn& report, const ProgressFn& progress) {
-  check_tensors(checkpoint, config);
   Job job(checkpoint, config, options, threads, writer, report, progress);
-  job.declare();
-  writer.begin();
   job.copy_plain();
   LayerCalibrator calibrator(checkpoint, config, backend, sequences, [&] { job.tell(); });
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {

@@ -1,4 +1,4 @@
-// Plain weights → a GPTQ folder (quant/gptq.h, checkpoint format v1) that other engines load too. Layer by layer and,
+// Plain weights → a GPTQ folder (quant/gptq.h) that other engines load too. Layer by layer and,
 // in a layer, q, k and v, then o, then gate and up, then down: each is calibrated on what reaches it through everything
 // quantized before it. Embedding, head and norms stay as they are.
 #pragma once
@@ -28,10 +28,19 @@ struct GptqModuleReport {
 
 using GptqReportFn = std::function<void(const GptqModuleReport&)>;
 
-// Declares and writes all tensors of the model. `sequences` are the calibration's: LayerCalibrator says what they have
+// Bytes that writing takes beyond the weights' pages: activations of `tokens` tokens and the work on the largest
+// Hessian.
+uint64_t gptq_memory(const ModelConfig& config, Backend& backend, int64_t tokens);
+
+// Before write_gptq_folder: all tensors of the model are declared to the writer, which begins. Errors: kBadData for
+// tensors that do not fit the configuration or GPTQ's packing; as the writer's.
+void declare_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options,
+                         ModelFolderWriter& writer);
+
+// Writes what was declared. `sequences` are the calibration's: LayerCalibrator says what they have
 // to be. `report` is told of every module when it is done; `progress` counts bytes of quantized weights and is called
-// between, too; what it throws ends the writing. Errors: kBadData for tensors that do not fit the configuration or
-// GPTQ's packing, and for numbers that are not finite; as the writer's.
+// between, too; what it throws ends the writing. Errors: kBadData naming the tensor for numbers that are not finite;
+// as the writer's.
 void write_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config, const GptqOptions& options,
                        std::span<const std::vector<TokenId>> sequences, Backend& backend, int threads,
                        ModelFolderWriter& writer, const GptqReportFn& report, const ProgressFn& progress);

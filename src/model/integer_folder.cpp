@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/tensor_names.h"
+#include "quant/finite_values.h"
 #include "quant/integer_rows.h"
 
 namespace qwen {
@@ -38,6 +39,7 @@ class Job {
 
   void write(const ExpectedTensor& tensor, const QuantFormat& format) {
     const TensorView view = checkpoint_.view(tensor.name);
+    check_finite(view, tensor.name);
     if (format.kind == QuantFormat::Kind::kNone)
       copy(tensor.name, view);
     else

@@ -13,7 +13,8 @@ namespace qwen {
 
 // Declares and writes all tensors of the model; a few megabytes of one matrix are in memory at a time. `progress`
 // counts the bytes that are read; what it throws ends the writing. Errors: kBadData for tensors that do not fit the
-// configuration, are quantized already or have an odd number of input features where two share a byte; as the writer's.
+// configuration, are quantized already, hold what is not finite or have an odd number of input features where two share
+// a byte; as the writer's.
 void write_integer_folder(const Checkpoint& checkpoint, const ModelConfig& config, const WeightFormats& formats,
                           Backend& backend, ModelFolderWriter& writer, const ProgressFn& progress);
 

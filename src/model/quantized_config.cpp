@@ -41,7 +41,7 @@ std::string gptq_config_json(const std::filesystem::path& model_dir, const GptqO
                                        {"true_sequential", true},
                                        {"static_groups", options.hessian.act_order},
                                        {"damp_percent", options.hessian.damp_percent},
-                                       {"checkpoint_format", "gptq"},
+                                       {"checkpoint_format", gptq_zero_offset(options) == 1 ? "gptq" : "gptq_v2"},
                                        {"pack_dtype", "int32"}});
 }
 

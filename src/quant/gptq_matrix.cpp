@@ -19,14 +19,15 @@ void put_field(uint32_t& word, int64_t index, int bits, int value) {
 
 }  // namespace
 
-GptqMatrix::GptqMatrix(int64_t rows, int64_t cols, int bits, int64_t group_size)
+GptqMatrix::GptqMatrix(int64_t rows, int64_t cols, int bits, int64_t group_size, int zero_offset)
     : format_{.kind = QuantFormat::Kind::kGptq,
               .bits = bits,
               .group_size = static_cast<int>(group_size),
-              .zero_offset = 1},
+              .zero_offset = zero_offset},
       rows_(rows),
       cols_(cols) {
-  QWEN_CHECK((bits == 4 || bits == 8) && rows % fields() == 0 && cols % fields() == 0 && group_size > 0);
+  QWEN_CHECK((bits == 4 || bits == 8) && rows % fields() == 0 && cols % fields() == 0 && group_size > 0 &&
+             (zero_offset == 0 || zero_offset == 1));
   const int64_t groups = (cols + group_size - 1) / group_size;
   qweight_.resize(static_cast<size_t>(cols / fields() * rows));
   qzeros_.resize(static_cast<size_t>(groups * rows / fields()));

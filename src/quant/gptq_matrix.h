@@ -1,5 +1,4 @@
-// A matrix of integers in GPTQ's packing (quant/gptq.h), made here: checkpoint format v1, scales in f16, g_idx in
-// order.
+// A matrix of integers in GPTQ's packing (quant/gptq.h), made here: scales in f16, g_idx in order.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +11,9 @@ namespace qwen {
 
 class GptqMatrix {
  public:
-  // All zeros. `bits` is 4 or 8; rows and cols are multiples of 32 / bits; group_size ≥ 1.
-  GptqMatrix(int64_t rows, int64_t cols, int bits, int64_t group_size);
+  // All zeros. `bits` is 4 or 8; rows and cols are multiples of 32 / bits; group_size ≥ 1; zero_offset is 1 in
+  // checkpoint format v1, 0 in v2.
+  GptqMatrix(int64_t rows, int64_t cols, int bits, int64_t group_size, int zero_offset);
 
   // Any two rows of different words, 32 / bits neighbours each, may be set by different threads.
   void set_grid(int64_t row, int64_t group, const GptqGrid& grid);

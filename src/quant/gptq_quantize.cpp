@@ -102,9 +102,16 @@ class RowRounder {
   int64_t row_ = 0;
 };
 
-void check_finite(std::span<const float> weights) {
-  if (!std::all_of(weights.begin(), weights.end(), [](float w) { return std::isfinite(w); }))
-    throw Error(ErrorCode::kBadData, "a weight is not finite; the file is damaged, download it again");
+void check_weights(std::span<const float> weights) {
+  constexpr float kLargestF16 = 65504;
+  for (const float w : weights) {
+    if (!std::isfinite(w))
+      throw Error(ErrorCode::kBadData, "a weight is not finite; the file is damaged, download it again");
+    if (std::fabs(w) > kLargestF16)
+      throw Error(ErrorCode::kBadData, str("a weight is ", w,
+                                           ", but GPTQ's scales are float16, which ends at 65504; if the file is not "
+                                           "damaged, use the format int8"));
+  }
 }
 
 }  // namespace
@@ -113,8 +120,8 @@ GptqMatrix gptq_quantize(std::span<const float> weights, int64_t rows, const Hes
                          const GptqOptions& options, ThreadPool& pool) {
   const int64_t cols = factor.size();
   QWEN_CHECK(weights.size() == static_cast<size_t>(rows * cols));
-  check_finite(weights);
-  GptqMatrix out(rows, cols, options.grid.bits, resolved_group(options.group_size, cols));
+  check_weights(weights);
+  GptqMatrix out(rows, cols, options.grid.bits, resolved_group(options.group_size, cols), gptq_zero_offset(options));
   pool.run(row_tasks(rows), [&](int task, int) {
     const int64_t begin = task * kRows, count = std::min(kRows, rows - begin);
     std::vector<RowRounder> rounders(static_cast<size_t>(count), RowRounder(factor, options, out));
@@ -136,9 +143,9 @@ GptqMatrix gptq_quantize(std::span<const float> weights, int64_t rows, const Hes
 
 GptqMatrix round_to_nearest(std::span<const float> weights, int64_t rows, int64_t cols, const GptqOptions& options,
                             ThreadPool& pool) {
-  check_finite(weights);
+  check_weights(weights);
   const int64_t group = resolved_group(options.group_size, cols);
-  GptqMatrix out(rows, cols, options.grid.bits, group);
+  GptqMatrix out(rows, cols, options.grid.bits, group, gptq_zero_offset(options));
   pool.run(row_tasks(rows), [&](int task, int) {
     for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row) {
       for (int64_t first = 0; first < cols; first += group) {

@@ -17,10 +17,14 @@ struct GptqOptions {
   HessianOptions hessian;
 };
 
+// What a stored zero point is less than the grid's: 1, the format's first version, for symmetric grids; 0, its second,
+// for others, since engines do not read such folders of the first.
+inline int gptq_zero_offset(const GptqOptions& options) { return options.grid.symmetric ? 1 : 0; }
+
 // The grids of groups are chosen when their turn comes, for the weights with the feedback of earlier errors; with
 // act_order all at the start, for the weights as they are, since a group's inputs then come at different times (what
 // others call static groups). So the group of an input follows from its place in either case. `weights` [rows, cols].
-// Errors: kBadData where a weight is not finite.
+// Errors: kBadData where a weight is not finite, or larger than any number in f16, as scales are.
 GptqMatrix gptq_quantize(std::span<const float> weights, int64_t rows, const HessianFactor& factor,
                          const GptqOptions& options, ThreadPool& pool);
 

@@ -25,7 +25,10 @@ HessianFactor::HessianFactor(std::span<const float> gram, int64_t n, const Hessi
   QWEN_CHECK(n > 0 && gram.size() == static_cast<size_t>(n * n) && options.damp_percent > 0);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += double{element(gram, n, i, i)};
-  if (!std::isfinite(sum)) throw Error(ErrorCode::kBadData, "the activations of the calibration are not finite");
+  if (!std::isfinite(sum))
+    throw Error(ErrorCode::kBadData,
+                "its inputs are not finite; a weight is damaged (download the model again), or the text drives "
+                "the model out of range (choose another --calibration)");
   const double mean = sum > 0 ? sum / static_cast<double>(n) : 1.0;
   std::iota(order_.begin(), order_.end(), 0);
   if (options.act_order) {
@@ -39,7 +42,8 @@ HessianFactor::HessianFactor(std::span<const float> gram, int64_t n, const Hessi
   const int tasks = static_cast<int>((n + kRows - 1) / kRows);
   for (;; damp_percent_ *= 10) {
     if (damp_percent_ > kMostDamping)
-      throw Error(ErrorCode::kBadData, "the activations of the calibration do not make a usable Hessian");
+      throw Error(ErrorCode::kBadData,
+                  "its inputs do not make a usable Hessian; give more or other text with --calibration");
     pool.run(tasks, [&](int task, int) {
       for (int64_t i = task * kRows; i < std::min(n, (task + 1) * kRows); ++i) {
         for (int64_t j = 0; j <= i; ++j) a[i * n + j] = double{element(gram, n, input(i), input(j))};

@@ -14,7 +14,9 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file_size_signal.h"
 #include "base/mapped_file.h"
+#include "weights/model_folder_files.h"
 
 namespace qwen {
 
@@ -22,8 +24,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Tells a partial folder from one that somebody else gave that name.
-constexpr const char* kMarker = ".qwen-thinking-partial";
 constexpr uintmax_t kMaxSmallFile = 64 << 20;  // the largest tokenizer.json are a third of it
 constexpr uint64_t kReserve = 128 << 20;       // of disk space, for the small files and whoever else writes
 
@@ -39,12 +39,12 @@ bool holds_weights(const fs::path& file) {
          file.filename().string().ends_with(".index.json");
 }
 
-bool is_small_file(const fs::directory_entry& entry) {
+// Neither weights nor what says how they are stored.
+bool goes_along(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   std::error_code error;
   return !name.starts_with('.') && name != "config.json" && name != "quantize_config.json" &&
-         name != "quant_config.json" && !holds_weights(entry.path()) && entry.is_regular_file(error) &&
-         entry.file_size(error) <= kMaxSmallFile && !error;
+         name != "quant_config.json" && !holds_weights(entry.path()) && entry.is_regular_file(error);
 }
 
 bool is_empty_or_absent(const fs::path& folder) {
@@ -57,69 +57,17 @@ bool is_empty_or_absent(const fs::path& folder) {
   return empty;
 }
 
-void sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;  // may be written but not read
-  ::fsync(fd);
-  ::close(fd);
+bool is_mount_point(const fs::path& folder) {
+  struct stat own {
+  }, parent{};
+  if (::stat(folder.c_str(), &own) != 0 || ::stat(folder.parent_path().c_str(), &parent) != 0) return false;
+  if (own.st_dev != parent.st_dev) return true;
+  struct statx more {};  // the same disk, mounted once more
+  return ::statx(AT_FDCWD, folder.c_str(), 0, 0, &more) == 0 && (more.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-}  // namespace
-
-ModelFolderWriter::ModelFolderWriter(const fs::path& folder, bool replace) : replace_(replace) {
-  try {
-    folder_ = fs::weakly_canonical(folder);
-    if (folder_.filename().empty()) folder_ = folder_.parent_path();
-    partial_ = folder_.string() + ".partial";
-    check_target();
-    std::error_code error;
-    fs::create_directories(partial_.parent_path(), error);
-    if (!fs::create_directory(partial_, error) && error) fail(partial_, "create the folder", error.message());
-    lock_partial_folder();
-  } catch (const std::exception& error) {
-    if (fd_ >= 0) ::close(fd_);
-    const auto* const system = dynamic_cast<const fs::filesystem_error*>(&error);
-    if (system != nullptr) fail(folder, "write the folder", system->code().message());
-    throw;
-  }
-}
-
-void ModelFolderWriter::check_target() const {
-  if (is_empty_or_absent(folder_)) return;
-  if (!replace_)
-    throw Error(ErrorCode::kCannotCreate,
-                folder_.string() + ": the folder is not empty; remove it, choose another --output or add --force");
-  if (!fs::exists(folder_ / "config.json"))
-    throw Error(ErrorCode::kCannotCreate, folder_.string() +
-                                              ": holds no model (no config.json), so that it is not replaced; choose "
-                                              "another --output");
-}
-
-void ModelFolderWriter::lock_partial_folder() {
-  fd_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd_ < 0) fail(partial_, "open the folder");
-  struct stat opened {
-  }, named{};
-  const bool locked = ::flock(fd_, LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_, &opened) == 0 &&
-                      ::stat(partial_.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
-  if (!locked) fail(partial_, "write there", "another process writes it");
-  if (!fs::is_empty(partial_) && !fs::exists(partial_ / kMarker))
-    fail(partial_, "write there", "the folder is somebody else's; remove it");
-  for (const fs::directory_entry& entry : fs::directory_iterator(partial_)) {
-    if (entry.path().filename() != kMarker) fs::remove_all(entry.path());
-  }
-  write_text(kMarker, "");
-}
-
-ModelFolderWriter::~ModelFolderWriter() {
-  shards_.clear();
-  std::error_code ignored;
-  if (fd_ >= 0 && !finished_) fs::remove_all(partial_, ignored);
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void ModelFolderWriter::write_text(const std::string& name, std::string_view text) {
-  const fs::path path = partial_ / name;
+void write_file(const fs::path& path, std::string_view text) {
+  const FileSizeSignalBlocked blocked;
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) fail(path, "create the file");
   bool good = true;
@@ -134,10 +82,108 @@ void ModelFolderWriter::write_text(const std::string& name, std::string_view tex
   if (!good) fail(path, "write", std::strerror(reason));
 }
 
-void ModelFolderWriter::copy_small_files(const fs::path& model_dir) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(model_dir)) {
-    if (is_small_file(entry)) write_text(entry.path().filename().string(), read_text_file(entry.path(), kMaxSmallFile));
+void remove_marked(const fs::path& folder) noexcept {
+  remove_model_files(folder);
+  std::error_code ignored;
+  fs::remove(folder / kFolderMarker, ignored);
+  fs::remove(folder, ignored);
+}
+
+void sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;  // may be written but not read
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+ModelFolderWriter::ModelFolderWriter(const fs::path& folder, bool replace) : replace_(replace) {
+  if (folder.empty()) throw Error(ErrorCode::kUsage, "--output is empty: name the folder to write", "--output");
+  try {
+    folder_ = fs::weakly_canonical(folder);
+    if (folder_.filename().empty()) folder_ = folder_.parent_path();
+    partial_ = folder_.string() + ".partial";
+    aside_ = folder_.string() + ".replaced";
+    check_target();
+    std::error_code error;
+    fs::create_directories(partial_.parent_path(), error);
+    if (!fs::create_directory(partial_, error) && error) fail(partial_, "create the folder", error.message());
+    lock_partial_folder();
+  } catch (const std::exception& error) {
+    if (fd_ >= 0) ::close(fd_);
+    const auto* const system = dynamic_cast<const fs::filesystem_error*>(&error);
+    if (system != nullptr) fail(folder, "write the folder", system->code().message());
+    throw;
   }
+}
+
+void ModelFolderWriter::check_target() {
+  if (fs::is_symlink(fs::symlink_status(folder_)))
+    fail(folder_, "write the folder", "it is a symbolic link that leads nowhere; remove it");
+  if (is_mount_point(folder_)) fail(folder_, "write the folder", "it is a mount point; name a folder below it");
+  clear_leftover();
+  if (is_empty_or_absent(folder_)) return;
+  if (!replace_)
+    throw Error(ErrorCode::kCannotCreate,
+                folder_.string() + ": the folder is not empty; remove it, choose another --output or add --force");
+  check_is_model_folder(folder_);
+  if (::access(folder_.c_str(), W_OK | X_OK) != 0) fail(folder_, "replace the folder");
+}
+
+// What a process leaves that is killed while an old folder is moved aside: put back where nothing has come for it yet.
+void ModelFolderWriter::clear_leftover() {
+  if (!fs::exists(fs::symlink_status(aside_))) return;
+  const bool absent = !fs::exists(folder_);
+  if (fs::exists(aside_ / kFolderMarker)) {
+    if (absent && ::rename(aside_.c_str(), folder_.c_str()) != 0) fail(aside_, "put the folder back");
+    if (!absent) remove_marked(aside_);
+  }
+  if (replace_ && fs::exists(fs::symlink_status(aside_)))
+    fail(folder_, "replace the folder", str(aside_.string(), " is in the way; move or remove it"));
+}
+
+void ModelFolderWriter::lock_partial_folder() {
+  fd_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd_ < 0) fail(partial_, "open the folder");
+  struct stat opened {
+  }, named{};
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) fail(partial_, "write there", "another process writes it");
+    fail(partial_, "lock the folder");
+  }
+  if (::fstat(fd_, &opened) != 0 || ::stat(partial_.c_str(), &named) != 0 || opened.st_ino != named.st_ino)
+    fail(partial_, "write there", "another process writes it");
+  const auto foreign = [&](const char* reason) { fail(partial_, "write there", reason); };
+  if (!fs::is_empty(partial_) && !fs::exists(partial_ / kFolderMarker))
+    foreign("it is complete, or somebody else's; move or remove it");
+  write_file(partial_ / kFolderMarker, "");
+  remove_model_files(partial_);
+  for (const fs::directory_entry& entry : fs::directory_iterator(partial_))
+    if (entry.path().filename() != kFolderMarker) foreign("it holds what is somebody else's; remove it");
+}
+
+ModelFolderWriter::~ModelFolderWriter() {
+  shards_.clear();
+  if (fd_ >= 0 && !complete_) remove_marked(partial_);
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void ModelFolderWriter::write_text(const std::string& name, std::string_view text) {
+  write_file(partial_ / name, text);
+}
+
+std::vector<std::string> ModelFolderWriter::copy_small_files(const fs::path& model_dir) {
+  std::vector<std::string> left_out;
+  for (const fs::directory_entry& entry : fs::directory_iterator(model_dir)) {
+    if (!goes_along(entry)) continue;
+    const std::string name = entry.path().filename().string();
+    if (is_model_file_name(name) && entry.file_size() <= kMaxSmallFile)
+      write_text(name, read_text_file(entry.path(), kMaxSmallFile));
+    else
+      left_out.push_back(name);
+  }
+  return left_out;
 }
 
 void ModelFolderWriter::declare(std::string_view name, DType dtype, const Shape& shape) {
@@ -202,22 +248,42 @@ void ModelFolderWriter::finish(std::string_view config_json) {
   sync_folder(folder_.parent_path());
 }
 
-// rename() replaces an empty folder by itself; another is moved aside first, so that it is there until the new one is.
 void ModelFolderWriter::replace_folder() {
-  const fs::path aside = folder_.string() + ".replaced";
-  const bool occupied = !is_empty_or_absent(folder_);
-  if (occupied && !replace_) fail(folder_, "complete the folder", "somebody else has written there meanwhile");
-  if (occupied && ::rename(folder_.c_str(), aside.c_str()) != 0) fail(folder_, "move the old folder aside");
-  if (::rename(partial_.c_str(), folder_.c_str()) != 0) {
-    const int reason = errno;
-    if (occupied) ::rename(aside.c_str(), folder_.c_str());
-    errno = reason;
-    fail(folder_, "complete the folder");
+  complete_ = true;
+  try {
+    const bool occupied = !is_empty_or_absent(folder_);
+    if (occupied && !replace_) fail(folder_, "complete the folder", "somebody else has written there meanwhile");
+    if (occupied) return swap_with_old();
+    // Replaces an empty folder by itself.
+    if (::rename(partial_.c_str(), folder_.c_str()) != 0) fail(folder_, "complete the folder");
+  } catch (const Error& error) {
+    std::error_code ignored;
+    fs::remove(partial_ / kFolderMarker, ignored);
+    throw Error(error.code(), str(error.what(), "; all is written and kept as ", partial_.string()));
   }
-  finished_ = true;
   std::error_code ignored;
-  fs::remove(folder_ / kMarker, ignored);
-  if (occupied) fs::remove_all(aside, ignored);
+  fs::remove(folder_ / kFolderMarker, ignored);
+}
+
+// At once, or, where the file system cannot, by way of a third name, so that the old folder is there until the new one
+// is. The marker says in either case that what is left of it may go.
+void ModelFolderWriter::swap_with_old() {
+  check_is_model_folder(folder_);
+  write_file(folder_ / kFolderMarker, "");
+  fs::path old = partial_;
+  if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, folder_.c_str(), RENAME_EXCHANGE) != 0) {
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) fail(folder_, "exchange the folder");
+    old = aside_;
+    if (::rename(folder_.c_str(), aside_.c_str()) != 0) fail(folder_, "move the old folder aside");
+    if (::rename(partial_.c_str(), folder_.c_str()) != 0) {
+      const int reason = errno;
+      ::rename(aside_.c_str(), folder_.c_str());
+      fail(folder_, "complete the folder", std::strerror(reason));
+    }
+  }
+  std::error_code ignored;
+  fs::remove(folder_ / kFolderMarker, ignored);
+  remove_marked(old);
 }
 
 }  // namespace qwen

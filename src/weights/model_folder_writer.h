@@ -1,7 +1,9 @@
 // Writes a model folder that appears under its name whole and on the disk, or not at all: until finish() everything is
 // in "<folder>.partial" beside it, which a destroyed writer removes and which whoever comes after a killed one takes
-// over. It is locked, so that of several processes one writes. Weights go to model.safetensors, or to shards with an
-// index. Errors: kCannotCreate naming the file or folder, the reason and the mend.
+// over; where only the last step fails, it is kept. It is locked, so that of several processes one writes. A folder
+// that is replaced is a model's and nothing else (model_folder_files.h), and swapped at once where the file system can.
+// Weights go to model.safetensors, or to shards with an index. Errors: kCannotCreate naming the file or folder, the
+// reason and the mend.
 #pragma once
 
 #include <cstddef>
@@ -23,15 +25,17 @@ inline constexpr uint64_t kMaxShardBytes = 5'000'000'000;
 
 class ModelFolderWriter {
  public:
-  // The folder must be absent or empty; with `replace` it may also be a model folder, which finish() replaces.
+  // The folder must be absent or empty, and no mount point; with `replace` it may also be a model folder, which
+  // finish() replaces. kUsage for an empty name.
   ModelFolderWriter(const std::filesystem::path& folder, bool replace);
   ~ModelFolderWriter();
   ModelFolderWriter(const ModelFolderWriter&) = delete;
   ModelFolderWriter& operator=(const ModelFolderWriter&) = delete;
 
-  // Tokenizer, templates, generation settings, licence: every file of `model_dir` itself that is not hidden, holds no
-  // weights and is neither config.json nor another description of how weights are quantized.
-  void copy_small_files(const std::filesystem::path& model_dir);
+  // Tokenizer, templates, generation settings, licence: every file of `model_dir` itself with a model file's name that
+  // is not hidden, holds no weights and is neither config.json nor another description of how weights are quantized.
+  // Returns the names of those left out because they are too large or belong to no model.
+  std::vector<std::string> copy_small_files(const std::filesystem::path& model_dir);
   void write_text(const std::string& name, std::string_view text);
 
   // The weights: all tensors are declared, then begin() creates the files, then every byte is written once, in any
@@ -57,14 +61,16 @@ class ModelFolderWriter {
     size_t tensor;
   };
 
-  void check_target() const;
+  void check_target();
+  void clear_leftover();
   void lock_partial_folder();
   void check_space() const;
   void write_index();
   void replace_folder();
+  void swap_with_old();
 
-  std::filesystem::path folder_, partial_;
-  bool replace_, finished_ = false;
+  std::filesystem::path folder_, partial_, aside_;
+  bool replace_, complete_ = false;
   int fd_ = -1;  // of the locked partial folder
   std::vector<Declared> declared_;
   std::vector<std::unique_ptr<SafetensorsWriter>> shards_;

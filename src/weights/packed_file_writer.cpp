@@ -8,38 +8,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_size_signal.h"
 #include "base/hash.h"
 #include "weights/packed_file_layout.h"
 
 namespace qwen {
 namespace {
-
-// A write past the process's limit on file sizes sends SIGXFSZ, whose default action ends the process: for this thread
-// it is the error EFBIG instead, as long as this lives.
-class FileSizeSignalBlocked {
- public:
-  FileSizeSignalBlocked() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGXFSZ);
-    ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~FileSizeSignalBlocked() {
-    const timespec at_once{};
-    while (::sigtimedwait(&set_, nullptr, &at_once) > 0 || errno == EINTR) continue;
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  FileSizeSignalBlocked(const FileSizeSignalBlocked&) = delete;
-  FileSizeSignalBlocked& operator=(const FileSizeSignalBlocked&) = delete;
-
- private:
-  sigset_t set_{}, before_{};
-};
 
 void append(std::string& out, const void* bytes, size_t size) { out.append(static_cast<const char*>(bytes), size); }
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_size_signal.h"
 
 namespace qwen {
 namespace {
@@ -92,6 +93,7 @@ void SafetensorsWriter::begin() {
 }
 
 void SafetensorsWriter::write_file(uint64_t file_offset, std::span<const std::byte> bytes) {
+  const FileSizeSignalBlocked blocked;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(file_offset));
     if (n < 0 && errno == EINTR) continue;

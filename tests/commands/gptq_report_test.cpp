@@ -24,10 +24,25 @@ TEST(GptqReport, ALineForEachLayer) {
 }
 
 TEST(GptqReport, TheFileSaysHowItWasMade) {
-  const auto json = nlohmann::json::parse(gptq_json(two_layers(), {.group_size = 64}, {{{1, 2, 3}, {4}}, "a file"}));
+  GptqRun run;
+  run.options.group_size = 64;
+  run.options.hessian.damp_percent = 0.02;
+  run.calibration.sequences = 9;
+  run.calibration.tokens = 3;
+  run.calibration.seed = 5;
+  run.kernels = "reference";
+  const auto json = nlohmann::json::parse(gptq_json(two_layers(), run, {{{1, 2, 3}, {4}}, "a file", "digest"}));
   EXPECT_EQ(json["bits"], 4);
   EXPECT_EQ(json["group_size"], 64);
-  EXPECT_EQ(json["calibration"], nlohmann::json({{"source", "a file"}, {"sequences", 2}, {"tokens", 4}}));
+  EXPECT_EQ(json["kernels"], "reference");
+  EXPECT_EQ(json["damp_percent"], 0.02);
+  EXPECT_FALSE(json["version"].get<std::string>().empty());
+  nlohmann::json text = {{"source", "a file"}, {"sha256", "digest"}, {"sequences", 2},
+                         {"tokens", 4},        {"max_sequences", 9}, {"max_tokens", 3}};
+  EXPECT_EQ(json["calibration"], text);
+  text.erase("sha256");
+  text["seed"] = 5;
+  EXPECT_EQ(nlohmann::json::parse(gptq_json(two_layers(), run, {{{1, 2, 3}, {4}}, "a file", ""}))["calibration"], text);
   EXPECT_NEAR(json["mean_error"].get<double>(), 0.0075, 1e-12);
   ASSERT_EQ(json["modules"].size(), 14u);
   EXPECT_EQ(json["modules"][3]["module"], "module3");

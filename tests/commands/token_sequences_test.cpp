@@ -5,7 +5,10 @@
 #include <numeric>
 #include <set>
 
+#include "backend/create.h"
+#include "model/registry.h"
 #include "support/fake_model.h"
+#include "support/tiny_checkpoint.h"
 
 namespace qwen {
 namespace {
@@ -63,11 +66,29 @@ TEST(TokenSequences, SampledOnesBeginWithThePromptAndFollowTheModel) {
 TEST(TokenSequences, DialoguesTakeTurns) {
   FakeModel model;
   model.control()->set_next([](std::span<const TokenId> context) { return (context.back() + 1) % 64; });
-  const DialogueTokens dialogue{.user = {20, 0}, .assistant = {30, 1, 1}, .ends = {3}};
-  const TokenSequences sequences = sample_dialogues(model, dialogue, 64, 2, 14, 1);
+  const DialogueTokens dialogue{
+      .user = {20, 0}, .assistant = {30, 1, 1}, .next_user = {21, 5}, .ends = {3}, .stops = {7}};
+  const TokenSequences sequences = sample_dialogues(model, dialogue, 64, 2, 16, 1);
   ASSERT_EQ(sequences.size(), 2u);
   for (const auto& sequence : sequences)
-    EXPECT_EQ(sequence, (std::vector<TokenId>{20, 0, 1, 2, 3, 30, 1, 1, 2, 3, 20, 0, 1, 2}));
+    EXPECT_EQ(sequence, (std::vector<TokenId>{20, 0, 1, 2, 3, 30, 1, 1, 2, 3, 21, 5, 6, 7, 20, 0}));
+}
+
+TEST(TokenSequences, DialoguesAreTheSameHoweverTheyAreCut) {
+  const TinyCheckpoint folder;  // sure of nothing
+  const auto model = load_model(Checkpoint::open(folder.folder()), ModelConfig::load(folder.folder()),
+                                create_backend({.kernels = "reference"}), {16, 4, 16});
+  const DialogueTokens dialogue{.user = {20}};
+  const auto sample = [&](int count, size_t first) {
+    return sample_dialogues(*model, dialogue, 64, count, 12, 1, first);
+  };
+  int calls = 0;
+  const TokenSequences all = sample_dialogues(*model, dialogue, 64, 4, 12, 1, 0, [&] { ++calls; });
+  EXPECT_EQ(calls, 12);
+  const TokenSequences one = sample(1, 0), rest = sample(3, 1);
+  EXPECT_EQ(all[0], one[0]);
+  EXPECT_NE(all[0], all[1]);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(all[i + 1], rest[i]);
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 import array
 import json
+import hashlib
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -34,8 +36,8 @@ def write_safetensors(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def dequantize_gptq(tensors, module, bits):
-    """The definition of the format (v1): w[out][in] = scale · (q - (zero + 1)), as f32 [out, in]."""
+def dequantize_gptq(tensors, module, bits, offset):
+    """The definition of the format: w[out][in] = scale · (q - (zero + offset)), as f32 [out, in]; v1 has the offset 1, v2 none."""
     fields, mask = 32 // bits, 2**bits - 1
     (inputs, outputs), words = tensors[module + ".qweight"][1], array.array("I", tensors[module + ".qweight"][2])
     inputs *= fields
@@ -45,7 +47,7 @@ def dequantize_gptq(tensors, module, bits):
     for i in range(inputs):
         group, shift = g_idx[i], i % fields * bits
         for o in range(outputs):
-            zero = (zeros[(group * outputs + o) // fields] >> (o % fields * bits)) + 1 & mask
+            zero = (zeros[(group * outputs + o) // fields] >> (o % fields * bits)) + offset & mask
             weights[o * inputs + i] = scales[group * outputs + o] * ((words[i // fields * outputs + o] >> shift & mask) - zero)
     return "F32", [outputs, inputs], weights.tobytes()
 
@@ -123,7 +125,8 @@ class Quantize(unittest.TestCase):
             said = self.quantize("--format", "gptq", "--calibration-sequences", 8, "--calibration-tokens", 64, "--force", *flags)
             self.assertRegex(said, r"(?m)^ mean +[\d.]+ +[\d.]+x$")
             config = json.loads((self.out / "config.json").read_text(encoding="utf-8"))["quantization_config"]
-            self.assertEqual((config["quant_method"], config["checkpoint_format"], config["desc_act"]), ("gptq", "gptq", False))
+            self.assertEqual((config["quant_method"], config["checkpoint_format"], config["desc_act"]),
+                             ("gptq", "gptq_v2" if "--asymmetric" in flags else "gptq", False))
             tensors = read_safetensors(self.out / "model.safetensors")
             original = read_safetensors(self.model / "model.safetensors")
             plain = {name: tensor for name, tensor in tensors.items() if name in original}
@@ -131,7 +134,7 @@ class Quantize(unittest.TestCase):
             self.assertIn("model.embed_tokens.weight", plain)
             for name in [name for name in tensors if name.endswith(".qweight")]:
                 module = name.removesuffix(".qweight")
-                plain[module + ".weight"] = dequantize_gptq(tensors, module, config["bits"])
+                plain[module + ".weight"] = dequantize_gptq(tensors, module, config["bits"], 0 if "--asymmetric" in flags else 1)
                 g_idx = array.array("i", tensors[module + ".g_idx"][2])
                 self.assertEqual(list(g_idx), [i // config["group_size"] if config["group_size"] > 0 else 0 for i in range(len(g_idx))])
             with harness.changed_model(self.model) as copy:
@@ -159,7 +162,7 @@ class Quantize(unittest.TestCase):
     def test_the_gptq_report(self):
         self.quantize("--format", "gptq", "--calibration-sequences", 16, "--calibration-tokens", 128)
         report = json.loads((self.out / "quantize_report.json").read_text(encoding="utf-8"))
-        self.assertEqual((report["bits"], report["group_size"], report["calibration"]["tokens"]), (4, 128, 16 * 128))
+        self.assertEqual((report["bits"], report["group_size"], report["calibration"]["tokens"], report["calibration"]["seed"]), (4, 128, 16 * 128, 1))
         self.assertEqual(len(report["modules"]), 28)
         for module in report["modules"]:
             self.assertLess(module["error"], module["nearest_error"], module["module"])
@@ -176,7 +179,7 @@ class Quantize(unittest.TestCase):
         for name, tokens in (("text.txt", 2 * 64), ("lines.jsonl", None)):
             self.quantize("--format", "gptq", "--calibration", folder / name, "--calibration-sequences", 2, "--calibration-tokens", 64, "--force")
             report = json.loads((self.out / "quantize_report.json").read_text(encoding="utf-8"))["calibration"]
-            self.assertEqual(report["source"], str(folder / name))
+            self.assertEqual((report["source"], report["sha256"]), (name, hashlib.sha256((folder / name).read_bytes()).hexdigest()))
             if tokens:
                 self.assertEqual(report["tokens"], tokens)
         for line, words in (('{"ids": [99999]}', "token id 99999"), ("{", "bad.jsonl:2"), ('{"prompt": 1}', "neither"), ('{"messages": []}', "bad.jsonl:2")):
@@ -188,7 +191,7 @@ class Quantize(unittest.TestCase):
 
     def fails(self, *flags, status, words, model=None, output=None):
         before = sorted(self.out.parent.iterdir())
-        result = harness.run("quantize", "--model", model or self.model, "--output", output or self.out, *flags)
+        result = harness.run("quantize", "--model", model or self.model, "--output", self.out if output is None else output, *flags)
         lines = [line for line in result.stderr.splitlines() if not line.startswith(("quantizing:", "sampling:", "loading:"))]
         self.assertEqual((result.returncode, len(lines)), (status, 1), result.stderr)
         self.assertIn(words, lines[0])
@@ -200,8 +203,8 @@ class Quantize(unittest.TestCase):
         self.fails("--format", "gptq", "--group-size", 100, status=2, words="--group-size")
         self.fails("--format", "gptq", "--damp-percent", 0, status=2, words="--damp-percent")
         self.fails("--format", "gptq", "--calibration-tokens", 1, status=2, words="--calibration-tokens")
-        self.fails("--format", "int8", "--force", output=self.model, status=2, words="the model itself lies there")
-        self.fails("--format", "int8", "--force", output=self.model.parent, status=2, words="the model itself lies there")
+        self.fails("--format", "int8", "--force", output=self.model, status=2, words="which is read, lies there; choose another")
+        self.fails("--format", "int8", "--force", output=self.model.parent, status=2, words="which is read, lies there; choose another")
         self.fails("--format", "int8", model=self.out / "absent", status=66, words="absent")
         self.assertEqual(harness.run("quantize", "--model", self.model, "--format", "int8").returncode, 2)
         self.quantize("--format", "int8")
@@ -212,6 +215,62 @@ class Quantize(unittest.TestCase):
         self.fails("--format", "int8", "--force", status=73, words="holds no model")
         (self.out.parent / "file").write_text("")
         self.fails("--format", "int8", output=self.out.parent / "file" / "below", status=73, words="below")
+
+    def test_flags_that_would_do_nothing(self):
+        for flags, words in ((["--group-size", 64], "--format int4-g64"), (["--bits", 8], "--bits"), (["--calibration", "text"], "--calibration"),
+                             (["--asymmetric"], "--asymmetric"), (["--seed", 2], "--seed")):
+            self.fails("--format", "int4", *flags, status=2, words=words)
+        self.fails("--format", "gptq", "--head-format", "int8", status=2, words="--head-format int8")
+        self.fails("--format", "gptq", "--calibration", "text", "--seed", 2, status=2, words="--seed")
+        self.fails("--format", "gptq", "--damp-percent", 1, status=2, words="--damp-percent")
+        self.fails("--format", "int8", output="", status=2, words="--output")
+        self.fails("--format", "int8", output="/proc", status=73, words="mount point")
+
+    def test_what_does_not_fit_in_memory_is_told_before_anything_is_sampled(self):
+        self.fails("--format", "gptq", "--calibration-sequences", 4096, "--calibration-tokens", 32768, status=71, words="--calibration-tokens")
+
+    def test_force_removes_nothing_but_a_model(self):
+        self.quantize("--format", "int8")
+        for name in ("thesis.tex", ".git", "data.csv"):
+            (self.out / name).write_text("precious")
+            self.fails("--format", "int8", "--force", status=73, words=name)
+            (self.out / name).unlink()
+        (self.out / "folder").mkdir()
+        self.fails("--format", "int8", "--force", status=73, words="folder")
+        self.assertTrue((self.out / "folder").is_dir())
+        real, links = self.out.parent / "real", self.out.parent / "links"
+        real.mkdir(), links.mkdir()
+        for path in self.model.iterdir():
+            if path.is_file():
+                shutil.copy(path, real)
+                (links / path.name).symlink_to(f"../real/{path.name}")
+        self.fails("--format", "int8", "--force", model=links, output=real, status=2, words="which is read, lies there")
+        self.assertTrue((real / "model.safetensors").exists())
+
+    def test_damaged_weights_are_named(self):
+        ids = self.out.parent / "ids.jsonl"
+        ids.write_text(json.dumps({"ids": list(range(64))}))
+        for name, number, formats, words in (
+                ("model.layers.1.mlp.up_proj.weight", b"\xff\x7f", ("int8", "int4", "gptq"), "up_proj.weight: a weight is not finite"),
+                ("model.norm.weight", b"\x80\x7f", ("int8", "gptq"), "model.norm.weight: a weight is not finite"),
+                ("model.layers.1.input_layernorm.weight", b"\x7f\x7f", ("gptq",), "layers.1.self_attn.q_proj: its inputs are not finite")):
+            with harness.changed_model(self.model) as copy:
+                tensors = read_safetensors(copy / "model.safetensors")
+                dtype, shape, data = tensors[name]
+                self.assertEqual(dtype, "BF16")
+                tensors[name] = (dtype, shape, data[:-2] + number)
+                (copy / "model.safetensors").unlink()
+                write_safetensors(copy / "model.safetensors", tensors)
+                for format in formats:
+                    flags = ["--calibration", ids] if format == "gptq" else []
+                    self.fails("--format", format, *flags, model=copy, status=65, words=words)
+
+    def test_a_limit_on_file_sizes_is_an_error(self):
+        result = subprocess.run(["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", harness.BINARY, "quantize", "--model", self.model, "--format", "int8",
+                                 "--output", self.out], capture_output=True, text=True, env=harness.environment())
+        self.assertEqual(result.returncode, 73, result.stderr)
+        self.assertIn("File too large", result.stderr)
+        self.assertEqual(list(self.out.parent.iterdir()), [])
 
     def test_an_interrupt_leaves_nothing(self):
         process = subprocess.Popen([harness.BINARY, "quantize", "--model", self.model, "--format", "gptq", "--output", self.out, "--threads", "1",

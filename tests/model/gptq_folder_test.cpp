@@ -115,9 +115,11 @@ class GptqFolder : public testing::Test {
     ModelFolderWriter writer(out_, true);
     std::vector<GptqModuleReport> reports;
     uint64_t last = 0, end = 1;
+    const Checkpoint checkpoint = Checkpoint::open(model_.folder());
+    declare_gptq_folder(checkpoint, config, options, writer);
     write_gptq_folder(
-        Checkpoint::open(model_.folder()), config, options, random_sequences(config.vocab_size, 8, 48), *backend,
-        threads, writer, [&](const GptqModuleReport& report) { reports.push_back(report); },
+        checkpoint, config, options, random_sequences(config.vocab_size, 8, 48), *backend, threads, writer,
+        [&](const GptqModuleReport& report) { reports.push_back(report); },
         [&](uint64_t done, uint64_t total) { last = done, end = total; });
     EXPECT_EQ(last, end);
     writer.finish(gptq_config_json(model_.folder(), options));
@@ -179,6 +181,21 @@ TEST_F(GptqFolder, EveryOptionLoads) {
   }
 }
 
+TEST_F(GptqFolder, AsymmetricOnesAreOfTheSecondVersion) {
+  write({.grid = {.symmetric = false}, .group_size = 32});
+  EXPECT_EQ(ModelConfig::load(out_).quantization.format,
+            (QuantFormat{.kind = QuantFormat::Kind::kGptq, .bits = 4, .group_size = 32, .zero_offset = 0}));
+  EXPECT_LT(distance(), 0.15);
+}
+
+TEST_F(GptqFolder, MemoryGrowsWithTheTokens) {
+  const auto backend = create_backend({.kernels = "reference"});
+  const ModelConfig config = ModelConfig::load(model_.folder());
+  const uint64_t none = gptq_memory(config, *backend, 0);
+  EXPECT_EQ(none, 160u * 160 * 16 + 64u * 160 * 12);
+  EXPECT_EQ(gptq_memory(config, *backend, 1000) - none, 1000u * (64 + 128 + 160) * 4);
+}
+
 TEST_F(GptqFolder, DoesNotDependOnThreads) {
   write({.group_size = 32}, 1);
   const auto one = logits(out_);
@@ -188,13 +205,9 @@ TEST_F(GptqFolder, DoesNotDependOnThreads) {
 
 TEST_F(GptqFolder, RefusesWhatThePackingCannotHold) {
   const TinyCheckpoint odd({.intermediate_size = 164});
-  const auto backend = create_backend({});
   ModelFolderWriter writer(out_, true);
   EXPECT_TRUE(fails_with(
-      [&] {
-        write_gptq_folder(Checkpoint::open(odd.folder()), ModelConfig::load(odd.folder()), {}, Sequences{{1, 2}},
-                          *backend, 1, writer, [](const GptqModuleReport&) {}, {});
-      },
+      [&] { declare_gptq_folder(Checkpoint::open(odd.folder()), ModelConfig::load(odd.folder()), {}, writer); },
       ErrorCode::kBadData, "gate_proj.weight is [164, 64], but GPTQ with 4 bits needs multiples of 8"));
 }
 

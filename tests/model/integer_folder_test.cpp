@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -155,6 +156,26 @@ TEST_F(HostileFolder, IsNamed) {
                     "model.embed_tokens.qweight holds int4 weights"));
   EXPECT_TRUE(fails([](Stored&) {}, "scales is [", weight_formats("int4-g64")));
   EXPECT_TRUE(fails([](Stored&) {}, "in int8 format, config.json makes it", weight_formats("int8")));
+}
+
+TEST(IntegerFolder, RefusesNumbersThatAreNone) {
+  const ScratchFolder scratch;
+  const auto backend = create_backend({});
+  for (const DType dtype : {DType::kBF16, DType::kF32, DType::kF16}) {
+    const TinyCheckpoint model({.dtype = dtype});
+    {
+      std::fstream file(model.folder() / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(-4, std::ios::end);
+      file.write("\xff\xff\xff\xff", 4);
+    }
+    ModelFolderWriter writer(scratch.path() / "out", true);
+    EXPECT_TRUE(fails_with(
+        [&] {
+          write_integer_folder(Checkpoint::open(model.folder()), ModelConfig::load(model.folder()),
+                               weight_formats("int8"), *backend, writer, {});
+        },
+        ErrorCode::kBadData, "weight: a weight is not finite; the file is damaged"));
+  }
 }
 
 TEST(IntegerConfig, IsRangeChecked) {

@@ -6,10 +6,12 @@
 #include <fstream>
 #include <set>
 
+#include "base/error.h"
 #include "base/mapped_file.h"
 #include "support/expect_error.h"
 #include "support/scratch_folder.h"
 #include "weights/checkpoint.h"
+#include "weights/model_folder_files.h"
 
 namespace qwen {
 namespace {
@@ -90,32 +92,117 @@ TEST(ModelFolderWriter, WhatIsAbandonedOrKilledLeavesNothingHalf) {
   EXPECT_EQ(names_in(scratch.path()), std::set<std::string>{"model"});
 }
 
+void write_model(const fs::path& folder) {
+  ModelFolderWriter writer(folder, true);
+  write_weights(writer);
+  writer.finish(R"({"model_type": "qwen3"})");
+}
+
+testing::AssertionResult refused(const fs::path& folder, std::string_view words, bool replace = true) {
+  return fails_with([&] { ModelFolderWriter(folder, replace); }, ErrorCode::kCannotCreate, words);
+}
+
 TEST(ModelFolderWriter, ReplacesModelsOnly) {
   const ScratchFolder scratch;
   const fs::path folder = scratch.path() / "model";
   fs::create_directory(folder);
   std::ofstream(folder / "old.txt") << "kept";
-  EXPECT_TRUE(fails_with([&] { ModelFolderWriter(folder, false); }, ErrorCode::kCannotCreate, "is not empty"));
-  EXPECT_TRUE(fails_with([&] { ModelFolderWriter(folder, true); }, ErrorCode::kCannotCreate, "holds no model"));
-  std::ofstream(folder / "config.json") << "old";
+  EXPECT_TRUE(refused(folder, "is not empty", false));
+  EXPECT_TRUE(refused(folder, "holds no model (no config.json of one)"));
+  for (const char* config : {"old", "[]", R"({"name": "an editor's settings"})"}) {
+    std::ofstream(folder / "config.json") << config;
+    EXPECT_TRUE(refused(folder, "holds no model (no config.json of one)")) << config;
+  }
+  std::ofstream(folder / "config.json") << R"({"architectures": []})";
+  EXPECT_TRUE(refused(folder, "holds no model (no weights)"));
+  std::ofstream(folder / "pytorch_model.bin") << "weights";
+  for (const char* foreign : {"thesis.tex", ".git", "data.csv"}) {
+    std::ofstream(folder / foreign) << "precious";
+    EXPECT_TRUE(refused(folder, str("holds ", foreign, ", which belongs to no model")));
+    EXPECT_TRUE(fs::remove(folder / foreign));
+  }
+  fs::create_directory(folder / "checkpoints.json");
+  EXPECT_TRUE(refused(folder, "holds checkpoints.json, which belongs to no model"));
+  EXPECT_TRUE(fs::remove(folder / "checkpoints.json"));
   {
     ModelFolderWriter abandoned(folder, true);
     write_weights(abandoned);
   }
-  EXPECT_EQ(names_in(folder), (std::set<std::string>{"config.json", "old.txt"}));
-  ModelFolderWriter writer(folder, true);
-  write_weights(writer);
-  writer.finish("new");
+  EXPECT_EQ(names_in(folder), (std::set<std::string>{"config.json", "old.txt", "pytorch_model.bin"}));
+  write_model(folder);
   EXPECT_EQ(names_in(folder), (std::set<std::string>{"config.json", "model.safetensors"}));
   EXPECT_EQ(names_in(scratch.path()), std::set<std::string>{"model"});
+}
 
-  const fs::path file = scratch.write("file", "x");
-  EXPECT_TRUE(fails_with([&] { ModelFolderWriter(file, true); }, ErrorCode::kCannotCreate, "is a file"));
-  fs::create_directory(scratch.path() / "other.partial");
-  std::ofstream(scratch.path() / "other.partial" / "precious.txt");
-  EXPECT_TRUE(fails_with([&] { ModelFolderWriter(scratch.path() / "other", false); }, ErrorCode::kCannotCreate,
-                         "somebody else's"));
-  EXPECT_TRUE(fs::exists(scratch.path() / "other.partial" / "precious.txt"));
+TEST(ModelFolderWriter, RefusesAtOnceWhatItCannotWrite) {
+  const ScratchFolder scratch;
+  EXPECT_TRUE(fails_with([] { ModelFolderWriter("", true); }, ErrorCode::kUsage, "--output is empty"));
+  EXPECT_TRUE(refused(scratch.write("file", "x"), "is a file"));
+  EXPECT_TRUE(refused("/proc", "is a mount point; name a folder below it"));
+  fs::create_symlink(scratch.path() / "absent", scratch.path() / "dangling");
+  EXPECT_TRUE(refused(scratch.path() / "dangling", "a symbolic link that leads nowhere"));
+  const fs::path theirs = scratch.path() / "other.partial";
+  fs::create_directory(theirs);
+  std::ofstream(theirs / "precious.txt");
+  EXPECT_TRUE(refused(scratch.path() / "other", "somebody else's", false));
+  EXPECT_TRUE(fs::exists(theirs / "precious.txt"));
+  fs::create_directory(theirs / "folder");
+  std::ofstream(theirs / ".qwen-thinking-partial");
+  EXPECT_TRUE(refused(scratch.path() / "other", "somebody else's", false));
+  EXPECT_TRUE(fs::exists(theirs / "folder"));
+}
+
+TEST(ModelFolderWriter, WhatIsLeftOfAReplacementDoesNotStopTheNext) {
+  const ScratchFolder scratch;
+  const fs::path folder = scratch.path() / "model", aside = scratch.path() / "model.replaced";
+  write_model(folder);
+  write_model(aside);
+  EXPECT_TRUE(refused(folder, "model.replaced is in the way"));
+  std::ofstream(aside / ".qwen-thinking-partial");
+  write_model(folder);
+  EXPECT_EQ(names_in(scratch.path()), std::set<std::string>{"model"});
+  // Killed before anything took the old folder's place.
+  std::ofstream(folder / ".qwen-thinking-partial");
+  fs::rename(folder, aside);
+  EXPECT_TRUE(refused(folder, "is not empty", false));
+  EXPECT_FALSE(fs::exists(aside));
+  write_model(folder);
+  EXPECT_EQ(names_in(folder), (std::set<std::string>{"config.json", "model.safetensors"}));
+}
+
+TEST(ModelFolderWriter, KeepsWhatOnlyLacksItsName) {
+  const ScratchFolder scratch;
+  const fs::path folder = scratch.path() / "model", partial = scratch.path() / "model.partial";
+  {
+    ModelFolderWriter writer(folder, true);
+    write_weights(writer);
+    fs::create_directory(folder);
+    std::ofstream(folder / "thesis.tex") << "meanwhile";
+    EXPECT_TRUE(fails_with([&] { writer.finish("{}"); }, ErrorCode::kCannotCreate, "all is written and kept as "));
+  }
+  EXPECT_EQ(names_in(partial), (std::set<std::string>{"config.json", "model.safetensors"}));
+  EXPECT_EQ(names_in(folder), std::set<std::string>{"thesis.tex"});
+  EXPECT_TRUE(refused(scratch.path() / "model", "thesis.tex"));
+  fs::remove_all(folder);
+  EXPECT_TRUE(refused(folder, "it is complete, or somebody else's"));
+  EXPECT_TRUE(fs::exists(partial / "model.safetensors"));
+}
+
+TEST(ModelFolderFiles, LinksLeadIntoAFolder) {
+  const ScratchFolder scratch;
+  const fs::path out = scratch.path() / "out", away = scratch.path() / "away";
+  fs::create_directory(out);
+  fs::create_directory(away);
+  scratch.write("out/weights", "");
+  scratch.write("away/weights", "");
+  fs::create_symlink("../out/weights", away / "direct");
+  fs::create_symlink("../away/weights", out / "back");
+  fs::create_symlink("../out/back", away / "through");  // ends elsewhere, but is gone without the folder
+  fs::create_directory_symlink("../out", away / "folder");
+  for (const char* inside : {"direct", "through", "folder/weights", "../out/weights"})
+    EXPECT_TRUE(leads_into(away / inside, out)) << inside;
+  for (const char* outside : {"weights", "absent"}) EXPECT_FALSE(leads_into(away / outside, out)) << outside;
+  EXPECT_FALSE(leads_into(away / "weights", scratch.path() / "absent"));
 }
 
 TEST(ModelFolderWriter, CopiesWhatIsNoWeightAndNoDescriptionOfWeights) {
@@ -129,7 +216,11 @@ TEST(ModelFolderWriter, CopiesWhatIsNoWeightAndNoDescriptionOfWeights) {
   fs::create_symlink(model.path() / "LICENSE", model.path() / "NOTICE");  // as a hub's cache has them
   fs::create_symlink(model.path() / "absent", model.path() / "dangling.txt");
   ModelFolderWriter writer(scratch.path() / "out", false);
-  writer.copy_small_files(model.path());
+  model.write("train.py", "");
+  fs::resize_file(model.write("history.json", ""), (64 << 20) + 1);
+  const std::vector<std::string> left_out = writer.copy_small_files(model.path());
+  EXPECT_EQ((std::set<std::string>{left_out.begin(), left_out.end()}),
+            (std::set<std::string>{"history.json", "train.py"}));
   write_weights(writer);
   writer.finish("{}");
   EXPECT_EQ(names_in(scratch.path() / "out"),
