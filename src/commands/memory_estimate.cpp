@@ -35,11 +35,9 @@ QuantFormat packed_format(const QuantFormat& stored, int64_t cols, const QuantFo
 
 int64_t model_bytes(const ModelConfig& config, const WeightFormats& formats) {
   int64_t bytes = 0;
-  for (const ExpectedTensor& tensor : expected_tensors(config)) {
-    if (tensor.optional) continue;
+  for (const ExpectedTensor& tensor : required_tensors(config)) {
     QuantFormat format = weight_format_of(tensor, formats);
-    const bool in_layer = tensor.name.find(".layers.") != std::string::npos;
-    if (in_layer && tensor.shape.rank() == 2 && has_stored_groups(config.quantization.format))
+    if (is_layer_matrix(tensor) && has_stored_groups(config.quantization.format))
       format = packed_format(config.quantization.format, tensor.shape[1], format);
     bytes += weight_bytes(tensor, format);
   }

@@ -51,8 +51,8 @@ void for_each_row(CausalLm& model, const TokenSequences& sequences, const Visit&
 double bits_per_weight(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                        const WeightFormats& formats) {
   double bytes = 0, weights = 0;
-  for (const ExpectedTensor& tensor : expected_tensors(config)) {
-    if (tensor.optional || tensor.shape.rank() != 2) continue;
+  for (const ExpectedTensor& tensor : required_tensors(config)) {
+    if (!tensor.linear) continue;
     bytes += static_cast<double>(prepared_bytes(checkpoint, config, backend, tensor, formats));
     weights += static_cast<double>(tensor.shape.num_elements());
   }
@@ -78,8 +78,8 @@ void QualityMeasure::check_format(std::string_view format) {
 void QualityMeasure::check_format(std::string_view format, const ModelConfig& config) {
   check_format(format);
   if (!simulated(format)) return;
-  for (const ExpectedTensor& tensor : expected_tensors(config)) {
-    if (tensor.optional || tensor.shape.rank() != 2 || tensor.shape[1] % kGgmlBlock == 0) continue;
+  for (const ExpectedTensor& tensor : required_tensors(config)) {
+    if (!tensor.linear || tensor.shape[1] % kGgmlBlock == 0) continue;
     throw Error(ErrorCode::kUsage,
                 str("--formats: ", format, " needs input features in multiples of ", kGgmlBlock, ", but ", tensor.name,
                     " has ", tensor.shape[1], "; leave q8_0 and q4_0 out"),

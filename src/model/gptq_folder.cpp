@@ -16,10 +16,6 @@ namespace {
 
 constexpr int64_t kReportedRows = 128;  // of a module: its error would cost as much as quantizing it
 
-bool is_quantized(const ExpectedTensor& tensor) {
-  return tensor.linear && tensor.name.find(".layers.") != std::string::npos;
-}
-
 void check_packing(const ExpectedTensor& tensor, int bits) {
   const int fields = 32 / bits;
   if (tensor.shape[0] % fields == 0 && tensor.shape[1] % fields == 0) return;
@@ -34,12 +30,6 @@ struct Part {
 std::array<Part, 4> parts_of(const HostMatrix& matrix) {
   return {
       {{".qweight", matrix.weight}, {".qzeros", matrix.zeros}, {".scales", matrix.scales}, {".g_idx", matrix.g_idx}}};
-}
-
-std::vector<ExpectedTensor> required_tensors(const ModelConfig& config) {
-  std::vector<ExpectedTensor> tensors = expected_tensors(config);
-  std::erase_if(tensors, [](const ExpectedTensor& tensor) { return tensor.optional; });
-  return tensors;
 }
 
 int64_t group_size_of(const GptqOptions& options, int64_t cols) {
@@ -68,12 +58,12 @@ class Job {
         progress_(progress),
         tensors_(required_tensors(config)) {
     for (const ExpectedTensor& tensor : tensors_)
-      if (is_quantized(tensor)) total_bytes_ += checkpoint_.find(tensor.name)->size_bytes;
+      if (is_layer_matrix(tensor)) total_bytes_ += plain_tensor(checkpoint_, tensor).size_bytes;
   }
 
   void copy_plain() {
     for (const ExpectedTensor& tensor : tensors_) {
-      if (is_quantized(tensor)) continue;
+      if (is_layer_matrix(tensor)) continue;
       const TensorView view = checkpoint_.view(tensor.name);
       check_finite(view, tensor.name);
       writer_.write_at(tensor.name, 0, {view.data, view.size_bytes()});
@@ -178,12 +168,9 @@ void declare_gptq_folder(const Checkpoint& checkpoint, const ModelConfig& config
                          ModelFolderWriter& writer) {
   check_tensors(checkpoint, config);
   for (const ExpectedTensor& tensor : required_tensors(config)) {
-    const TensorInfo* const info = checkpoint.find(tensor.name);
-    if (info == nullptr)
-      throw Error(ErrorCode::kBadData, str(checkpoint.directory().string(), ": ", tensor.name,
-                                           " is quantized already; take the unquantized model"));
-    if (!is_quantized(tensor)) {
-      writer.declare(tensor.name, info->dtype, info->shape);
+    const TensorInfo& info = plain_tensor(checkpoint, tensor);
+    if (!is_layer_matrix(tensor)) {
+      writer.declare(tensor.name, info.dtype, info.shape);
       continue;
     }
     check_packing(tensor, options.grid.bits);

@@ -14,11 +14,6 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 32 << 20;  // of a source matrix, quantized and written at once
 
-QuantFormat format_of(const ExpectedTensor& tensor, const WeightFormats& formats) {
-  if (!tensor.linear) return {};
-  return tensor.name.find(".layers.") == std::string::npos ? formats.head : formats.linear;
-}
-
 class Job {
  public:
   Job(const Checkpoint& checkpoint, Backend& backend, ModelFolderWriter& writer, const ProgressFn& progress,
@@ -26,7 +21,7 @@ class Job {
       : checkpoint_(checkpoint), backend_(backend), writer_(writer), progress_(progress), total_bytes_(total_bytes) {}
 
   void declare(const ExpectedTensor& tensor, const QuantFormat& format) {
-    const TensorInfo& info = *checkpoint_.find(tensor.name);
+    const TensorInfo& info = plain_tensor(checkpoint_, tensor);
     if (format.kind == QuantFormat::Kind::kNone) return writer_.declare(tensor.name, info.dtype, info.shape);
     if (format.kind == QuantFormat::Kind::kInt4 && tensor.shape[1] % 2 != 0)
       throw Error(ErrorCode::kBadData,
@@ -92,20 +87,13 @@ class Job {
 void write_integer_folder(const Checkpoint& checkpoint, const ModelConfig& config, const WeightFormats& formats,
                           Backend& backend, ModelFolderWriter& writer, const ProgressFn& progress) {
   check_tensors(checkpoint, config);
-  std::vector<ExpectedTensor> tensors = expected_tensors(config);
-  std::erase_if(tensors, [](const ExpectedTensor& tensor) { return tensor.optional; });
+  const std::vector<ExpectedTensor> tensors = required_tensors(config);
   uint64_t total = 0;
-  for (const ExpectedTensor& tensor : tensors) {
-    const TensorInfo* const info = checkpoint.find(tensor.name);
-    if (info == nullptr)
-      throw Error(ErrorCode::kBadData, str(checkpoint.directory().string(), ": ", tensor.name,
-                                           " is quantized already; take the unquantized model"));
-    total += info->size_bytes;
-  }
+  for (const ExpectedTensor& tensor : tensors) total += plain_tensor(checkpoint, tensor).size_bytes;
   Job job(checkpoint, backend, writer, progress, total);
-  for (const ExpectedTensor& tensor : tensors) job.declare(tensor, format_of(tensor, formats));
+  for (const ExpectedTensor& tensor : tensors) job.declare(tensor, weight_format_of(tensor, formats));
   writer.begin();
-  for (const ExpectedTensor& tensor : tensors) job.write(tensor, format_of(tensor, formats));
+  for (const ExpectedTensor& tensor : tensors) job.write(tensor, weight_format_of(tensor, formats));
 }
 
 }  // namespace qwen

@@ -51,8 +51,7 @@ void check_memory(const ModelMemory& needed, size_t available) {
 // Of the tensors that the model reads.
 uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) {
   uint64_t total = 0;
-  for (const ExpectedTensor& expected : expected_tensors(config)) {
-    if (expected.optional) continue;
+  for (const ExpectedTensor& expected : required_tensors(config)) {
     for (const std::string& name : stored_tensors(checkpoint, config, expected))
       if (const TensorInfo* info = checkpoint.find(name)) total += info->size_bytes;
   }
@@ -78,10 +77,8 @@ uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config,
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                          const ModelOptions& options) {
   uint64_t weights = 0;
-  for (const ExpectedTensor& tensor : expected_tensors(config)) {
-    if (tensor.optional) continue;
+  for (const ExpectedTensor& tensor : required_tensors(config))
     weights += prepared_bytes(checkpoint, config, backend, tensor, options.formats);
-  }
   return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
                        RopeTable::size_bytes(config, options.max_positions)};
 }

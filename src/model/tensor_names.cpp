@@ -65,15 +65,30 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   return tensors;
 }
 
+std::vector<ExpectedTensor> required_tensors(const ModelConfig& config) {
+  std::vector<ExpectedTensor> tensors = expected_tensors(config);
+  std::erase_if(tensors, [](const ExpectedTensor& tensor) { return tensor.optional; });
+  return tensors;
+}
+
+bool is_layer_matrix(const ExpectedTensor& tensor) {
+  return tensor.linear && tensor.name.find(".layers.") != std::string::npos;
+}
+
+const TensorInfo& plain_tensor(const Checkpoint& checkpoint, const ExpectedTensor& tensor) {
+  if (const TensorInfo* const info = checkpoint.find(tensor.name)) return *info;
+  throw Error(ErrorCode::kBadData, str(checkpoint.directory().string(), ": ", tensor.name,
+                                       " is quantized already; take the unquantized model"));
+}
+
 QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats) {
-  if (tensor.shape.rank() != 2) return {};
-  return tensor.name.find(".layers.") != std::string::npos ? formats.linear : formats.head;
+  if (!tensor.linear) return {};
+  return is_layer_matrix(tensor) ? formats.linear : formats.head;
 }
 
 int64_t parameter_count(const ModelConfig& config) {
   int64_t count = 0;
-  for (const ExpectedTensor& tensor : expected_tensors(config))
-    if (!tensor.optional) count += tensor.shape.num_elements();
+  for (const ExpectedTensor& tensor : required_tensors(config)) count += tensor.shape.num_elements();
   return count;
 }
 

@@ -22,6 +22,12 @@ struct ExpectedTensor {
 std::string module_of(const ExpectedTensor& tensor);  // its name without ".weight"
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
+std::vector<ExpectedTensor> required_tensors(const ModelConfig& config);  // without the optional ones
+
+bool is_layer_matrix(const ExpectedTensor& tensor);  // of a decoder layer: neither embedding nor head nor a vector
+
+// What a checkpoint of plain weights holds for it. Errors: kBadData where there is only a quantized weight.
+const TensorInfo& plain_tensor(const Checkpoint& checkpoint, const ExpectedTensor& tensor);
 
 // The format that its weights get: the layers' matrices one, embedding and head the other, vectors none.
 QuantFormat weight_format_of(const ExpectedTensor& tensor, const WeightFormats& formats);
