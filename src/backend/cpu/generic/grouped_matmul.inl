@@ -134,20 +134,5 @@ static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
 
 template <typename Dot>
 static void grouped_matmul(const GroupedMatmulTask& t) {
-  alignas(64) float sums[kGroupedTaskRows * kPanelRows];
-  GroupedMatmulTask part = t;
-  for (int row = 0; row < t.rows; row += kGroupedTaskRows) {
-    part.x = static_cast<const char*>(t.x) + static_cast<size_t>(row) * t.x_stride;
-    part.rows = t.rows - row < kGroupedTaskRows ? t.rows - row : kGroupedTaskRows;
-    grouped_rows<Dot>(part, sums);
-    for (int r = 0; r < part.rows; ++r) {
-      const float* const from = sums + r * kPanelRows;
-      float* const to = t.out + (row + r) * t.out_stride;
-      if (t.bias != nullptr) {
-        for (int c = 0; c < t.columns; ++c) to[c] = from[c] + t.bias[c];
-      } else {
-        __builtin_memcpy(to, from, static_cast<size_t>(t.columns) * sizeof(float));
-      }
-    }
-  }
+  matmul_by_rows<kGroupedTaskRows>(t, grouped_rows<Dot>);
 }

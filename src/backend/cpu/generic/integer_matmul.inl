@@ -109,14 +109,15 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
   }
 }
 
-template <typename Dot>
-static void integer_matmul(const IntegerMatmulTask& t) {
-  alignas(64) float sums[kMaxTaskRows * kPanelRows];
-  IntegerMatmulTask part = t;
-  for (int row = 0; row < t.rows; row += kMaxTaskRows) {
+// kRows rows of the task at a time: `sum_up` leaves their sums in [rows][kPanelRows], which become the output.
+template <int kRows, typename Task>
+static inline void matmul_by_rows(const Task& t, void (*sum_up)(const Task& part, float* sums)) {
+  alignas(64) float sums[kRows * kPanelRows];
+  Task part = t;
+  for (int row = 0; row < t.rows; row += kRows) {
     part.x = static_cast<const char*>(t.x) + static_cast<size_t>(row) * t.x_stride;
-    part.rows = t.rows - row < kMaxTaskRows ? t.rows - row : kMaxTaskRows;
-    integer_rows<Dot>(part, sums);
+    part.rows = t.rows - row < kRows ? t.rows - row : kRows;
+    sum_up(part, sums);
     for (int r = 0; r < part.rows; ++r) {
       const float* const from = sums + r * kPanelRows;
       float* const to = t.out + (row + r) * t.out_stride;
@@ -127,4 +128,9 @@ static void integer_matmul(const IntegerMatmulTask& t) {
       }
     }
   }
+}
+
+template <typename Dot>
+static void integer_matmul(const IntegerMatmulTask& t) {
+  matmul_by_rows<kMaxTaskRows>(t, integer_rows<Dot>);
 }
