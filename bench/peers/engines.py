@@ -51,7 +51,7 @@ class Ours:
         return [self.binary, "bench", "--probe", "--json", "--format", form, "--threads", str(threads)]
 
     def runs(self, form, tests):
-        command = (self.binary, "bench", "--model", str(self.model), "--format", form, "--threads", str(tests.threads), "--runs", "1", "--steps",
+        command = (self.binary, "bench", "--model", str(self.model), "--format", form, "--threads", str(tests.threads), "--runs", "1", "--attempts", "1", "--steps",
                    str(tests.steps), "--prefill", sizes(tests.prefill), "--decode", sizes(tests.decode), "--batch", sizes(tests.batch), "--json")
         return [Run(command, read_ours)]
 

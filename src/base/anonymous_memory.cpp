@@ -1,10 +1,14 @@
 // See anonymous_memory.h.
 #include "base/anonymous_memory.h"
 
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <bitset>
+#include <climits>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -32,6 +36,20 @@ std::shared_ptr<std::byte> allocate_small(size_t bytes, std::string_view what) {
   return {static_cast<std::byte*>(data), [](std::byte* p) { ::operator delete(p, kAlign); }};
 }
 
+// Spreads the pages over the memory of all sockets, whose threads all read all of it: left to the first touch, they
+// would lie where one loading thread happened to run. Whoever started the process with a policy (numactl) knows better.
+// Advice like huge pages: where it is refused, as in many containers, the memory is merely slower.
+void interleave_over_nodes(void* data, size_t length) {
+  constexpr size_t kMostNodes = 1024;  // the kernel's, at most
+  unsigned long nodes[kMostNodes / (CHAR_BIT * sizeof(unsigned long))] = {};
+  int policy = MPOL_DEFAULT;
+  if (syscall(SYS_get_mempolicy, &policy, nullptr, 0, nullptr, 0) != 0 || policy != MPOL_DEFAULT) return;
+  if (syscall(SYS_get_mempolicy, nullptr, nodes, kMostNodes, nullptr, MPOL_F_MEMS_ALLOWED) != 0) return;
+  size_t count = 0;
+  for (const unsigned long word : nodes) count += std::bitset<CHAR_BIT * sizeof word>(word).count();
+  if (count > 1) syscall(SYS_mbind, data, length, MPOL_INTERLEAVE, nodes, kMostNodes, 0);
+}
+
 }  // namespace
 
 std::shared_ptr<std::byte> allocate_anonymous_memory(size_t bytes, std::string_view what) {
@@ -53,6 +71,7 @@ std::shared_ptr<std::byte> allocate_anonymous_memory(size_t bytes, std::string_v
   }
   void* const data = reinterpret_cast<void*>(aligned);
   madvise(data, length, MADV_HUGEPAGE);  // advice: without it the memory is merely slower
+  interleave_over_nodes(data, length);
   return {static_cast<std::byte*>(data), [length](std::byte* p) { munmap(p, length); }};
 }
 

@@ -1,5 +1,6 @@
-// Zero-filled memory of this process, committed page by page when touched. What is large is aligned to 2 MiB and in
-// huge pages where the kernel grants them (6-10 % more read bandwidth, measured in bench/).
+// Zero-filled memory of this process, committed page by page when touched. What is large is aligned to 2 MiB, in
+// huge pages where the kernel grants them (6-10 % more read bandwidth, measured in bench/), and spread over the memory
+// of all sockets that this process may use.
 #pragma once
 
 #include <cstddef>

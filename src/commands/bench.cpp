@@ -131,6 +131,11 @@ void add_bench(CLI::App& app, CommandRun& run) {
   command->add_option("--runs", bench.runs, "Runs of each test; medians are shown")
       ->check(CLI::Range(1, 1000).description(""))
       ->capture_default_str();
+  command
+      ->add_option("--attempts", bench.attempts,
+                   "Most attempts at a run while the machine's speed moves; 1: none is repeated")
+      ->check(CLI::Range(1, 100).description(""))
+      ->capture_default_str();
   command->add_option("--max-num-batched-tokens", options->max_num_batched_tokens, "Most tokens of one prefill step")
       ->check(CLI::Range(1, 8192).description(""))
       ->capture_default_str();

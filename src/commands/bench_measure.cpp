@@ -34,7 +34,7 @@ void Bench::warm_up() {
 }
 
 BenchResult Bench::prefill(int tokens) {
-  BenchResult result{BenchResult::Kind::kPrefill, tokens, tokens, {}, {}};
+  BenchResult result{BenchResult::Kind::kPrefill, tokens, tokens};
   result.work.operations = cost_.prefill_operations(tokens, 0);
   const std::vector<TokenId> prompt = random_ids(tokens);
   DirectRunner runner(model_, 1, tokens);
@@ -47,7 +47,7 @@ BenchResult Bench::prefill(int tokens) {
 }
 
 BenchResult Bench::decode(int depth) {
-  BenchResult result{BenchResult::Kind::kDecode, depth, options_.steps, {}, {}};
+  BenchResult result{BenchResult::Kind::kDecode, depth, options_.steps};
   for (int i = 0; i < options_.steps; ++i) result.work.bytes += cost_.decode_bytes(1, depth + i);
   measure_steps(result, 1, depth);
   return result;
@@ -55,7 +55,7 @@ BenchResult Bench::decode(int depth) {
 
 BenchResult Bench::batch(int sequences) {
   constexpr int kDepth = BenchOptions::kBatchDepth;
-  BenchResult result{BenchResult::Kind::kBatch, sequences, sequences * options_.steps, {}, {}};
+  BenchResult result{BenchResult::Kind::kBatch, sequences, sequences * options_.steps};
   for (int i = 0; i < options_.steps; ++i) {
     result.work.bytes += cost_.decode_bytes(sequences, kDepth + i);
     result.work.operations += cost_.decode_operations(sequences, kDepth + i);
@@ -85,18 +85,29 @@ void Bench::measure(BenchResult& result, const Run& run) {
   const auto probe = [&] {
     return probe_machine(model_.backend().kernels(), options_.threads, kProbeSeconds, kProbeBytes, options_.dot);
   };
+  const auto wanted = static_cast<size_t>(options_.runs);
+  const auto bound_by = [](const MachineCeilings& ceilings) {
+    return BenchRun{.read_gbs = ceilings.read_gbs, .dot_gops = ceilings.dot_gflops};
+  };
+  std::vector<BenchRun> runs;
   MachineCeilings before = probe();
-  for (int i = 0; i < options_.runs; ++i) {
+  for (size_t steady = 0; steady < wanted && runs.size() < wanted * static_cast<size_t>(options_.attempts);) {
     const ProcessorTime time = processor_time();
     const auto start = Clock::now();
     run();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const double others = other_load(time, processor_time());
     const MachineCeilings after = probe();
-    result.runs.push_back(
-        {seconds, (before.read_gbs + after.read_gbs) / 2, (before.dot_gflops + after.dot_gflops) / 2, others});
+    runs.push_back({.seconds = seconds,
+                    .read_gbs = (before.read_gbs + after.read_gbs) / 2,
+                    .dot_gops = (before.dot_gflops + after.dot_gflops) / 2,
+                    .other_load = others,
+                    .drift = bound_drift(result.work, bound_by(before), bound_by(after))});
+    steady += is_steady(runs.back());
     before = after;
   }
+  result.attempts = static_cast<int>(runs.size());
+  result.runs = steadiest(runs, wanted);
 }
 
 std::vector<TokenId> Bench::random_ids(int count) {

@@ -19,6 +19,7 @@ struct BenchOptions {
   std::vector<int> batch = {1, 2, 4, 8, 16, 32};  // sequences decoding together
   int steps = 16;                                 // of a decode or batch run
   int runs = 5;                                   // of each test
+  int attempts = 3;                               // at each of them, while the machine is not steady
   int threads = 0;
   ProbedDot dot = ProbedDot::kFloat;  // the products that bound computing
 
@@ -39,7 +40,7 @@ class Bench {
  private:
   static constexpr double kProbeSeconds = 0.5;
 
-  // Times options_.runs calls of `run`, each between two probes.
+  // Times calls of `run`, each between two probes, until options_.runs of them are steady or attempts are used up.
   template <typename Run>
   void measure(BenchResult& result, const Run& run);
   // Steps in which every sequence appends one token, after `depth` others.

@@ -12,8 +12,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Kind = BenchResult::Kind;
 
-constexpr double kQuiet = 0.05;  // less of other_load() than this disturbs nothing that a median shows
-
 std::string cell(const std::string& text, size_t width) {
   return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
 }
@@ -40,7 +38,8 @@ Json tests(const BenchReport& report, Kind kind, const char* size) {
       runs.push_back({{"seconds", run.seconds},
                       {"read_gbs", run.read_gbs},
                       {"dot_gops", run.dot_gops},
-                      {"other_load", run.other_load}});
+                      {"other_load", run.other_load},
+                      {"drift", run.drift}});
     out.push_back({{size, result.size},
                    {"tokens_per_second", result.tokens_per_second()},
                    {"best", result.best()},
@@ -49,6 +48,7 @@ Json tests(const BenchReport& report, Kind kind, const char* size) {
                    {"read_gbs", result.read_gbs()},
                    {"dot_gops", result.dot_gops()},
                    {"other_load", result.other_load()},
+                   {"attempts", result.attempts},
                    {"tokens_per_run", result.tokens},
                    {"bytes_per_run", result.work.bytes},
                    {"operations_per_run", result.work.operations},
@@ -85,13 +85,14 @@ std::string bench_table(const BenchReport& report) {
   out << "\nMedians. ceiling: prefill, the operations of linear layers and attention at the probed dot-product peak; "
          "decode, the bytes of\n"
          "weights, keys and values at the probed read bandwidth; batch, the slower of the two. The probes run before "
-         "and after each run.\n";
+         "and after each run;\n"
+         "a run between probes that differ, or beside other load, is repeated a few times.\n";
   const auto cached = [](const BenchResult& result) { return result.kind != Kind::kPrefill && result.share() > 1.05; };
   if (std::any_of(report.results.begin(), report.results.end(), cached))
     out << "Above 100 %: what a step reads fits the processor's caches.\n";
   double others = 0;
   for (const BenchResult& result : report.results) others = std::max(others, result.other_load());
-  if (others > kQuiet)
+  if (others > kMostOtherLoad)
     out << "Other processes took up to " << fixed(others * 100, 0)
         << " % of the machine: the figures are not its own.\n";
   return out.str();

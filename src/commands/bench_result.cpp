@@ -2,6 +2,7 @@
 #include "commands/bench_result.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace qwen {
@@ -28,6 +29,20 @@ double bound_seconds(const BenchWork& work, const BenchRun& run) {
   const double memory = run.read_gbs > 0 ? work.bytes / 1e9 / run.read_gbs : 0;
   const double compute = run.dot_gops > 0 ? work.operations / 1e9 / run.dot_gops : 0;
   return std::max(memory, compute);
+}
+
+double bound_drift(const BenchWork& work, const BenchRun& before, const BenchRun& after) {
+  const double a = bound_seconds(work, before), b = bound_seconds(work, after);
+  return std::max(a, b) > 0 ? std::abs(a - b) / std::max(a, b) : 0;
+}
+
+bool is_steady(const BenchRun& run) { return run.drift <= kMostDrift && run.other_load <= kMostOtherLoad; }
+
+std::vector<BenchRun> steadiest(const std::vector<BenchRun>& runs, size_t wanted) {
+  std::vector<BenchRun> chosen = runs;
+  std::stable_partition(chosen.begin(), chosen.end(), is_steady);
+  chosen.resize(std::min(chosen.size(), wanted));
+  return chosen;
 }
 
 double BenchResult::tokens_per_second() const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "backend/create.h"
 #include "model/packed_cache.h"
@@ -23,6 +24,9 @@ class ConfigFlags {
   // Declares the settings named by `flags` (ConfigKey::flag); all of them where it is empty. Must outlive the parse.
   void declare(CLI::App& command, std::initializer_list<std::string_view> flags = {});
 
+  // A default of this command's own for a declared setting, by ConfigKey::flag; to be said before declare().
+  void set_default(std::string_view flag, std::string value) { defaults_[std::string(flag)] = std::move(value); }
+
   // Flags over environment over defaults; of the declared settings only. Errors: kUsage for a flag, kConfig for a
   // variable.
   ServiceConfig resolve() const;
@@ -32,7 +36,8 @@ class ConfigFlags {
     std::string value;
     CLI::Option* option = nullptr;
   };
-  std::map<std::string, Slot, std::less<>> slots_;  // by ConfigKey::name; nodes stay where they are
+  std::map<std::string, Slot, std::less<>> slots_;            // by ConfigKey::name; nodes stay where they are
+  std::map<std::string, std::string, std::less<>> defaults_;  // by ConfigKey::flag
 };
 
 BackendOptions backend_options(const ServiceConfig& config);

@@ -101,6 +101,7 @@ int run_logits(const Options& options) {
 void add_logits(CLI::App& app, CommandRun& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("logits", "Token ids to {\"logits\":[…]}, the last position's");
+  options->flags.set_default("quantization", "none");  // the folder as it is: what references compute, too
   options->flags.declare(*command, {"model", "quantization", "head-format", "cache-dir", "weights", "device", "kernels",
                                     "threads", "kv-cache-dtype"});
   command->add_option("--ids", options->ids, "Token ids such as 1,2,3");

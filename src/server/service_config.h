@@ -25,7 +25,7 @@ struct ServiceConfig {
   // The model.
   std::string model_path = "/app/models/qwen3-4b-thinking";
   std::string model_name;                    // what clients call it; empty = the folder's name
-  std::string quantization_format = "none";  // none (as in the folder), int8, int4, int4-g64, gptq
+  std::string quantization_format = "int8";  // of plain weights: none (as in the folder), int8, int4, int4-g64; gptq
   std::string head_format = "auto";          // embedding and head: none, int8, auto (int8 with int8 and int4)
   std::string cache_dir;                     // of quantized weights; empty = chosen, "none" = in memory only
   std::string weights = "copy";              // of a packed file: copy into huge pages, or mmap and share

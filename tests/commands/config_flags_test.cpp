@@ -53,6 +53,21 @@ TEST_F(ConfigFlagsTest, ACommandLooksOnlyAtWhatItDeclares) {
   EXPECT_TRUE(fails_with([] { resolve({}); }, ErrorCode::kConfig, "PORT"));
 }
 
+TEST_F(ConfigFlagsTest, ACommandsOwnDefaultIsTheWeakest) {
+  CLI::App app;
+  ConfigFlags flags;
+  flags.set_default("port", "77");
+  flags.declare(app, {"port", "host"});
+  app.parse(std::vector<std::string>{});
+  EXPECT_EQ(flags.resolve().port, 77);
+  EXPECT_EQ(flags.resolve().host, ServiceConfig().host);
+  EXPECT_NE(app.help().find("(77)"), std::string::npos);
+  ::setenv("PORT", "1234", 1);
+  EXPECT_EQ(flags.resolve().port, 1234);
+  app.parse(std::vector<std::string>{"99", "--port"});
+  EXPECT_EQ(flags.resolve().port, 99);
+}
+
 TEST_F(ConfigFlagsTest, AWrongFlagIsAUsageError) {
   EXPECT_TRUE(fails_with([] { resolve({"--port", "99999"}); }, ErrorCode::kUsage, "--port"));
   EXPECT_TRUE(fails_with([] { resolve({"--threads", "many"}, {"threads"}); }, ErrorCode::kUsage, "--threads"));

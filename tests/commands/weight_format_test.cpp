@@ -13,6 +13,7 @@ using Kind = QuantFormat::Kind;
 ServiceConfig asked(const std::string& format, const char* head = "auto") {
   ServiceConfig config;
   config.quantization_format = format;
+  config.origins["model.quantization.format"] = {"QUANTIZATION_FORMAT", ErrorCode::kConfig};
   config.head_format = head;
   return config;
 }
@@ -60,6 +61,9 @@ TEST(ChooseFormat, OurOwnFolders) {
     EXPECT_TRUE(fails_with([&] { choose_format(asked(format), int4); }, ErrorCode::kConfig, "holds int4: use none"));
   EXPECT_TRUE(
       fails_with([&] { choose_format(asked("none", "none"), int4); }, ErrorCode::kConfig, "holds an int8 embedding"));
+  ServiceConfig unset;  // the default, int8, is for plain weights
+  EXPECT_EQ(choose_format(unset, int4).name, "int4");
+  EXPECT_EQ(choose_format(unset, kPlain).name, "int8");
   const ModelConfig plain_head = holding("qwen_thinking", {weight_formats("int8").linear, {}});
   EXPECT_EQ(choose_format(asked("none"), plain_head).formats.head.kind, Kind::kNone);
   EXPECT_EQ(choose_format(asked("none", "none"), plain_head).formats.head.kind, Kind::kNone);

@@ -201,12 +201,13 @@ class Bench(CommandLine):
                              "1", "--threads", "1", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         report = json.loads(result.stdout)
-        self.assertEqual((report["format"], report["threads"]), ("none", 1))
+        self.assertEqual((report["format"], report["threads"]), ("int8", 1))
         self.assertEqual([test["tokens"] for test in report["prefill"]], [16])
         self.assertEqual([test["depth"] for test in report["decode"]], [40])
         self.assertEqual([test["size"] for test in report["batch"]], [2])
         for test in report["prefill"] + report["decode"] + report["batch"]:
             self.assertEqual(len(test["runs"]), 1)
+            self.assertIn(test["attempts"], (1, 2, 3))
             for key in ("tokens_per_second", "best", "ceiling", "share", "read_gbs", "dot_gops"):
                 self.assertGreater(test[key], 0, key)
 

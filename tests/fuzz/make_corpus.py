@@ -176,6 +176,30 @@ def torch_bins() -> dict[str, str | bytes]:
     return seeds
 
 
+# Sizes of entries, then changes: a place (of the table where it is odd) and a byte.
+def packed_files() -> dict[str, str | bytes]:
+    def changes(*places: tuple[int, int]) -> bytes:
+        return b"\n---\n" + b"".join(place.to_bytes(2, "little") + bytes([byte]) for place, byte in places)
+
+    in_header, in_table = (lambda at: 2 * at), (lambda at: 2 * at + 1)
+    return {
+        "empty": b"",
+        "one": b"\x05",
+        "four": b"\x00\x10\x80\xff",
+        "more-entries": b"ab" + changes((in_header(12), 3)),
+        "fewer-entries": b"ab" + changes((in_header(12), 1)),
+        "data-past-the-end": b"ab" + changes((in_header(18), 1)),
+        "huge-table": b"ab" + changes((in_header(28), 255)),
+        "entry-past-the-data": b"ab" + changes((in_table(2), 1)),
+        "huge-entry": b"ab" + changes((in_table(15), 128)),
+        "entry-in-another": b"ab" + changes((in_table(34 + 1), 0x10)),
+        "long-name": b"ab" + changes((in_table(18), 1)),
+        "other-key": b"ab" + changes((in_header(56), 0x4B)),
+        "other-digest": b"ab" + changes((in_table(27), 1)),
+        "same-name": b"ab" + changes((in_table(34 + 25), 0x30)),
+    }
+
+
 def tokenizer_json() -> dict[str, str | bytes]:
     whole = (DATA / "text/tokenizer.json").read_text()
     return {
@@ -458,7 +482,7 @@ def main() -> None:
     for harness, seeds in {
         "safetensors": safetensors(), "shard_index": shard_index(), "pickle": pickles(), "zip": zips(), "torch_bin": torch_bins(),
         "tokenizer_json": tokenizer_json(), "vocab_merges": vocab_merges(), "chat_template": chat_template(), "detokenizer": detokenizer(),
-        "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(),
+        "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(), "packed_file": packed_files(),
         "request": request(), "http_head": http_heads(), "http_request": http_requests(), "json_writer": json_writer(),
     }.items():
         write(harness, seeds)
