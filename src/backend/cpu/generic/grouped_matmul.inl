@@ -8,7 +8,6 @@
 
 constexpr int kGroupedPassBytes = 16 << 10;
 constexpr int kGroupedFetchAhead = 4096;
-constexpr int kGroupedTaskRows = 256;
 
 struct GroupedRows {
   const char* x;
@@ -134,5 +133,5 @@ static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
 
 template <typename Dot>
 static void grouped_matmul(const GroupedMatmulTask& t) {
-  matmul_by_rows<kGroupedTaskRows>(t, grouped_rows<Dot>);
+  matmul_by_rows(t, grouped_rows<Dot>);
 }
