@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,20 @@ inline std::vector<KernelSet> tested_kernel_sets() {
 #endif
   sets.push_back({"scalar_bf16", DType::kBF16, DType::kBF16, false, kScalarKernels, &kScalarIntegerKernels});
   return sets;
+}
+
+// Those of them whose integer kernels a test calls.
+inline std::vector<KernelSet> sets_with_integers() {
+  std::vector<KernelSet> sets = tested_kernel_sets();
+  std::erase_if(sets, [](const KernelSet& set) { return set.integer == nullptr; });
+  return sets;
+}
+
+// The same set with the specification in the place of its integer kernels. All else, what it quantizes too, has the
+// same bits.
+inline KernelSet with_scalar_integers(KernelSet set) {
+  if (set.integer != nullptr) set.integer = &kScalarIntegerKernels;
+  return set;
 }
 
 inline void PrintTo(const KernelSet& set, std::ostream* out) { *out << set.name; }
@@ -114,6 +129,13 @@ inline double relative_error(const std::vector<float>& a, const std::vector<floa
     norm += std::pow(static_cast<double>(b[i]), 2);
   }
   return std::sqrt(difference / (norm > 0 ? norm : 1));
+}
+
+// Whether values are the same to the bit. Which NaN a NaN is, is not looked at.
+inline bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+    return std::memcmp(&x, &y, sizeof x) == 0 || (std::isnan(x) && std::isnan(y));
+  });
 }
 
 // Elements from a row of floats to the next.

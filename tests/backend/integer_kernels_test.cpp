@@ -1,14 +1,6 @@
 // Every instruction set's integer kernels against the scalar ones, which are the specification: the same bits.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <random>
-
+#include "backend/backend_fixture.h"
 #include "backend/cpu/integer_weights.h"
-#include "backend/cpu/kernel_set.h"
-#include "base/dtype.h"
 
 namespace qwen {
 namespace {
@@ -27,15 +19,6 @@ class IntegerKernelsTest : public testing::TestWithParam<KernelSet> {
   }
   std::mt19937 random_{7};
 };
-
-std::vector<KernelSet> sets_with_integers() {
-  std::vector<KernelSet> sets;
-  for (const KernelSet& set : usable_kernel_sets())
-    if (set.integer != nullptr) sets.push_back(set);
-  return sets;
-}
-
-std::string set_name(const testing::TestParamInfo<KernelSet>& info) { return std::string(info.param.name); }
 
 // Rows whose bytes a test compares: padding included.
 std::vector<std::byte> quantized(const IntegerKernels& kernels, const std::vector<float>& row) {
@@ -273,7 +256,7 @@ TEST_P(IntegerKernelsTest, TheLargestProductsAreExact) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, IntegerKernelsTest, testing::ValuesIn(sets_with_integers()), set_name);
+INSTANTIATE_TEST_SUITE_P(Kernels, IntegerKernelsTest, testing::ValuesIn(sets_with_integers()), kernel_set_name);
 
 }  // namespace
 }  // namespace qwen

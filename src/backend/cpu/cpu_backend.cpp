@@ -22,10 +22,9 @@ namespace {
 // Any multiple of kKvGroup is as fast (bench/, 16 to 1,024 tokens); small blocks share more of a common prefix.
 constexpr int kKvBlockSize = kKvGroup;
 
-// Rows of a matmul task. A chunk of activations stays in the L2 cache while the thread walks its panels; for fewer rows
-// than this the weights are read once, by one thread each.
+// Rows of a task of plain weights, as kIntegerTaskRows of the others. A chunk of activations stays in the L2 cache
+// while the thread walks its panels; for fewer rows than this the weights are read once, by one thread each.
 constexpr int kMatmulRows = 192;
-constexpr int kIntegerRows = 256;
 
 // Elements below which an element-wise operation is done before a second thread has noticed.
 constexpr int64_t kMinParallelElements = 32 * 1024;
@@ -60,6 +59,38 @@ float* row_of(Tensor& tensor, int row) {
 }
 const float* row_of(const Tensor& tensor, int row) {
   return tensor.buffer.as<float>() + row * tensor.shape[tensor.shape.rank() - 1];
+}
+
+// out = in · weightᵀ (+ bias) for the first `rows` rows.
+struct Product {
+  Tensor& out;
+  const MatmulInput& in;
+  const Matrix& weight;
+  const float* bias;  // or null
+  int rows;
+};
+
+// kernel(task) for every panel of every chunk of at most max_rows rows; of `shape` counts what is the same for all of
+// them. Chunks outermost: a thread walks its panels forward with the chunk's activations in its cache.
+template <typename Task>
+void run_product(ThreadPool& pool, const Product& product, int max_rows, size_t panel_bytes, const Task& shape,
+                 void (*kernel)(const Task&)) {
+  const int rows = product.rows, outputs = product.weight.rows, panels = (outputs + kPanelRows - 1) / kPanelRows;
+  const size_t row_bytes = activation_row_bytes(product.in);
+  const int least_chunks = (rows + max_rows - 1) / max_rows, chunk_rows = (rows + least_chunks - 1) / least_chunks;
+  const int chunks = (rows + chunk_rows - 1) / chunk_rows;
+  pool.run(chunks * panels, [&](int index, int) {
+    const int first_row = index / panels * chunk_rows, panel = index % panels, column = panel * kPanelRows;
+    Task task = shape;
+    task.x = product.in.buffer.as<std::byte>() + static_cast<size_t>(first_row) * row_bytes;
+    task.w = product.weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes;
+    task.out = row_of(product.out, first_row) + column;
+    task.out_stride = product.out.shape[1];
+    task.bias = product.bias ? product.bias + column : nullptr;
+    task.rows = std::min(chunk_rows, rows - first_row);
+    task.columns = std::min(kPanelRows, outputs - column);
+    kernel(task);
+  });
 }
 
 }  // namespace
@@ -291,81 +322,32 @@ void CpuBackend::matmul(Tensor& out, const MatmulInput& in, const Matrix& weight
   QWEN_CHECK(is_grouped(weight.format) == is_grouped(in.weights) && in.order == input_order(weight));
   QWEN_CHECK((is_integer(weight.format) || is_grouped(weight.format)) == (in.dtype == DType::kI8));
   if (rows == 0) return;
-  const float* const bias_values = bias ? bias->buffer.as<float>() : nullptr;
-  if (is_grouped(weight.format)) return grouped_matmul(out, in, weight, bias_values, rows);
-  if (is_integer(weight.format)) return integer_matmul(out, in, weight, bias_values, rows);
-  float_matmul(out, in, weight, bias_values, rows);
-}
-
-// Chunks outermost, in both: a thread walks its panels forward with the chunk's activations in its cache.
-void CpuBackend::float_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
-  const int pairs = (weight.cols + 1) / 2;
-  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
-  const size_t x_element = dtype_size(in.dtype), w_element = dtype_size(weight.dtype);
-  const int64_t x_stride = activation_stride(in.cols, x_element);
-  const size_t panel_bytes = static_cast<size_t>(panel_elements(pairs)) * w_element;
-  const int chunks = (rows + kMatmulRows - 1) / kMatmulRows;
-  const int chunk_rows = (rows + chunks - 1) / chunks;
-  pool_.run(chunks * panels, [&](int task, int) {
-    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
-    kernels_.table.matmul({.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row * x_stride) * x_element,
-                           .x_stride = x_stride,
-                           .x_type = in.dtype,
-                           .w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes,
-                           .w_type = weight.dtype,
-                           .out = row_of(out, first_row) + column,
-                           .out_stride = out.shape[1],
-                           .bias = bias ? bias + column : nullptr,
-                           .rows = std::min(chunk_rows, rows - first_row),
-                           .columns = std::min(kPanelRows, weight.rows - column),
-                           .pairs = pairs});
-  });
-}
-
-void CpuBackend::integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
-  const auto kernel = weight.format.kind == QuantFormat::Kind::kInt8 ? kernels_.integer->matmul_int8
-                      : is_int4_half(weight.format)                  ? kernels_.integer->matmul_int4_half
-                                                                     : kernels_.integer->matmul_int4;
-  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
-  const size_t x_stride = activation_row_bytes(in);
-  const size_t panel_bytes = integer_panel_bytes(weight.format, weight.cols);
-  const int chunks = (rows + kIntegerRows - 1) / kIntegerRows;
-  const int chunk_rows = (rows + chunks - 1) / chunks;
-  pool_.run(chunks * panels, [&](int task, int) {
-    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
-    kernel({.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row) * x_stride,
-            .x_stride = x_stride,
-            .w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes,
-            .out = row_of(out, first_row) + column,
-            .out_stride = out.shape[1],
-            .bias = bias ? bias + column : nullptr,
-            .rows = std::min(chunk_rows, rows - first_row),
-            .columns = std::min(kPanelRows, weight.rows - column),
-            .groups = integer_groups(weight.cols)});
-  });
-}
-
-void CpuBackend::grouped_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows) {
-  const auto kernel = weight.format.bits == 8 ? kernels_.integer->grouped.matmul8 : kernels_.integer->grouped.matmul4;
-  const int panels = (weight.rows + kPanelRows - 1) / kPanelRows;
-  const size_t x_stride = activation_row_bytes(in);
-  const size_t panel_bytes = grouped_panel_bytes(weight.format, weight.cols);
-  const int chunks = (rows + kIntegerRows - 1) / kIntegerRows;
-  const int chunk_rows = (rows + chunks - 1) / chunks;
-  const GroupedMatmulTask whole = grouped_task(weight);
-  pool_.run(chunks * panels, [&](int task, int) {
-    const int first_row = task / panels * chunk_rows, panel = task % panels, column = panel * kPanelRows;
-    GroupedMatmulTask part = whole;
-    part.x = in.buffer.as<std::byte>() + static_cast<size_t>(first_row) * x_stride;
-    part.x_stride = x_stride;
-    part.w = weight.buffer.as<std::byte>() + static_cast<size_t>(panel) * panel_bytes;
-    part.out = row_of(out, first_row) + column;
-    part.out_stride = out.shape[1];
-    part.bias = bias ? bias + column : nullptr;
-    part.rows = std::min(chunk_rows, rows - first_row);
-    part.columns = std::min(kPanelRows, weight.rows - column);
-    kernel(part);
-  });
+  const Product product{out, in, weight, bias ? bias->buffer.as<float>() : nullptr, rows};
+  const QuantFormat& format = weight.format;
+  if (is_grouped(format)) {
+    const GroupedKernels& kernels = kernels_.integer->grouped;
+    GroupedMatmulTask shape = grouped_task(weight);
+    shape.x_stride = activation_row_bytes(in);
+    return run_product(pool_, product, kIntegerTaskRows, grouped_panel_bytes(format, weight.cols), shape,
+                       format.bits == 8 ? kernels.matmul8 : kernels.matmul4);
+  }
+  if (is_integer(format)) {
+    const IntegerKernels& kernels = *kernels_.integer;
+    IntegerMatmulTask shape = {};
+    shape.x_stride = activation_row_bytes(in);
+    shape.groups = integer_groups(weight.cols);
+    return run_product(pool_, product, kIntegerTaskRows, integer_panel_bytes(format, weight.cols), shape,
+                       format.kind == QuantFormat::Kind::kInt8 ? kernels.matmul_int8
+                       : is_int4_half(format)                  ? kernels.matmul_int4_half
+                                                               : kernels.matmul_int4);
+  }
+  MatmulTask shape = {};
+  shape.x_stride = activation_stride(in.cols, dtype_size(in.dtype));
+  shape.x_type = in.dtype;
+  shape.w_type = weight.dtype;
+  shape.pairs = (weight.cols + 1) / 2;
+  run_product(pool_, product, kMatmulRows, static_cast<size_t>(panel_elements(shape.pairs)) * dtype_size(weight.dtype),
+              shape, kernels_.table.matmul);
 }
 
 void CpuBackend::qk_norm_rope(Tensor& qkv, const HeadShape& heads, const Tensor& q_norm, const Tensor& k_norm,

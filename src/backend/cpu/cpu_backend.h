@@ -68,9 +68,6 @@ class CpuBackend : public Backend {
   void write_rows(MatmulInput& out, int rows, int64_t elements_per_row,
                   FunctionRef<void(int row, void* to, DType type)> body);
   void quantize_row(MatmulInput& out, int row, const float* values) const;
-  void float_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
-  void integer_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
-  void grouped_matmul(Tensor& out, const MatmulInput& in, const Matrix& weight, const float* bias, int rows);
 
   const KernelSet& kernels_;
   DType kv_dtype_;

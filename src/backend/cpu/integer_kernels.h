@@ -28,6 +28,10 @@ struct QuantizeWeightsTask {
   int group_size = kIntegerGroup;  // or kHalfGroup
 };
 
+// Rows that a product with integer weights, these or grouped_kernels.h's, does in one pass over a panel. A task may
+// have any number; with these their activations stay in the L2 cache from panel to panel.
+constexpr int kIntegerTaskRows = 256;
+
 // One panel: out = x · wᵀ (+ bias); pointers are those of the panel's first column.
 struct IntegerMatmulTask {
   const void* x;    // Int8Activations rows

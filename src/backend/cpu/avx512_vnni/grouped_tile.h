@@ -1,8 +1,4 @@
-// What generic/grouped_matmul.inl needs beside integer_dot.h. Of two times M · V sums
-// some of the groups' leave the 32 registers: they are wanted once a block.
-
-constexpr int kGroupedVectors = 2;
-constexpr int grouped_tile_rows(int) { return 6; }
+// What generic/grouped_matmul.inl needs beside integer_dot.h.
 
 static inline F32 load_f16(const void* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));

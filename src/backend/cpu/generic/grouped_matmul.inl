@@ -3,12 +3,12 @@
 //
 // Panels are walked as generic/integer_matmul.inl walks them: with several row tiles, a few groups stay in the L1 cache
 // while all of them pass over it, and the first two fetch the next groups into it meanwhile; with one tile the stream
-// is fetched a little ahead. A group's sum stays in registers beside the block's, which is why tiles have fewer rows
-// here.
+// is fetched a little ahead. A tile is as wide as the panel, so that weights are unpacked once for its rows: a group's
+// sums, wanted once a block, and with 16 registers some of a block's may leave the registers for that.
 
 constexpr int kGroupedPassBytes = 16 << 10;
 constexpr int kGroupedFetchAhead = 4096;
-constexpr int kGroupedTaskRows = 256;
+constexpr int kGroupedTileRows = 6, kGroupedStreamRows = 8;  // at most, of a tile among others and of one alone
 
 struct GroupedRows {
   const char* x;
@@ -23,12 +23,12 @@ struct GroupedRows {
 
 static QWEN_INLINE void fetch_line(const uint8_t* p) { __builtin_prefetch(p, 0, 3); }  // into the L1 cache
 
-// M rows times V vectors of outputs from `vector` on, over `blocks` blocks, whole groups but for the last. Of each
-// step's two lines kFetch are fetched, `ahead` bytes on.
-template <typename Dot, int M, int V, int kFetch>
+// M rows times the panel's width, over `blocks` blocks, whole groups but for the last. Of each step's two lines kFetch
+// are fetched, `ahead` bytes on.
+template <typename Dot, int M, int kFetch>
 __attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, GroupedRows rows, const uint8_t* w,
-                                                   int vector, int blocks, int64_t ahead) {
-  constexpr int kSteps = kGroupedBlock / Dot::kInputs;
+                                                   int blocks, int64_t ahead) {
+  constexpr int V = kPanelVectors, kSteps = kGroupedBlock / Dot::kInputs;
   const int64_t scale_bytes = static_cast<int64_t>(grouped_scale_bytes(t.wide_scales));
   const int64_t header_bytes = static_cast<int64_t>(grouped_header_bytes(t.wide_scales, t.zero_points));
   for (int first = 0; first < blocks; first += t.group_blocks) {
@@ -50,7 +50,7 @@ __attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, G
       });
       QWEN_UNROLL for (int step = 0; step < kSteps; ++step, w += kGroupedStepBytes) {
         typename Dot::Weights weights[V];
-        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + (vector + v) * kLanes * 4); });
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { weights[v] = Dot::load(w + v * kLanes * 4); });
         unrolled<kFetch>([&](auto line)
                              QWEN_INLINE_LAMBDA { fetch_line(w + ahead + line * static_cast<int>(kCacheLine)); });
         unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
@@ -68,13 +68,13 @@ __attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, G
         float sum = 0;
         for (int block = first; block < end; ++block) sum += rows.block(m, block).sum;
         unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
-          const uint8_t* const zeros = header + scale_bytes + (vector + v) * kLanes * 2;
+          const uint8_t* const zeros = header + scale_bytes + v * kLanes * 2;
           group[m][v] = fnma(load_f16(zeros), broadcast(sum), group[m][v]);
         });
       });
     }
     unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
-      const int lane = (vector + v) * kLanes;
+      const int lane = v * kLanes;
       const F32 scale =
           t.wide_scales ? load(reinterpret_cast<const float*>(header) + lane) : load_f16(header + lane * 2);
       unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
@@ -86,23 +86,13 @@ __attribute__((noinline)) static void grouped_tile(const GroupedMatmulTask& t, G
   }
 }
 
-// The panel's whole width, V vectors at a time, of which the first pass fetches.
-template <typename Dot, int M, int V, int kFetch>
-static void grouped_tile_row(const GroupedMatmulTask& t, const GroupedRows& rows, const uint8_t* w, int blocks,
-                             int64_t ahead) {
-  grouped_tile<Dot, M, V, kFetch>(t, rows, w, 0, blocks, ahead);
-  for (int vector = V; vector < kPanelRows / kLanes; vector += V)
-    grouped_tile<Dot, M, V, 0>(t, rows, w, vector, blocks, 0);
-}
-
 template <typename Dot>
 static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
-  constexpr int kWidth = kPanelRows / kLanes, kStreamRows = grouped_tile_rows(kWidth);
   const uint8_t* w = static_cast<const uint8_t*>(t.w);
   GroupedRows rows{static_cast<const char*>(t.x), t.x_stride, sums, false};
-  if (t.rows <= kStreamRows) {
-    return with_rows<kStreamRows>(t.rows, 0, [&](auto count, int) {
-      grouped_tile<Dot, decltype(count)::kCount, kWidth, 2>(t, rows, w, 0, t.blocks, kGroupedFetchAhead);
+  if (t.rows <= kGroupedStreamRows) {
+    return with_rows<kGroupedStreamRows>(t.rows, 0, [&](auto count, int) {
+      grouped_tile<Dot, decltype(count)::kCount, 2>(t, rows, w, t.blocks, kGroupedFetchAhead);
     });
   }
   constexpr int64_t kGroupedBlockBytes = kGroupedBlock / Dot::kInputs * static_cast<int64_t>(kGroupedStepBytes);
@@ -114,16 +104,16 @@ static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
   for (int first = 0; first < t.blocks; first += pass_blocks, w += pass_bytes) {
     const int blocks = t.blocks - first < pass_blocks ? t.blocks - first : pass_blocks;
     int tile = 0;
-    for_tiles_of<grouped_tile_rows(kGroupedVectors)>(0, t.rows, [&](auto count, int row) {
+    for_tiles_of<kGroupedTileRows>(0, t.rows, [&](auto count, int row) {
       constexpr int M = decltype(count)::kCount;
       GroupedRows part = rows;
       part.x += static_cast<size_t>(row) * rows.x_stride;
       part.sums += row * kPanelRows;
       if (tile < 2) {
         const int64_t line = tile * static_cast<int64_t>(kCacheLine);
-        grouped_tile_row<Dot, M, kGroupedVectors, 1>(t, part, w, blocks, pass_bytes + line);
+        grouped_tile<Dot, M, 1>(t, part, w, blocks, pass_bytes + line);
       } else {
-        grouped_tile_row<Dot, M, kGroupedVectors, 0>(t, part, w, blocks, 0);
+        grouped_tile<Dot, M, 0>(t, part, w, blocks, 0);
       }
       ++tile;
     });
@@ -134,5 +124,5 @@ static void grouped_rows(const GroupedMatmulTask& t, float* sums) {
 
 template <typename Dot>
 static void grouped_matmul(const GroupedMatmulTask& t) {
-  matmul_by_rows<kGroupedTaskRows>(t, grouped_rows<Dot>);
+  matmul_by_rows(t, grouped_rows<Dot>);
 }

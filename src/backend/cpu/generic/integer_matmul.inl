@@ -8,7 +8,6 @@
 // fetched a little ahead into the L1 cache.
 
 constexpr int kPanelVectors = kPanelRows / kLanes;
-constexpr int kMaxTaskRows = 256;
 constexpr int kBlockBytes = 20 * 1024;  // of the L1 cache's 32 KiB; the rest is for activations and sums
 constexpr int kStepBytes = 4 * kPanelRows;
 constexpr int kFetchAhead = 4096;
@@ -109,9 +108,10 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
   }
 }
 
-// kRows rows of the task at a time: `sum_up` leaves their sums in [rows][kPanelRows], which become the output.
-template <int kRows, typename Task>
+// kIntegerTaskRows rows of the task at a time: `sum_up` leaves their sums in [rows][kPanelRows], which become the output.
+template <typename Task>
 static inline void matmul_by_rows(const Task& t, void (*sum_up)(const Task& part, float* sums)) {
+  constexpr int kRows = kIntegerTaskRows;
   alignas(64) float sums[kRows * kPanelRows];
   Task part = t;
   for (int row = 0; row < t.rows; row += kRows) {
@@ -132,5 +132,5 @@ static inline void matmul_by_rows(const Task& t, void (*sum_up)(const Task& part
 
 template <typename Dot>
 static void integer_matmul(const IntegerMatmulTask& t) {
-  matmul_by_rows<kMaxTaskRows>(t, integer_rows<Dot>);
+  matmul_by_rows(t, integer_rows<Dot>);
 }
