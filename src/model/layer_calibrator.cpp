@@ -1,6 +1,7 @@
 #include "model/layer_calibrator.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 
@@ -19,21 +20,6 @@ int longest_of(std::span<const std::vector<TokenId>> sequences) {
 const WeightFormats kPlain;
 
 }  // namespace
-
-std::vector<std::string> modules_of(LayerInput input, int64_t layer) {
-  const std::string prefix = str("model.layers.", layer, '.');
-  switch (input) {
-    case LayerInput::kQkv:
-      return {prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj"};
-    case LayerInput::kO:
-      return {prefix + "self_attn.o_proj"};
-    case LayerInput::kGateUp:
-      return {prefix + "mlp.gate_proj", prefix + "mlp.up_proj"};
-    case LayerInput::kDown:
-      break;
-  }
-  return {prefix + "mlp.down_proj"};
-}
 
 LayerCalibrator::LayerCalibrator(const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
                                  std::span<const std::vector<TokenId>> sequences, std::function<void()> on_progress)
@@ -64,19 +50,6 @@ void LayerCalibrator::embed(std::span<const std::vector<TokenId>> sequences) {
     sequences_.push_back(std::move(sequence));
     num_tokens_ += rows;
   }
-}
-
-int64_t LayerCalibrator::input_size(LayerInput input) const {
-  switch (input) {
-    case LayerInput::kO:
-      return config_.q_size();
-    case LayerInput::kDown:
-      return config_.intermediate_size;
-    case LayerInput::kQkv:
-    case LayerInput::kGateUp:
-      break;
-  }
-  return config_.hidden_size;
 }
 
 void LayerCalibrator::begin_layer(int64_t layer) {
