@@ -42,7 +42,7 @@ class LayerCalibrator {
   struct Sequence {
     int rows;
     Tensor residual;
-    MatmulInput context, act;
+    MatmulInput output;  // of attention, from there to o; then of the activation, from there to down
   };
   struct Layer {
     Tensor input_layernorm, post_attention_layernorm, q_norm, k_norm;
@@ -50,6 +50,7 @@ class LayerCalibrator {
   };
 
   void embed(std::span<const std::vector<TokenId>> sequences);
+  void allocate_output(Sequence& sequence, int64_t cols);
   void attend(Sequence& sequence, const Matrix& qkv_proj);
   const MatmulInput& input_of(LayerInput input, const Sequence& sequence);
 
