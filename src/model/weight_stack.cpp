@@ -17,7 +17,8 @@ WeightStack::WeightStack(const Checkpoint& checkpoint, const QuantizationConfig&
     name_ += str(name_.empty() ? "" : "+", module);
     const Shape shape = weight.checked_shape();
     if (shape[1] != cols) {
-      throw Error(ErrorCode::kBadData, str("tensor ", module, ".weight has ", shape[1], " columns but needs ", cols));
+      throw Error(ErrorCode::kBadData, str(checkpoint.directory().string(), ": tensor ", module, ".weight has ",
+                                           shape[1], " columns but needs ", cols));
     }
     rows_ += shape[0];
   }
@@ -33,7 +34,7 @@ DType WeightStack::stored_dtype() const {
 
 std::span<const HostMatrix> WeightStack::matrices() {
   if (matrices_.empty()) {
-    for (const LinearWeight& weight : weights_) matrices_.push_back(weight.matrix());
+    for (const LinearWeight& weight : weights_) matrices_.push_back(in_folder([&] { return weight.matrix(); }, ""));
   }
   return matrices_;
 }
@@ -44,8 +45,9 @@ QuantFormat WeightStack::prepared_format(const Backend& backend, const QuantForm
     const QuantFormat& stored = weight.format();
     if (is_integer_kind(stored) && is_integer_kind(asked) && stored != asked) {
       throw Error(ErrorCode::kBadData,
-                  str("tensor ", weight.module(), ".qweight holds ", weight_format_name(stored),
-                      " weights, which config.json's quantization_config makes ", weight_format_name(asked)));
+                  str(checkpoint_.directory().string(), ": tensor ", weight.module(), ".qweight holds ",
+                      weight_format_name(stored), " weights, which config.json's quantization_config makes ",
+                      weight_format_name(asked)));
     }
   }
   const std::span<const HostMatrix> stacked = matrices();

@@ -35,18 +35,22 @@ class WeightStack {
 
   void release() const;  // the pages that were read
 
-  // What the backend is asked, its refusal with the stack's name.
+  // What the backend is asked, which knows no names: its refusal with the stack's.
   template <typename Question>
   auto ask(const Question& question) const {
+    return in_folder(question, name_ + ": ");
+  }
+
+ private:
+  template <typename Question>
+  auto in_folder(const Question& question, const std::string& prefix) const {
     try {
       return question();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kBadData) throw;
-      throw Error(error.code(), str(checkpoint_.directory().string(), ": ", name_, ": ", error.what()));
+      throw Error(error.code(), str(checkpoint_.directory().string(), ": ", prefix, error.what()));
     }
   }
-
- private:
   std::span<const HostMatrix> matrices();
 
   const Checkpoint& checkpoint_;
