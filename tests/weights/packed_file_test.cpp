@@ -142,7 +142,7 @@ TEST_P(PackedFileTest, RefusesAnotherKeyVersionOrSize) {
   ++bytes[offsetof(PackedFileHeader, version)];
   put(bytes);
   EXPECT_FALSE(open());
-  EXPECT_EQ(problem_, str("is of version ", kPackedFileVersion + 1));
+  EXPECT_EQ(problem_, "is of version " + std::to_string(kPackedFileVersion + 1));
 }
 
 // Whoever may write the file could make its digests fit.
