@@ -61,7 +61,8 @@ Matrix WeightStack::prepare(Backend& backend, const QuantFormat& format) {
   return ask([&] { return backend.prepare(stacked, format); });
 }
 
-void WeightStack::release() const {
+void WeightStack::release() {
+  matrices_.clear();  // views of a tensor that its file misaligns are of a copy, which goes too
   for (const LinearWeight& weight : weights_) {
     for (const std::string& name : weight.tensors()) checkpoint_.release(name);
   }

@@ -33,7 +33,7 @@ class WeightStack {
   QuantFormat prepared_format(const Backend& backend, const QuantFormat& asked);
   Matrix prepare(Backend& backend, const QuantFormat& format);
 
-  void release() const;  // the pages that were read
+  void release();  // the pages that were read; what was found out stays
 
   // What the backend is asked, which knows no names: its refusal with the stack's.
   template <typename Question>
@@ -57,7 +57,7 @@ class WeightStack {
   std::vector<LinearWeight> weights_;
   std::string name_;
   int64_t rows_ = 0, cols_ = 0;
-  std::vector<HostMatrix> matrices_;  // empty until they are viewed
+  std::vector<HostMatrix> matrices_;  // empty unless they are viewed
   std::optional<QuantFormat> asked_, prepared_;
 };
 
