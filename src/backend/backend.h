@@ -42,11 +42,16 @@ class Backend {
   virtual DType kv_dtype() const = 0;                    // element type of the KV cache: asked for, or preferred
   virtual int kv_block_size() const = 0;                 // preferred tokens per block of the KV cache
   virtual size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const = 0;  // of one layer, keys and values
-  // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding left out.
+  // Bytes that prepare() spends on a [rows, cols] matrix of such numbers, padding included.
   virtual size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const = 0;
   // What prepare() makes of weights when `asked` for this format: kGrouped where it multiplies the folder's own
   // integers (GPTQ, AWQ), whatever is asked. Errors: kBadData.
   virtual QuantFormat prepared_format(std::span<const HostMatrix> /*stacked*/, const QuantFormat& asked) const {
+    return asked;
+  }
+  // The same of weights that nobody has seen: stored in this format with f16 scales, groups in order and the zero
+  // points that are usual with it.
+  virtual QuantFormat expected_format(const QuantFormat& /*stored*/, int64_t /*cols*/, const QuantFormat& asked) const {
     return asked;
   }
   // Repacks weights for this device; several matrices with equal cols are stacked along the rows (q, k, v → one

@@ -56,10 +56,6 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options) {
                                       kv_dtype(options.kv_cache_dtype));
 }
 
-DType cpu_kv_dtype(const BackendOptions& options) {
-  return kv_dtype(options.kv_cache_dtype).value_or(choose_kernel_set(options.kernels).kv);
-}
-
 bool computes_in_integers(const std::string& kernels) { return choose_kernel_set(kernels).integer != nullptr; }
 
 std::vector<std::string> available_kernels() {

@@ -19,9 +19,6 @@ struct BackendOptions {
 // Errors: kUsage for an unknown name, kDeviceUnavailable for a device or instruction set that this machine lacks.
 std::unique_ptr<Backend> create_backend(const BackendOptions& options);
 
-// What the CPU backend would hold keys and values in. Errors: as create_backend.
-DType cpu_kv_dtype(const BackendOptions& options);
-
 // Whether those kernels multiply int8 and int4 weights, and an int8 KV cache, as integers. Errors: as create_backend.
 bool computes_in_integers(const std::string& kernels);
 

@@ -1,5 +1,5 @@
-// `inspect`: what is in a model folder and what it would need in memory. Reads headers only; a folder without weights
-// is described by its config.
+// `inspect`: what is in a model folder and what it would need in memory. Reads headers, and of GPTQ and AWQ folders
+// what decides how they are kept; a folder without weights is described by its config.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backend/create.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include "model/model_config.h"
 #include "model/tensor_names.h"
 #include "model/weight_formats.h"
+#include "server/service_config.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -65,8 +67,25 @@ nlohmann::ordered_json to_json(const ModelConfig& c) {
   return out;
 }
 
-void print_json(const std::string& model, const ModelConfig& config, const Checkpoint* weights, DType kv_dtype) {
-  nlohmann::ordered_json out = {{"model", model}, {"config", to_json(config)}, {"parameters", parameter_count(config)}};
+// What the numbers below are about.
+struct Inspected {
+  const ServiceConfig& service;
+  const ModelConfig& config;
+  const Checkpoint* weights;  // null: the folder has none
+  const Backend& backend;
+
+  uint64_t kv_bytes_per_token() const {
+    return static_cast<uint64_t>(config.num_hidden_layers) *
+           backend.kv_bytes_per_token(backend.kv_dtype(), config.heads());
+  }
+  std::vector<FormatEstimate> estimates() const { return estimate_formats(service, config, weights, backend); }
+};
+
+void print_json(const Inspected& inspected) {
+  const ModelConfig& config = inspected.config;
+  const Checkpoint* const weights = inspected.weights;
+  nlohmann::ordered_json out = {
+      {"model", inspected.service.model_path}, {"config", to_json(config)}, {"parameters", parameter_count(config)}};
   out["tensor_bytes"] = nullptr;
   out["tensors"] = nlohmann::ordered_json::array();
   if (weights != nullptr) {
@@ -78,18 +97,20 @@ void print_json(const std::string& model, const ModelConfig& config, const Check
           {{"name", tensor.name}, {"dtype", dtype_name(tensor.dtype)}, {"shape", shape}, {"bytes", tensor.size_bytes}});
     }
   }
-  const int64_t kv_bytes = kv_bytes_per_token(config, kv_dtype);
-  out["kv_cache_dtype"] = dtype_name(kv_dtype);
+  const uint64_t kv_bytes = inspected.kv_bytes_per_token();
+  out["kv_cache_dtype"] = dtype_name(inspected.backend.kv_dtype());
   out["kv_bytes_per_token"] = kv_bytes;
   nlohmann::ordered_json memory = nlohmann::ordered_json::array();
-  for (const FormatEstimate& estimate : estimate_weights(config)) {
+  for (const FormatEstimate& estimate : inspected.estimates()) {
     for (const int64_t length : contexts(config)) {
-      const int64_t kv = kv_bytes * length;
+      const uint64_t kv = kv_bytes * static_cast<uint64_t>(length);
       memory.push_back({{"format", estimate.format},
+                        {"head_format", estimate.head_format},
                         {"context", length},
                         {"weight_bytes", estimate.weight_bytes},
+                        {"workspace_bytes", estimate.workspace_bytes},
                         {"kv_bytes", kv},
-                        {"total_bytes", estimate.weight_bytes + kv}});
+                        {"total_bytes", estimate.weight_bytes + estimate.workspace_bytes + kv}});
     }
   }
   out["memory"] = memory;
@@ -129,19 +150,22 @@ void print_tensors(const Checkpoint& weights) {
   }
 }
 
-void print_memory(const ModelConfig& config, DType kv_dtype) {
-  const int64_t kv_bytes = kv_bytes_per_token(config, kv_dtype);
-  std::cout << "\nMemory needed: weights and one sequence of so many tokens (" << grouped(kv_bytes)
-            << " bytes of keys and values each, " << dtype_name(kv_dtype) << ")\n";
-  std::cout << "  "
-            << "format" << pad_left("weights", 13);
-  for (const int64_t length : contexts(config)) std::cout << pad_left("with " + grouped(length), 16);
+void print_memory(const Inspected& inspected) {
+  const std::vector<int64_t> lengths = contexts(inspected.config);
+  const uint64_t kv_bytes = inspected.kv_bytes_per_token();
+  std::cout << "\nMemory needed: weights, workspace and one sequence of so many tokens (" << grouped(kv_bytes)
+            << " bytes of keys and values each, " << dtype_name(inspected.backend.kv_dtype()) << ")\n";
+  std::cout << "  format  head" << pad_left("weights", 15) << pad_left("workspace", 13);
+  for (const int64_t length : lengths) std::cout << pad_left("with " + grouped(length), 16);
   std::cout << '\n';
-  for (const FormatEstimate& estimate : estimate_weights(config)) {
-    const std::string name(estimate.format);
-    std::cout << "  " << name << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes)), 19 - name.size());
-    for (const int64_t length : contexts(config))
-      std::cout << pad_left(gibibytes(static_cast<double>(estimate.weight_bytes + kv_bytes * length)), 16);
+  const auto size = [](uint64_t bytes) { return gibibytes(static_cast<double>(bytes)); };
+  for (const FormatEstimate& estimate : inspected.estimates()) {
+    std::cout << "  " << estimate.format << pad_left(estimate.head_format, 12 - estimate.format.size())
+              << pad_left(size(estimate.weight_bytes), 15) << pad_left(size(estimate.workspace_bytes), 13);
+    for (const int64_t length : lengths) {
+      const uint64_t kv = kv_bytes * static_cast<uint64_t>(length);
+      std::cout << pad_left(size(estimate.weight_bytes + estimate.workspace_bytes + kv), 16);
+    }
     std::cout << '\n';
   }
 }
@@ -155,19 +179,23 @@ void add_inspect(CLI::App& app, CommandRun& run) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Show a model folder: config, tensors, memory needed per format");
-  options->flags.declare(*command, {"model", "kernels", "kv-cache-dtype"});
+  options->flags.declare(*command, {"model", "head-format", "kernels", "kv-cache-dtype"});
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "One JSON object, tensors included");
   command->callback([options, &run] {
     run = [options] {
       const ServiceConfig service = options->flags.resolve();
       const std::string& model = service.model_path;
-      const DType kv_dtype = cpu_kv_dtype(backend_options(service));
+      BackendOptions on_cpu = backend_options(service);
+      on_cpu.device = "cpu";
+      on_cpu.threads = 1;
+      const std::unique_ptr<Backend> backend = create_backend(on_cpu);
       const ModelConfig config = ModelConfig::load(model);
       const std::optional<Checkpoint> weights = open_weights(model);
       if (weights) check_tensors(*weights, config);
+      const Inspected inspected{service, config, weights ? &*weights : nullptr, *backend};
       if (options->json) {
-        print_json(model, config, weights ? &*weights : nullptr, kv_dtype);
+        print_json(inspected);
         return 0;
       }
       print_config(model, config);
@@ -177,7 +205,7 @@ void add_inspect(CLI::App& app, CommandRun& run) {
       else
         print_line("Tensors", "none: the folder holds no weights");
       if (weights && options->tensors) print_tensors(*weights);
-      print_memory(config, kv_dtype);
+      print_memory(inspected);
       return 0;
     };
   });

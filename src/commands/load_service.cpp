@@ -53,6 +53,16 @@ std::string system_fingerprint(uint64_t files, const ModelInfo& info, const Quan
   return to_hex(xxh64(computed, files));
 }
 
+ModelOptions model_options(const ServiceConfig& config, const ModelConfig& model, const WeightFormats& formats) {
+  ModelOptions options;
+  options.max_batched_tokens = config.max_num_batched_tokens;
+  options.max_logit_rows = config.max_num_seqs;
+  const int most = static_cast<int>(std::min<int64_t>(model.context_length(), kDefaultMaxModelLen));
+  options.max_positions = config.max_model_len > 0 ? config.max_model_len : most;
+  options.formats = formats;
+  return options;
+}
+
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress) {
   const ModelConfig model_config = ModelConfig::load(config.model_path);
   const ChosenFormat format = choose_format(config, model_config);
@@ -68,19 +78,16 @@ LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress)
     throw Error(ErrorCode::kBadData, str(config.model_path, ": the tokenizer has ", loaded.tokenizer->vocab_size(),
                                          " ids but config.json's vocab_size is ", model_config.vocab_size,
                                          "; take both from the same model"));
-  ModelOptions options;
-  options.max_batched_tokens = config.max_num_batched_tokens;
-  options.max_logit_rows = config.max_num_seqs;
-  options.max_positions = config.max_model_len > 0 ? config.max_model_len : kDefaultMaxModelLen;
-  options.formats = format.formats;
-  LoadedCausalLm in_memory = load_model_folder(config.model_path, backend_options(config), options,
-                                               cache_options(config), std::move(progress));
+  LoadedCausalLm in_memory =
+      load_model_folder(config.model_path, backend_options(config), model_options(config, model_config, format.formats),
+                        cache_options(config), std::move(progress));
   const Backend& backend = in_memory.model->backend();
 
   ModelInfo& info = loaded.info;
   info.name = config.model_name.empty() ? folder_name(config.model_path) : config.model_name;
   info.architecture = model_config.architecture;
   info.quantization = format.name;
+  info.head_format = weight_format_name(format.formats.head);
   info.dtype = dtype_name(model_config.dtype);
   info.device = backend.name();
   info.kernels = backend.kernels();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "model/registry.h"
 #include "quant/format.h"
 #include "server/generation_service.h"
 #include "server/service_config.h"
@@ -15,6 +16,9 @@ namespace qwen {
 // wrong_setting for one that does not fit the model; kBadData where tokenizer and model do not belong together. What
 // `progress` throws ends the loading.
 LoadedModel load_service_model(const ServiceConfig& config, ProgressFn progress);
+
+// What the settings make of the model's buffers.
+ModelOptions model_options(const ServiceConfig& config, const ModelConfig& model, const WeightFormats& formats);
 
 // What decides about the answers' bits, as 16 hex digits: `files`, the digest of weights and tokenizer, and in which
 // formats and with which kernels they are computed. Of `info`, all but the fingerprint is read.

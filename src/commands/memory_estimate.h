@@ -1,25 +1,29 @@
-// What a model needs in memory, from its config alone: weights per format and keys and values per token.
+// What serving a model takes in memory, in each format that it can be served in.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "model/model_config.h"
+#include "server/service_config.h"
+#include "weights/checkpoint.h"
 
 namespace qwen {
 
 struct FormatEstimate {
-  std::string_view format;  // as QUANTIZATION_FORMAT spells it
-  int64_t weight_bytes = 0;
+  std::string format;            // as QUANTIZATION_FORMAT spells it
+  std::string head_format;       // of the embedding and the head, as HEAD_FORMAT spells it
+  uint64_t weight_bytes = 0;     // to the byte what the backend keeps
+  uint64_t workspace_bytes = 0;  // about
 };
 
-// What serving with fast kernels takes, about: int8 and int4 weights with the scales of their groups, all else bf16;
-// the integers of a GPTQ or AWQ folder as the folder has them, in any format, and a folder of `quantize` as it is. A
-// tied head is counted once.
-std::vector<FormatEstimate> estimate_weights(const ModelConfig& config);
-
-// All layers; `dtype`: bf16, or int8 with an f32 scale for each head and 128 of its dimensions.
-int64_t kv_bytes_per_token(const ModelConfig& config, DType dtype);
+// A plain folder in three formats; a GPTQ or AWQ folder, whose integers stay as they are, with the other weights as
+// they are and in int8; a folder of `quantize` as it is. `weights`: null where the folder has none, so that a quantized
+// one is taken for one of the usual kind; else GPTQ's and AWQ's group indices, scales and zero points are read.
+// Errors: as choose_format, and kBadData for weights that cannot be served.
+std::vector<FormatEstimate> estimate_formats(const ServiceConfig& service, const ModelConfig& config,
+                                             const Checkpoint* weights, const Backend& backend);
 
 }  // namespace qwen

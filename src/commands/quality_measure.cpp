@@ -10,6 +10,7 @@
 #include "model/registry.h"
 #include "model/tensor_names.h"
 #include "model/weight_formats.h"
+#include "model/weight_plan.h"
 #include "quant/ggml_block.h"
 
 namespace qwen {
@@ -50,13 +51,8 @@ void for_each_row(CausalLm& model, const TokenSequences& sequences, const Visit&
 
 double bits_per_weight(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                        const WeightFormats& formats) {
-  double bytes = 0, weights = 0;
-  for (const ExpectedTensor& tensor : required_tensors(config)) {
-    if (!tensor.linear) continue;
-    bytes += static_cast<double>(prepared_bytes(checkpoint, config, backend, tensor, formats));
-    weights += static_cast<double>(tensor.shape.num_elements());
-  }
-  return 8 * bytes / weights;
+  WeightPlan plan(checkpoint, config, formats);
+  return 8 * static_cast<double>(plan.matrix_bytes(backend)) / static_cast<double>(plan.num_weights());
 }
 
 }  // namespace

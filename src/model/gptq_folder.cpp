@@ -159,7 +159,7 @@ uint64_t gptq_memory(const ModelConfig& config, Backend& backend, int64_t tokens
   const int64_t largest = std::max({config.hidden_size, config.q_size(), config.intermediate_size});
   // Σ x·xᵀ in f32, its factor in double and in f32; of gate and up, one plain and both quantized.
   return bytes(tokens, config.hidden_size, sizeof(float)) +
-         bytes(tokens, config.q_size() + config.intermediate_size, element) +
+         bytes(tokens, std::max(config.q_size(), config.intermediate_size), element) +
          bytes(largest, largest, sizeof(float) + sizeof(double) + sizeof(float)) +
          bytes(config.hidden_size, config.intermediate_size, 3 * sizeof(float));
 }

@@ -34,7 +34,6 @@ class Job {
 
   void write(const ExpectedTensor& tensor, const QuantFormat& format) {
     const TensorView view = checkpoint_.view(tensor.name);
-    check_finite(view, tensor.name);
     if (format.kind == QuantFormat::Kind::kNone)
       copy(tensor.name, view);
     else
@@ -46,6 +45,7 @@ class Job {
   void copy(const std::string& name, const TensorView& view) {
     for (uint64_t done = 0; done < view.size_bytes(); done += kPieceBytes) {
       const uint64_t size = std::min<uint64_t>(kPieceBytes, view.size_bytes() - done);
+      check_finite({view.dtype, {static_cast<int64_t>(size / dtype_size(view.dtype))}, view.data + done}, name);
       writer_.write_at(name, done, {view.data + done, size});
       report(size);
     }
@@ -60,6 +60,9 @@ class Job {
       qweight_.resize(static_cast<size_t>(shape.qweight.num_elements()));
       scales_.resize(static_cast<size_t>(shape.scales.num_elements()));
       backend_.quantize_rows(plain, row, count, format, qweight_.data(), scales_.data());
+      // Of a group that holds what is not finite the scale is not either.
+      check_finite({DType::kBF16, shape.scales, reinterpret_cast<const std::byte*>(scales_.data())},
+                   module + ".weight");
       writer_.write_at(module + ".qweight", static_cast<uint64_t>(row * shape.qweight[1]),
                        std::as_bytes(std::span(qweight_)));
       writer_.write_at(module + ".scales", static_cast<uint64_t>(row * shape.scales[1]) * sizeof(uint16_t),

@@ -1,6 +1,7 @@
 #include "model/layer_calibrator.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 
@@ -19,21 +20,6 @@ int longest_of(std::span<const std::vector<TokenId>> sequences) {
 const WeightFormats kPlain;
 
 }  // namespace
-
-std::vector<std::string> modules_of(LayerInput input, int64_t layer) {
-  const std::string prefix = str("model.layers.", layer, '.');
-  switch (input) {
-    case LayerInput::kQkv:
-      return {prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj"};
-    case LayerInput::kO:
-      return {prefix + "self_attn.o_proj"};
-    case LayerInput::kGateUp:
-      return {prefix + "mlp.gate_proj", prefix + "mlp.up_proj"};
-    case LayerInput::kDown:
-      break;
-  }
-  return {prefix + "mlp.down_proj"};
-}
 
 LayerCalibrator::LayerCalibrator(const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
                                  std::span<const std::vector<TokenId>> sequences, std::function<void()> on_progress)
@@ -57,26 +43,11 @@ void LayerCalibrator::embed(std::span<const std::vector<TokenId>> sequences) {
   for (const std::vector<TokenId>& ids : sequences) {
     const int rows = static_cast<int>(ids.size());
     if (rows == 0) continue;
-    Sequence sequence{rows, backend_.alloc(DType::kF32, {rows, config_.hidden_size}),
-                      backend_.alloc_matmul_input(rows, static_cast<int>(config_.q_size()), {}),
-                      backend_.alloc_matmul_input(rows, static_cast<int>(config_.intermediate_size), {})};
+    Sequence sequence{rows, backend_.alloc(DType::kF32, {rows, config_.hidden_size}), {}};
     backend_.embed(sequence.residual, table, ids);
     sequences_.push_back(std::move(sequence));
     num_tokens_ += rows;
   }
-}
-
-int64_t LayerCalibrator::input_size(LayerInput input) const {
-  switch (input) {
-    case LayerInput::kO:
-      return config_.q_size();
-    case LayerInput::kDown:
-      return config_.intermediate_size;
-    case LayerInput::kQkv:
-    case LayerInput::kGateUp:
-      break;
-  }
-  return config_.hidden_size;
 }
 
 void LayerCalibrator::begin_layer(int64_t layer) {
@@ -97,9 +68,8 @@ const MatmulInput& LayerCalibrator::input_of(LayerInput input, const Sequence& s
   const float eps = static_cast<float>(config_.rms_norm_eps);
   switch (input) {
     case LayerInput::kO:
-      return sequence.context;
     case LayerInput::kDown:
-      return sequence.act;
+      return sequence.output;
     case LayerInput::kQkv:
       backend_.rms_norm(normed_, sequence.residual, layer_.input_layernorm, eps, sequence.rows);
       break;
@@ -133,7 +103,14 @@ void LayerCalibrator::attend(Sequence& sequence, const Matrix& qkv_proj) {
                   rows);
   backend_.qk_norm_rope(qkv_, config_.heads(), layer_.q_norm, layer_.k_norm, eps, rope_.cos, rope_.sin, positions);
   backend_.store_kv(kv_, qkv_, positions);
-  backend_.paged_attention(sequence.context, qkv_, kv_, {query_start, context_lens, blocks, kv_.num_blocks});
+  allocate_output(sequence, config_.q_size());
+  backend_.paged_attention(sequence.output, qkv_, kv_, {query_start, context_lens, blocks, kv_.num_blocks});
+}
+
+// What was there has been read: its memory goes first.
+void LayerCalibrator::allocate_output(Sequence& sequence, int64_t cols) {
+  sequence.output = {};
+  sequence.output = backend_.alloc_matmul_input(sequence.rows, static_cast<int>(cols), {});
 }
 
 void LayerCalibrator::advance(LayerInput input, std::span<const HostMatrix> weights) {
@@ -146,7 +123,8 @@ void LayerCalibrator::advance(LayerInput input, std::span<const HostMatrix> weig
         break;
       case LayerInput::kGateUp:
         backend_.matmul(gate_up_, input_of(input, sequence), weight, nullptr, sequence.rows);
-        backend_.silu_and_mul(sequence.act, gate_up_, sequence.rows);
+        allocate_output(sequence, config_.intermediate_size);
+        backend_.silu_and_mul(sequence.output, gate_up_, sequence.rows);
         break;
       case LayerInput::kO:
       case LayerInput::kDown: {

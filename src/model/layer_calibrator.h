@@ -5,7 +5,6 @@
 // Per layer: begin_layer(), then for each input in order add up_inputs() and advance() with the weights to go on with.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <optional>
 #include <span>
@@ -15,17 +14,12 @@
 #include "backend/backend.h"
 #include "base/token_id.h"
 #include "model/model_config.h"
+#include "model/module_stacks.h"
 #include "model/rope_table.h"
 #include "model/weight_loader.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
-
-// What the linear modules of a layer read; q, k and v share one, so do gate and up.
-enum class LayerInput { kQkv, kO, kGateUp, kDown };
-inline constexpr std::array kLayerInputs = {LayerInput::kQkv, LayerInput::kO, LayerInput::kGateUp, LayerInput::kDown};
-
-std::vector<std::string> modules_of(LayerInput input, int64_t layer);  // "model.layers.0.self_attn.q_proj", …
 
 class LayerCalibrator {
  public:
@@ -36,7 +30,7 @@ class LayerCalibrator {
                   std::span<const std::vector<TokenId>> sequences, std::function<void()> on_progress);
 
   int64_t num_tokens() const { return num_tokens_; }
-  int64_t input_size(LayerInput input) const;
+  int64_t input_size(LayerInput input) const { return qwen::input_size(config_, input); }
 
   void begin_layer(int64_t layer);
   // Σ x·xᵀ over all tokens: [n, n], the lower triangle, in host memory until the next call.
@@ -48,7 +42,7 @@ class LayerCalibrator {
   struct Sequence {
     int rows;
     Tensor residual;
-    MatmulInput context, act;
+    MatmulInput output;  // of attention, from there to o; then of the activation, from there to down
   };
   struct Layer {
     Tensor input_layernorm, post_attention_layernorm, q_norm, k_norm;
@@ -56,6 +50,7 @@ class LayerCalibrator {
   };
 
   void embed(std::span<const std::vector<TokenId>> sequences);
+  void allocate_output(Sequence& sequence, int64_t cols);
   void attend(Sequence& sequence, const Matrix& qkv_proj);
   const MatmulInput& input_of(LayerInput input, const Sequence& sequence);
 

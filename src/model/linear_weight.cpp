@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "quant/dequantize.h"
+#include "quant/finite_values.h"
 #include "quant/integer_format.h"
 #include "quant/integer_rows.h"
 
@@ -87,6 +88,7 @@ Shape LinearWeight::checked_shape() const {
 
 HostMatrix LinearWeight::matrix() const {
   const Shape size = checked_shape();
+  const char* scales = ".scales";
   HostMatrix matrix{.format = format_, .rows = size[0], .cols = size[1]};
   switch (format_.kind) {
     case Kind::kNone:
@@ -107,10 +109,12 @@ HostMatrix LinearWeight::matrix() const {
       break;
     case Kind::kFp8Block:
       matrix.weight = view(".weight");
-      matrix.scales = view(checkpoint_.find(module_ + ".weight_scale_inv") ? ".weight_scale_inv" : ".weight_scale");
+      scales = checkpoint_.find(module_ + ".weight_scale_inv") ? ".weight_scale_inv" : ".weight_scale";
+      matrix.scales = view(scales);
       break;
   }
   check_matrix(matrix, module_);
+  if (quantized()) check_finite(matrix.scales, module_ + scales);
   return matrix;
 }
 

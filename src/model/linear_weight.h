@@ -20,11 +20,12 @@ class LinearWeight {
 
   const std::vector<std::string>& tensors() const { return tensors_; }  // those that are in the checkpoint
   const std::string& module() const { return module_; }
-  std::optional<Shape> shape() const;  // [out, in]; nullopt: the weight itself is missing
-  Shape checked_shape() const;         // of two dimensions. Errors: kBadData naming the tensor.
+  std::optional<Shape> shape() const;                    // [out, in]; nullopt: the weight itself is missing
+  Shape checked_shape() const;                           // of two dimensions. Errors: kBadData naming the tensor.
+  const QuantFormat& format() const { return format_; }  // kNone where this layer is plain
   bool quantized() const { return format_.kind != QuantFormat::Kind::kNone; }
 
-  // Checked. Errors: kBadData naming the tensor.
+  // Checked, its scales read. Errors: kBadData naming the tensor.
   HostMatrix matrix() const;
 
  private:
@@ -32,7 +33,7 @@ class LinearWeight {
 
   const Checkpoint& checkpoint_;
   const std::string module_;
-  QuantFormat format_;  // kNone where this layer is plain
+  QuantFormat format_;
   std::vector<std::string> tensors_;
 };
 

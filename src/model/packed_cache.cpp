@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "quant/grouped_format.h"
 #include "quant/stored_groups.h"
 #include "weights/content_digest.h"
 #include "weights/packed_file_places.h"
@@ -53,8 +55,32 @@ uint64_t config_digest(const fs::path& model_dir) {
   return xxh64(text);
 }
 
-// The files grow a little past the weights: rows and columns are padded, entries begin on pages.
-uint64_t most_file_bytes(uint64_t weight_bytes) { return 4 * weight_bytes + (uint64_t{256} << 20); }
+// What a packed file says of an entry that holds a folder's own integers; of others it says nothing.
+struct GroupedNote {
+  int32_t bits, group_size;
+  uint8_t zero_points, wide_scales, reordered, zero;
+};
+
+std::string note_of(const QuantFormat& format) {
+  if (format.kind != QuantFormat::Kind::kGrouped) return {};
+  const GroupedNote note{format.bits, format.group_size, format.zero_points, format.wide_scales, format.reordered, 0};
+  return {reinterpret_cast<const char*>(&note), sizeof note};
+}
+
+// Nothing where no backend has written that.
+std::optional<QuantFormat> noted_format(const std::string& text) {
+  GroupedNote note;
+  if (text.size() != sizeof note) return std::nullopt;
+  std::memcpy(&note, text.data(), sizeof note);
+  const QuantFormat format{.kind = QuantFormat::Kind::kGrouped,
+                           .bits = note.bits,
+                           .group_size = note.group_size,
+                           .zero_points = note.zero_points != 0,
+                           .wide_scales = note.wide_scales != 0,
+                           .reordered = note.reordered != 0};
+  const bool sound = (note.bits == 4 || note.bits == 8) && note.group_size > 0 && note.group_size % kGroupedBlock == 0;
+  return sound && note_of(format) == text ? std::optional(format) : std::nullopt;
+}
 
 std::string seconds_since(std::chrono::steady_clock::time_point start) {
   char text[32];
@@ -116,24 +142,28 @@ std::string PackedCache::no_file_reason(uint64_t weight_bytes) const {
   return {};
 }
 
-void PackedCache::open(uint64_t weight_bytes, const ProgressFn& progress) {
+void PackedCache::open(uint64_t max_bytes, const ProgressFn& progress) {
   start_ = std::chrono::steady_clock::now();
+  if (!options_.enabled || key_.empty()) return;
+  places_ = packed_file_places(checkpoint_.directory(), file_format(method_, formats_), options_.folder,
+                               [](const char* name) -> const char* { return std::getenv(name); });
+  max_bytes_ = max_bytes;
+  find_file(progress);
+}
+
+void PackedCache::begin(uint64_t weight_bytes, const ProgressFn& progress) {
   if (const std::string reason = no_file_reason(weight_bytes); !reason.empty()) {
     if (maps()) log_warning("--weights mmap changes nothing: ", reason);
     return;
   }
-  const auto places = packed_file_places(checkpoint_.directory(), file_format(method_, formats_), options_.folder,
-                                         [](const char* name) -> const char* { return std::getenv(name); });
-  const auto find_or_begin = [&] {
-    return find_file(places, most_file_bytes(weight_bytes), progress) || begin_file(places, weight_bytes);
-  };
-  bool settled = find_or_begin();
+  // It may have appeared while this process counted its memory.
+  bool settled = (read_problems_.empty() && find_file(progress)) || begin_file(weight_bytes);
   // Another process quantizes this model at the moment. Who shares its pages needs the file; others do not wait.
   while (!settled && maps() && writer_ != nullptr && writer_->other_process() &&
          std::chrono::steady_clock::now() - start_ < kMostPatience) {
     if (progress) progress(0, weight_bytes);
     std::this_thread::sleep_for(kPollInterval);
-    settled = find_or_begin();
+    settled = find_file(progress) || begin_file(weight_bytes);
   }
   if (file_) return;
   for (const std::string& problem : read_problems_) log_info(problem, "; the weights are quantized again");
@@ -143,10 +173,10 @@ void PackedCache::open(uint64_t weight_bytes, const ProgressFn& progress) {
   writer_.reset();
 }
 
-bool PackedCache::find_file(const Places& places, uint64_t max_bytes, const ProgressFn& progress) {
+bool PackedCache::find_file(const ProgressFn& progress) {
   read_problems_.clear();
-  const PackedReadOptions read{options_.access, max_bytes, options_.threads, checkpoint_.access().owner};
-  for (const fs::path& place : places) {
+  const PackedReadOptions read{options_.access, max_bytes_, options_.threads, checkpoint_.access().owner};
+  for (const fs::path& place : places_) {
     std::string problem;
     file_ = PackedFile::open(
         place, key_, [&](const PackedSource& source) { return same_weights(source, progress); }, read, progress,
@@ -173,9 +203,9 @@ bool PackedCache::same_weights(const PackedSource& source, const ProgressFn& pro
   return source.digest == *digest_of_checkpoint_;
 }
 
-bool PackedCache::begin_file(const Places& places, uint64_t weight_bytes) {
-  problem_ = places.empty() ? "there is no folder for them" : "";
-  for (const fs::path& place : places) {
+bool PackedCache::begin_file(uint64_t weight_bytes) {
+  problem_ = places_.empty() ? "there is no folder for them" : "";
+  for (const fs::path& place : places_) {
     const auto refuse = [&](const std::string& why) {
       problem_ += str(problem_.empty() ? "" : "; ", place.string(), ' ', why);
     };
@@ -195,25 +225,36 @@ bool PackedCache::begin_file(const Places& places, uint64_t weight_bytes) {
   return false;
 }
 
+std::optional<QuantFormat> PackedCache::format(const std::string& name, const QuantFormat& asked) const {
+  const PackedFile::Entry* const entry = file_ ? file_->find(name) : nullptr;
+  if (entry == nullptr) return std::nullopt;
+  if (entry->note.empty()) return kept(asked) ? std::optional(asked) : std::nullopt;
+  return method_.empty() ? std::nullopt : noted_format(entry->note);
+}
+
 std::optional<HostMatrix> PackedCache::find(const std::string& name, int64_t rows, int64_t cols,
-                                            const QuantFormat& format) {
-  if (!file_ || !kept(format)) return std::nullopt;
-  const std::span<const std::byte> bytes = file_->find(name);
-  if (bytes.size() != backend_.packed_bytes(rows, cols, format)) {
+                                            const QuantFormat& asked) {
+  if (!file_) return std::nullopt;
+  const PackedFile::Entry* const entry = file_->find(name);
+  if (entry == nullptr && !kept(asked)) return std::nullopt;
+  const std::optional<QuantFormat> format = this->format(name, asked);
+  if (!format || entry->bytes.size() != backend_.packed_bytes(rows, cols, *format)) {
     std::error_code ignored;
     if (fs::remove(file_path_, ignored))
       log_warning(file_path_.string(), ": holds other weights than its key says; removed, the next start makes it new");
     return std::nullopt;
   }
-  return HostMatrix{.format = format,
+  return HostMatrix{.format = *format,
                     .rows = rows,
                     .cols = cols,
-                    .weight = {DType::kU8, {static_cast<int64_t>(bytes.size())}, bytes.data()},
+                    .weight = {DType::kU8, {static_cast<int64_t>(entry->bytes.size())}, entry->bytes.data()},
                     .owner = file_->owner()};
 }
 
-void PackedCache::store(const std::string& name, const Matrix& matrix) {
-  if (writer_ != nullptr && kept(matrix.format)) writer_->add(name, backend_.packed(matrix, scratch_));
+void PackedCache::store(const std::string& name, const Matrix& matrix, const QuantFormat& asked) {
+  const bool own = matrix.format.kind == QuantFormat::Kind::kGrouped;
+  if (writer_ == nullptr || !kept(matrix.format) || (!own && matrix.format != asked)) return;
+  writer_->add(name, backend_.packed(matrix, scratch_), note_of(matrix.format));
 }
 
 void PackedCache::finish_tensor(const std::string& name) {

@@ -5,7 +5,8 @@
 // A packed matrix is a function of its tensors, the format and the backend's packing alone. So a file is believed where
 // its key fits (formats, packing with its version, what config.json says) and the weights are those that it was made
 // of: by the sizes and times of their files (Checkpoint::stamp), or, where these are others (a copy, an image, a
-// chmod), by a digest of every number in them, which costs reading them once.
+// chmod), by a digest of every number in them, which costs reading them once. Of a folder's own integers the file also
+// says in which format they were packed, so that what is found needs no look at the checkpoint.
 #pragma once
 
 #include <chrono>
@@ -39,17 +40,22 @@ class PackedCache {
   PackedCache(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
               const Backend& backend, const PackedCacheOptions& options);
 
-  // Finds the file, or begins one. `weight_bytes`: of the packed model, about. Errors: kOs without memory; what
-  // `progress` throws.
-  void open(uint64_t weight_bytes, const ProgressFn& progress);
+  // Looks for the file; one of more than `max_bytes` is none. Errors: kOs without memory; what `progress` throws.
+  void open(uint64_t max_bytes, const ProgressFn& progress);
+  // Where none was found: begins one, or with kMap waits for the process that writes it. `weight_bytes`: of the packed
+  // model, about. Errors: as open().
+  void begin(uint64_t weight_bytes, const ProgressFn& progress);
   bool found() const { return file_.has_value(); }
-  // Whether what is found takes no memory of this process, and how much that is.
+  uint64_t found_bytes() const { return file_ ? file_->size_bytes() : 0; }
+  // Whether what is found takes no memory of this process.
   bool maps() const { return options_.access == PackedAccess::kMap; }
-  uint64_t mapped_bytes() const { return maps() && file_ ? file_->size_bytes() : 0; }
 
+  // The format of what find() returns when asked for weights in this format, if there is such an entry.
+  std::optional<QuantFormat> format(const std::string& name, const QuantFormat& asked) const;
   // The stacked modules' weights [rows, cols] for Backend::prepare, where they were kept.
-  std::optional<HostMatrix> find(const std::string& name, int64_t rows, int64_t cols, const QuantFormat& format);
-  void store(const std::string& name, const Matrix& matrix);
+  std::optional<HostMatrix> find(const std::string& name, int64_t rows, int64_t cols, const QuantFormat& asked);
+  // `asked`: the format that the matrix was asked for, whatever it has become.
+  void store(const std::string& name, const Matrix& matrix, const QuantFormat& asked);
   // The checkpoint's tensor has been read for the last time; its pages have not been released yet.
   void finish_tensor(const std::string& name);
 
@@ -62,8 +68,8 @@ class PackedCache {
 
   bool kept(const QuantFormat& format) const { return options_.enabled && !backend_.packing(format).empty(); }
   std::string no_file_reason(uint64_t weight_bytes) const;
-  bool find_file(const Places& places, uint64_t max_bytes, const ProgressFn& progress);
-  bool begin_file(const Places& places, uint64_t weight_bytes);
+  bool find_file(const ProgressFn& progress);
+  bool begin_file(uint64_t weight_bytes);
   bool same_weights(const PackedSource& source, const ProgressFn& progress);
 
   const Checkpoint& checkpoint_;
@@ -73,6 +79,8 @@ class PackedCache {
   const WeightFormats formats_;
   std::string key_;  // empty: nothing is kept
 
+  Places places_;
+  uint64_t max_bytes_ = 0;
   std::optional<PackedFile> file_;
   std::filesystem::path file_path_;
   std::vector<std::string> read_problems_;        // of files that are there and cannot be used

@@ -22,9 +22,9 @@ Qwen3Model::Qwen3Model(WeightLoader& loader, const ModelConfig& config, std::uni
     const std::string prefix = str("model.layers.", i, ".");
     DecoderLayer layer;
     layer.input_layernorm = loader.vector({prefix + "input_layernorm.weight"}, config.hidden_size);
-    layer.self_attn = Attention::load(loader, config, prefix + "self_attn.");
+    layer.self_attn = Attention::load(loader, config, i);
     layer.post_attention_layernorm = loader.vector({prefix + "post_attention_layernorm.weight"}, config.hidden_size);
-    layer.mlp = Mlp::load(loader, config, prefix + "mlp.");
+    layer.mlp = Mlp::load(loader, config, i);
     layers_.push_back(std::move(layer));
   }
   norm_ = loader.vector({"model.norm.weight"}, config.hidden_size);

@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/quote.h"
-#include "model/linear_weight.h"
 #include "model/qwen3.h"
 #include "model/tensor_names.h"
 #include "model/weight_loader.h"
+#include "model/weight_plan.h"
 
 namespace qwen {
 
@@ -58,29 +58,27 @@ uint64_t bytes_to_read(const Checkpoint& checkpoint, const ModelConfig& config) 
   return total;
 }
 
-}  // namespace
-
-uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
-                        const ExpectedTensor& tensor, const WeightFormats& formats) {
-  const TensorInfo* const stored = checkpoint.find(tensor.name);  // null: a quantized one, in parts
-  const DType dtype = stored ? stored->dtype : DType::kF32;
-  if (tensor.shape.rank() != 2) return backend.weight_bytes(1, tensor.shape[0], dtype, {});
-  QuantFormat format = weight_format_of(tensor, formats);
-  if (const LinearWeight weight(checkpoint, config.quantization, module_of(tensor)); weight.quantized()) {
-    const HostMatrix matrix = weight.matrix();
-    format = backend.prepared_format({&matrix, 1}, format);
-    for (const std::string& name : weight.tensors()) checkpoint.release(name);
-  }
-  return backend.weight_bytes(tensor.shape[0], tensor.shape[1], dtype, format);
+uint64_t workspace_bytes(const ModelConfig& config, const ModelOptions& options) {
+  return Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
+         RopeTable::size_bytes(config, options.max_positions);
 }
+
+// Of a packed file, however its weights are stored: rows and columns are padded, entries begin on pages.
+uint64_t most_file_bytes(const ModelConfig& config) {
+  return 4 * static_cast<uint64_t>(parameter_count(config)) + (uint64_t{256} << 20);
+}
+
+}  // namespace
 
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                          const ModelOptions& options) {
-  uint64_t weights = 0;
-  for (const ExpectedTensor& tensor : required_tensors(config))
-    weights += prepared_bytes(checkpoint, config, backend, tensor, options.formats);
-  return {weights, Workspace::size_bytes(config, options.max_batched_tokens, options.max_logit_rows) +
-                       RopeTable::size_bytes(config, options.max_positions)};
+  WeightPlan plan(checkpoint, config, options.formats);
+  return {plan.matrix_bytes(backend) + vector_bytes(config), workspace_bytes(config, options)};
+}
+
+ModelMemory expected_memory(const ModelConfig& config, const Backend& backend, const ModelOptions& options) {
+  return {expected_matrix_bytes(config, backend, options.formats) + vector_bytes(config),
+          workspace_bytes(config, options)};
 }
 
 std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelConfig& config,
@@ -100,20 +98,27 @@ std::unique_ptr<CausalLm> load_model(const Checkpoint& checkpoint, const ModelCo
   ModelOptions options = asked;
   options.max_positions = static_cast<int>(std::min<int64_t>(asked.max_positions, config.context_length()));
   check_tensors(checkpoint, config);
-  const ModelMemory memory = model_memory(checkpoint, config, *backend, options);
   const bool maps = cache != nullptr && cache->maps();
-  if (!maps) check_memory(memory, backend->free_memory());
+  const uint64_t workspace = workspace_bytes(config, options);
   if (cache != nullptr) {
-    cache->open(memory.weights, progress);
-    // Pages of the file are nobody's memory: another process in this control group may have brought them there.
-    if (maps)
-      check_memory({memory.weights - std::min(memory.weights, cache->mapped_bytes()), memory.workspace},
-                   backend->free_memory());
-    if (cache->found()) progress = {};  // it has heard of all that takes time
+    const uint64_t most = most_file_bytes(config), free = backend->free_memory();
+    cache->open(maps ? most : std::min(most, free - std::min(free, workspace)), progress);
   }
+  WeightPlan plan(checkpoint, config, options.formats);
+  const uint64_t weights = plan.matrix_bytes(*backend, cache) + vector_bytes(config);
+  // What has been found is in memory already, or its pages are nobody's: another process in this control group may have
+  // brought them there.
+  const auto check = [&] {
+    const uint64_t found = cache != nullptr ? std::min(weights, cache->found_bytes()) : 0;
+    check_memory({weights - found, workspace}, backend->free_memory());
+  };
+  if (!maps) check();
+  if (cache != nullptr && !cache->found()) cache->begin(weights, progress);
+  if (maps) check();
+  if (cache != nullptr && cache->found()) progress = {};  // it has heard of all that takes time
   Backend& device = *backend;
   WeightLoader loader(checkpoint, config.quantization, options.formats, device, bytes_to_read(checkpoint, config),
-                      std::move(progress), cache);
+                      std::move(progress), cache, &plan);
   std::unique_ptr<CausalLm> model = architecture->create(loader, config, std::move(backend), options);
   if (cache != nullptr) cache->finish();
   return model;

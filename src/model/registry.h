@@ -8,7 +8,6 @@
 #include "model/causal_lm.h"
 #include "model/model_config.h"
 #include "model/packed_cache.h"
-#include "model/tensor_names.h"
 #include "model/weight_formats.h"
 #include "weights/checkpoint.h"
 
@@ -21,17 +20,16 @@ struct ModelOptions {
   WeightFormats formats = {};    // plain weights are quantized while they are read
 };
 
-// Of a tensor as the backend will keep it.
-uint64_t prepared_bytes(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
-                        const ExpectedTensor& tensor, const WeightFormats& formats);
-
-// What the model needs beside its KV cache, at least: weights as the backend keeps them, workspace, rotary tables.
+// What the model needs beside its KV cache: weights as the backend keeps them, to the byte; workspace and rotary
+// tables, about.
 struct ModelMemory {
   uint64_t weights = 0, workspace = 0;
   uint64_t total() const { return weights + workspace; }
 };
 ModelMemory model_memory(const Checkpoint& checkpoint, const ModelConfig& config, const Backend& backend,
                          const ModelOptions& options);
+// The same without the weights: quantized ones are taken for those of the usual kind (Backend::expected_format).
+ModelMemory expected_memory(const ModelConfig& config, const Backend& backend, const ModelOptions& options);
 
 // Loads the model that config.json's "architectures" names. Errors: kBadData (another architecture, heads that the
 // backend cannot compute, tensors that do not fit the configuration), kOs with the bytes needed and available, before

@@ -5,78 +5,44 @@
 #include <utility>
 
 #include "base/error.h"
-#include "quant/integer_rows.h"
 #include "quant/stored_floats.h"
 
 namespace qwen {
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization,
                            const WeightFormats& formats, Backend& backend, uint64_t total_bytes, ProgressFn progress,
-                           PackedCache* cache)
+                           PackedCache* cache, WeightPlan* plan)
     : checkpoint_(checkpoint),
       quantization_(quantization),
       formats_(formats),
       backend_(backend),
       total_bytes_(total_bytes),
       progress_(std::move(progress)),
-      cache_(cache) {}
+      cache_(cache),
+      plan_(plan) {}
 
-Matrix WeightLoader::matrix(std::initializer_list<std::string> modules, int64_t cols) {
-  return load(std::vector<std::string>(modules), cols, formats_.linear);
+Matrix WeightLoader::matrix(const std::vector<std::string>& modules, int64_t cols) {
+  return load(modules, cols, formats_.linear);
 }
 
 Matrix WeightLoader::head(const std::string& module, int64_t cols) { return load({&module, 1}, cols, formats_.head); }
 
-Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format) {
-  std::vector<LinearWeight> weights;
-  std::string name;
-  weights.reserve(modules.size());
-  for (const std::string& module : modules) {
-    weights.emplace_back(checkpoint_, quantization_, module);
-    name += str(name.empty() ? "" : "+", module);
-  }
-  Matrix matrix = prepare(weights, name, cols, format);
-  for (const LinearWeight& weight : weights) finish(weight.tensors());
+Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, const QuantFormat& asked) {
+  WeightStack seen(checkpoint_, quantization_, modules, cols);
+  WeightStack* const planned = plan_ ? plan_->find(seen.name()) : nullptr;
+  WeightStack& stack = planned ? *planned : seen;
+  Matrix matrix = prepare(stack, asked);
+  for (const LinearWeight& weight : stack.weights()) finish(weight.tensors());
   return matrix;
 }
 
-Matrix WeightLoader::prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
-                             const QuantFormat& asked) {
-  int64_t rows = 0;
-  for (const LinearWeight& weight : weights) {
-    const Shape shape = weight.checked_shape();
-    if (shape[1] != cols) {
-      throw Error(ErrorCode::kBadData,
-                  str("tensor ", weight.module(), ".weight has ", shape[1], " columns but needs ", cols));
-    }
-    rows += shape[0];
-  }
-  const auto ask_backend = [&](const auto& question) {  // it knows no names
-    try {
-      return question();
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kBadData) throw;
-      throw Error(error.code(), str(checkpoint_.directory().string(), ": ", name, ": ", error.what()));
-    }
-  };
-  std::vector<HostMatrix> stacked;
-  stacked.reserve(weights.size());
-  for (const LinearWeight& weight : weights) {
-    stacked.push_back(weight.matrix());
-    const QuantFormat& stored = stacked.back().format;
-    if (is_integer_kind(stored) && is_integer_kind(asked) && stored != asked) {
-      throw Error(ErrorCode::kBadData,
-                  str("tensor ", weight.module(), ".qweight holds ", weight_format_name(stored),
-                      " weights, which config.json's quantization_config makes ", weight_format_name(asked)));
-    }
-  }
-  const QuantFormat format = ask_backend([&] { return backend_.prepared_format(stacked, asked); });
+Matrix WeightLoader::prepare(WeightStack& stack, const QuantFormat& asked) {
   if (cache_ != nullptr) {
-    if (const auto kept = cache_->find(name, rows, cols, format))
-      return ask_backend([&] { return backend_.prepare({&*kept, 1}, format); });
+    if (const auto kept = cache_->find(stack.name(), stack.rows(), stack.cols(), asked))
+      return stack.ask([&] { return backend_.prepare({&*kept, 1}, kept->format); });
   }
-  Matrix matrix = ask_backend([&] { return backend_.prepare(stacked, format); });
-  if (cache_ != nullptr) cache_->store(name, matrix);
+  Matrix matrix = stack.prepare(backend_, stack.prepared_format(backend_, asked));
+  if (cache_ != nullptr) cache_->store(stack.name(), matrix, asked);
   return matrix;
 }
 

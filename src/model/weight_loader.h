@@ -10,10 +10,10 @@
 
 #include "backend/backend.h"
 #include "base/progress.h"
-#include "model/linear_weight.h"
 #include "model/model_config.h"
 #include "model/packed_cache.h"
 #include "model/weight_formats.h"
+#include "model/weight_plan.h"
 #include "weights/checkpoint.h"
 
 namespace qwen {
@@ -21,13 +21,15 @@ namespace qwen {
 class WeightLoader {
  public:
   // `total_bytes`: of the tensors that will be asked for; `progress` may be empty. What is in the cache, if there is
-  // one, is not read from the checkpoint. All references outlive the loader.
+  // one, is not read from the checkpoint; what the plan has found out is not found out again. All references outlive
+  // the loader.
   WeightLoader(const Checkpoint& checkpoint, const QuantizationConfig& quantization, const WeightFormats& formats,
-               Backend& backend, uint64_t total_bytes, ProgressFn progress, PackedCache* cache = nullptr);
+               Backend& backend, uint64_t total_bytes, ProgressFn progress, PackedCache* cache = nullptr,
+               WeightPlan* plan = nullptr);
 
   // The weights [out, cols] of linear modules ("model.layers.0.mlp.up_proj") that share an input, stacked along the
   // outputs. Errors: kBadData where one is absent, damaged or has other columns.
-  Matrix matrix(std::initializer_list<std::string> modules, int64_t cols);
+  Matrix matrix(const std::vector<std::string>& modules, int64_t cols);
   // The same for the embedding or the head, in their format.
   Matrix head(const std::string& module, int64_t cols);
   // Vectors (norm weights, biases) of `size` numbers together, one after the other, in f32.
@@ -36,9 +38,8 @@ class WeightLoader {
   Backend& backend() { return backend_; }
 
  private:
-  Matrix load(std::span<const std::string> modules, int64_t cols, const QuantFormat& format);
-  Matrix prepare(std::span<const LinearWeight> weights, const std::string& name, int64_t cols,
-                 const QuantFormat& asked);
+  Matrix load(std::span<const std::string> modules, int64_t cols, const QuantFormat& asked);
+  Matrix prepare(WeightStack& stack, const QuantFormat& asked);
   void finish(std::span<const std::string> names);  // releases the pages, reports progress
 
   const Checkpoint& checkpoint_;
@@ -49,6 +50,7 @@ class WeightLoader {
   uint64_t done_bytes_ = 0;
   ProgressFn progress_;
   PackedCache* const cache_;
+  WeightPlan* const plan_;
 };
 
 }  // namespace qwen

@@ -2,10 +2,13 @@
 #include "quant/gptq_quantize.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <vector>
 
 #include "base/error.h"
+#include "base/function_ref.h"
 
 namespace qwen {
 namespace {
@@ -15,8 +18,6 @@ constexpr int64_t kRows = 32;    // of a task: one pass over U serves them all
 constexpr int64_t kPlaces = 64;  // of U at a time, so that a piece [kPlaces, kBlock] stays in the L1 cache
 
 int64_t resolved_group(int64_t group_size, int64_t cols) { return group_size == -1 ? cols : group_size; }
-
-int row_tasks(int64_t rows) { return static_cast<int>((rows + kRows - 1) / kRows); }
 
 // out[k] += Σ e[j] · U[j][first + k], k < count, j from `begin` to `end`, four at a time.
 void add_products(float* out, int64_t count, const float* e, const HessianFactor& factor, int64_t begin, int64_t end,
@@ -102,16 +103,36 @@ class RowRounder {
   int64_t row_ = 0;
 };
 
-void check_weights(std::span<const float> weights) {
-  constexpr float kLargestF16 = 65504;
-  for (const float w : weights) {
-    if (!std::isfinite(w))
-      throw Error(ErrorCode::kBadData, "a weight is not finite; the file is damaged, download it again");
-    if (std::fabs(w) > kLargestF16)
-      throw Error(ErrorCode::kBadData, str("a weight is ", w,
-                                           ", but GPTQ's scales are float16, which ends at 65504; if the file is not "
-                                           "damaged, use the format int8"));
-  }
+constexpr float kLargestF16 = 65504;
+
+// Whether grids can be laid over them. By their bits: what is not finite is larger than every number, and the loop
+// becomes vectors.
+bool fit_f16(std::span<const float> weights) {
+  uint32_t largest = 0;
+  for (const float w : weights) largest = std::max(largest, std::bit_cast<uint32_t>(w) & 0x7fffffffu);
+  return largest <= std::bit_cast<uint32_t>(kLargestF16);
+}
+
+[[noreturn]] void refuse(std::span<const float> weights) {
+  const float w = *std::find_if(weights.begin(), weights.end(), [](float v) { return !(std::fabs(v) <= kLargestF16); });
+  if (!std::isfinite(w))
+    throw Error(ErrorCode::kBadData, "a weight is not finite; the file is damaged, download it again");
+  throw Error(ErrorCode::kBadData, str("a weight is ", w,
+                                       ", but GPTQ's scales are float16, which ends at 65504; if the file is not "
+                                       "damaged, use the format int8"));
+}
+
+// body(first row, how many) for all rows, kRows at a time, of weights that fit.
+void for_row_blocks(std::span<const float> weights, int64_t rows, int64_t cols, ThreadPool& pool,
+                    FunctionRef<void(int64_t begin, int64_t count)> body) {
+  std::atomic<int64_t> bad{rows};
+  pool.run(static_cast<int>((rows + kRows - 1) / kRows), [&](int task, int) {
+    const int64_t begin = task * kRows, count = std::min(kRows, rows - begin);
+    if (fit_f16(weights.subspan(static_cast<size_t>(begin * cols), static_cast<size_t>(count * cols))))
+      return body(begin, count);
+    bad = begin;
+  });
+  if (bad < rows) refuse(weights.subspan(static_cast<size_t>(bad * cols)));
 }
 
 }  // namespace
@@ -120,10 +141,8 @@ GptqMatrix gptq_quantize(std::span<const float> weights, int64_t rows, const Hes
                          const GptqOptions& options, ThreadPool& pool) {
   const int64_t cols = factor.size();
   QWEN_CHECK(weights.size() == static_cast<size_t>(rows * cols));
-  check_weights(weights);
   GptqMatrix out(rows, cols, options.grid.bits, resolved_group(options.group_size, cols), gptq_zero_offset(options));
-  pool.run(row_tasks(rows), [&](int task, int) {
-    const int64_t begin = task * kRows, count = std::min(kRows, rows - begin);
+  for_row_blocks(weights, rows, cols, pool, [&](int64_t begin, int64_t count) {
     std::vector<RowRounder> rounders(static_cast<size_t>(count), RowRounder(factor, options, out));
     for (int64_t r = 0; r < count; ++r)
       rounders[static_cast<size_t>(r)].begin(weights.data() + (begin + r) * cols, begin + r);
@@ -143,11 +162,10 @@ GptqMatrix gptq_quantize(std::span<const float> weights, int64_t rows, const Hes
 
 GptqMatrix round_to_nearest(std::span<const float> weights, int64_t rows, int64_t cols, const GptqOptions& options,
                             ThreadPool& pool) {
-  check_weights(weights);
   const int64_t group = resolved_group(options.group_size, cols);
   GptqMatrix out(rows, cols, options.grid.bits, group, gptq_zero_offset(options));
-  pool.run(row_tasks(rows), [&](int task, int) {
-    for (int64_t row = task * kRows; row < std::min(rows, (task + 1) * kRows); ++row) {
+  for_row_blocks(weights, rows, cols, pool, [&](int64_t begin, int64_t count) {
+    for (int64_t row = begin; row < begin + count; ++row) {
       for (int64_t first = 0; first < cols; first += group) {
         const float* const w = weights.data() + row * cols + first;
         const int64_t size = std::min(group, cols - first);

@@ -32,6 +32,17 @@ void read_stored_scales(const HostMatrix& matrix, int64_t group, int64_t first, 
   read_floats(matrix.scales, group * matrix.rows + first, count, out);
 }
 
+// Words of equal zero points are equal in either packing. No exit on the way, so that the loop becomes vectors.
+bool all_stored_zeros_are(const HostMatrix& matrix, uint8_t value) {
+  const int bits = matrix.format.bits;
+  const uint32_t stored = static_cast<uint32_t>(value - matrix.format.zero_offset) & ((1u << bits) - 1);
+  uint32_t wanted = 0, other = 0;
+  for (int shift = 0; shift < 32; shift += bits) wanted |= stored << shift;
+  const int64_t words = matrix.zeros.shape.num_elements();
+  for (int64_t i = 0; i < words; ++i) other |= read_element<uint32_t>(matrix.zeros, i) ^ wanted;
+  return other == 0;
+}
+
 // A few rows at a time, so that what is written stays in the cache from one column to the next.
 void dequantize_groups(const HostMatrix& matrix, int64_t first, int64_t count, float* out) {
   uint8_t q[kRowsAtOnce], zeros[kRowsAtOnce];

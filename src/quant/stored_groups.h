@@ -19,6 +19,9 @@ void read_stored_integers(const HostMatrix& matrix, int64_t col, int64_t first, 
 void read_stored_zeros(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, uint8_t* out);
 void read_stored_scales(const HostMatrix& matrix, int64_t group, int64_t first, int64_t count, float* out);
 
+// Whether every zero point (v1's offset added) is `value`.
+bool all_stored_zeros_are(const HostMatrix& matrix, uint8_t value);
+
 // See dequantize_rows.
 void dequantize_groups(const HostMatrix& matrix, int64_t first, int64_t count, float* out);
 

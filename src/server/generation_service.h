@@ -27,7 +27,8 @@ std::string_view service_state_name(ServiceState state);  // "loading", "healthy
 // What /model_info and /v1/models tell.
 struct ModelInfo {
   std::string name;  // what clients call it
-  std::string architecture, quantization = "none", dtype, kv_cache_dtype, device, kernels, fingerprint;
+  std::string architecture, dtype, kv_cache_dtype, device, kernels, fingerprint;
+  std::string quantization = "none", head_format = "none";  // of the layers; of embedding and head
   int64_t parameters = 0, vocab_size = 0;
   int64_t context_length = 0;  // the model's; LoadedModel::engine may hold less
   bool demo = false;

@@ -39,8 +39,8 @@ std::string read_problem(std::string_view what) {
   return errno == 0 ? str(kDamaged, what) : str("cannot be read: ", std::strerror(errno));
 }
 
-struct Entry {
-  std::string name;
+struct EntryPlace {
+  std::string name, note;
   uint64_t offset = 0, size_bytes = 0;
   std::vector<uint64_t> digests;  // of its pieces
 };
@@ -63,7 +63,7 @@ class TableReader {
 };
 
 // Whether the table is one: entries in ascending order, apart, inside the data.
-bool parse_table(std::span<const std::byte> table, const PackedFileHeader& header, std::vector<Entry>& entries) {
+bool parse_table(std::span<const std::byte> table, const PackedFileHeader& header, std::vector<EntryPlace>& entries) {
   TableReader reader(table);
   uint64_t end = sizeof(PackedFileHeader);
   for (uint32_t i = 0; i < header.num_entries; ++i) {
@@ -71,11 +71,16 @@ bool parse_table(std::span<const std::byte> table, const PackedFileHeader& heade
     if (!reader.take(&head, sizeof head)) return false;
     const auto entry_end = checked_add(head.offset, head.size_bytes);
     if (head.offset % kPackedAlignment != 0 || head.offset < end || !entry_end || *entry_end > header.data_end ||
-        head.size_bytes == 0 || head.name_bytes > kMaxPackedName || !reader.has(head.name_bytes))
+        head.size_bytes == 0 || head.name_bytes > kMaxPackedName || head.note_bytes > kMaxPackedName ||
+        !reader.has(uint64_t{head.name_bytes} + head.note_bytes))
       return false;
     end = *entry_end;
-    Entry entry{.name = std::string(head.name_bytes, '\0'), .offset = head.offset, .size_bytes = head.size_bytes};
+    EntryPlace entry{.name = std::string(head.name_bytes, '\0'),
+                     .note = std::string(head.note_bytes, '\0'),
+                     .offset = head.offset,
+                     .size_bytes = head.size_bytes};
     reader.take(entry.name.data(), head.name_bytes);
+    reader.take(entry.note.data(), head.note_bytes);
     const uint64_t pieces = packed_pieces(head.size_bytes);
     if (!reader.has(pieces * sizeof(uint64_t))) return false;  // data_end bounds the pieces
     entry.digests.resize(static_cast<size_t>(pieces));
@@ -113,9 +118,9 @@ struct Memory {
 // Brings the entries' pieces into memory, where they are not there already, and checks them.
 class Reading {
  public:
-  Reading(int fd, Memory memory, const std::vector<Entry>& entries, bool copy, int threads)
+  Reading(int fd, Memory memory, const std::vector<EntryPlace>& entries, bool copy, int threads)
       : fd_(fd), memory_(memory), copy_(copy), threads_(threads) {
-    for (const Entry& entry : entries) {
+    for (const EntryPlace& entry : entries) {
       total_bytes_ += entry.size_bytes;
       for (size_t piece = 0; piece < entry.digests.size(); ++piece) pieces_.push_back({&entry, piece});
     }
@@ -147,7 +152,7 @@ class Reading {
 
  private:
   struct Piece {
-    const Entry* entry;
+    const EntryPlace* entry;
     size_t index;
   };
 
@@ -155,7 +160,7 @@ class Reading {
     while (!stop_ && !damaged_) {
       const size_t next = next_.fetch_add(1);
       if (next >= pieces_.size()) return;
-      const Entry& entry = *pieces_[next].entry;
+      const EntryPlace& entry = *pieces_[next].entry;
       const uint64_t start = pieces_[next].index * kPackedPiece, offset = entry.offset + start;
       const std::span<std::byte> bytes = memory_.at(offset, std::min(kPackedPiece, entry.size_bytes - start));
       const bool read = !copy_ || read_at(fd_, offset, bytes);
@@ -213,7 +218,7 @@ std::optional<PackedFile> PackedFile::open(const std::filesystem::path& path, st
   if (file_bytes > options.max_bytes) return refuse(str("has ", file_bytes, " bytes, more than such weights take"));
 
   std::vector<std::byte> table(static_cast<size_t>(header.table_bytes));
-  std::vector<Entry> entries;
+  std::vector<EntryPlace> entries;
   if (!read_at(file.get(), header.data_end, table)) return refuse(read_problem("its table"));
   if (digest_of(table) != header.table_digest || !parse_table(table, header, entries))
     return refuse(str(kDamaged, "its table"));
@@ -241,14 +246,15 @@ std::optional<PackedFile> PackedFile::open(const std::filesystem::path& path, st
   const int threads = std::min(options.threads > 0 ? options.threads : usable_cores(), kMaxReaders);
   if (std::string why = Reading(file.get(), memory, entries, copy, threads).run(progress); !why.empty())
     return refuse(std::move(why));
-  for (Entry& entry : entries)
-    packed.entries_.emplace(std::move(entry.name), memory.at(entry.offset, entry.size_bytes));
+  for (EntryPlace& entry : entries)
+    packed.entries_.emplace(std::move(entry.name),
+                            Entry{memory.at(entry.offset, entry.size_bytes), std::move(entry.note)});
   return packed;
 }
 
-std::span<const std::byte> PackedFile::find(std::string_view name) const {
+const PackedFile::Entry* PackedFile::find(std::string_view name) const {
   const auto it = entries_.find(name);
-  return it == entries_.end() ? std::span<const std::byte>() : it->second;
+  return it == entries_.end() ? nullptr : &it->second;
 }
 
 }  // namespace qwen

@@ -1,7 +1,7 @@
-// Reads a file of packed weights (packed_file_layout.h): named runs of bytes, into one anonymous arena in huge pages or
-// mapped. Nothing in the file is believed: every offset and size is checked before it is used, every byte against its
-// digest. Digests tell damage, not malice: whoever may write the file can also make them fit. So a file that anyone
-// could have changed, but root, this user and whoever owns the weights, is refused.
+// Reads a file of packed weights (packed_file_layout.h): named runs of bytes with a note on each, into one anonymous
+// arena in huge pages or mapped. Nothing in the file is believed: every offset and size is checked before it is used,
+// every byte against its digest. Digests tell damage, not malice: whoever may write the file can also make them fit. So
+// a file that anyone could have changed, but root, this user and whoever owns the weights, is refused.
 #pragma once
 
 #include <cstddef>
@@ -44,13 +44,16 @@ class PackedFile {
                                         const SameSource& same_source, const PackedReadOptions& options,
                                         const ProgressFn& progress, std::string& problem);
 
-  // Aligned to kPackedAlignment; without data where there is no such entry.
-  std::span<const std::byte> find(std::string_view name) const;
+  struct Entry {
+    std::span<const std::byte> bytes;  // aligned to kPackedAlignment, at least one
+    std::string note;                  // as PackedFileWriter::add was given it
+  };
+  const Entry* find(std::string_view name) const;                      // null where there is no such entry
   const std::shared_ptr<const void>& owner() const { return owner_; }  // of all of them
   uint64_t size_bytes() const { return size_bytes_; }                  // of the file
 
  private:
-  std::map<std::string, std::span<const std::byte>, std::less<>> entries_;
+  std::map<std::string, Entry, std::less<>> entries_;
   std::shared_ptr<const void> owner_;
   uint64_t size_bytes_ = 0;
 };

@@ -3,7 +3,7 @@
 //     PackedFileHeader                               4 KiB; written last, so that an unfinished file has none
 //     the entries' bytes                             each from a multiple of kPackedAlignment on
 //     the table: num_entries times                   from data_end to the file's end
-//         PackedEntryHead, its name, one xxh64 for every kPackedPiece bytes
+//         PackedEntryHead, its name, its note, one xxh64 for every kPackedPiece bytes
 //
 // Numbers are the host's (a big-endian machine reads another version). Every byte that is ever used is under a digest:
 // the header under its own, the table under the header's, an entry's bytes under the table's.
@@ -15,11 +15,11 @@
 namespace qwen {
 
 constexpr char kPackedMagic[8] = {'Q', 'W', 'E', 'N', 'P', 'A', 'C', 'K'};
-constexpr uint32_t kPackedFileVersion = 2;
+constexpr uint32_t kPackedFileVersion = 3;
 constexpr uint64_t kPackedAlignment = 4096;     // a page: an entry can be mapped
 constexpr uint64_t kPackedPiece = 1024 * 1024;  // read and checked at once: stays in the L2 cache
 constexpr uint64_t kMaxPackedTable = 64 * 1024 * 1024;
-constexpr uint32_t kMaxPackedName = 4096;
+constexpr uint32_t kMaxPackedName = 4096;  // of a name; of a note
 
 // Of which weights a file was made.
 struct PackedSource {
@@ -44,7 +44,7 @@ struct PackedEntryHead {
   uint64_t offset;  // in the file
   uint64_t size_bytes;
   uint32_t name_bytes;
-  uint32_t zero;
+  uint32_t note_bytes;
 };
 static_assert(sizeof(PackedEntryHead) == 24);
 

@@ -118,12 +118,14 @@ void PackedFileWriter::write_at(uint64_t offset, std::span<const std::byte> byte
   }
 }
 
-void PackedFileWriter::add(std::string_view name, std::span<const std::byte> bytes) {
-  QWEN_CHECK(!bytes.empty() && name.size() <= kMaxPackedName);
+void PackedFileWriter::add(std::string_view name, std::span<const std::byte> bytes, std::string_view note) {
+  QWEN_CHECK(!bytes.empty() && name.size() <= kMaxPackedName && note.size() <= kMaxPackedName);
   if (!file_.valid()) return;
-  const PackedEntryHead head{end_, bytes.size(), static_cast<uint32_t>(name.size()), 0};
+  const PackedEntryHead head{end_, bytes.size(), static_cast<uint32_t>(name.size()),
+                             static_cast<uint32_t>(note.size())};
   append(table_, &head, sizeof head);
   append(table_, name.data(), name.size());
+  append(table_, note.data(), note.size());
   ++num_entries_;
   for (size_t start = 0; start < bytes.size() && file_.valid(); start += kPackedPiece) {
     const auto piece = bytes.subspan(start, std::min<size_t>(kPackedPiece, bytes.size() - start));

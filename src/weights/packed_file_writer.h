@@ -34,7 +34,8 @@ class PackedFileWriter {
   PackedFileWriter(const PackedFileWriter&) = delete;
   PackedFileWriter& operator=(const PackedFileWriter&) = delete;
 
-  void add(std::string_view name, std::span<const std::byte> bytes);  // names differ, bytes are not empty
+  // Names differ, bytes are not empty; `note` is the caller's.
+  void add(std::string_view name, std::span<const std::byte> bytes, std::string_view note = {});
   // The entries are complete: to the disk, then under its name.
   void finish(const PackedSource& source);
 

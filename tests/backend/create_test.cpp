@@ -48,11 +48,9 @@ TEST(CreateTest, TheKvCacheHasTheTypeThatIsAskedFor) {
   for (const std::string& name : available_kernels()) {
     const DType preferred = create_backend({.kernels = name, .threads = 1})->kv_dtype();
     EXPECT_EQ(preferred, name == "reference" ? DType::kF32 : DType::kBF16);
-    EXPECT_EQ(cpu_kv_dtype({.kernels = name}), preferred);
     for (const auto& [asked, dtype] : {std::pair{"bfloat16", DType::kBF16}, {"int8", DType::kI8}}) {
       const auto backend = create_backend({.kernels = name, .threads = 1, .kv_cache_dtype = asked});
       EXPECT_EQ(backend->kv_dtype(), dtype) << name;
-      EXPECT_EQ(cpu_kv_dtype({.kernels = name, .kv_cache_dtype = asked}), dtype) << name;
       const KvLayer kv = backend->alloc_kv(dtype, 3, 16, kHeads);
       EXPECT_EQ(kv.buffer.size_bytes(), 3 * 16 * backend->kv_bytes_per_token(dtype, kHeads)) << name << " " << asked;
     }

@@ -183,6 +183,21 @@ class BadModels(CommandLine):
         self.assertEqual((reference["kv_cache_dtype"], reference["kv_bytes_per_token"]), ("float32", heads * 4 * config["head_dim"]))
         self.assertEqual((int8["kv_cache_dtype"], int8["kv_bytes_per_token"]), ("int8", heads * (config["head_dim"] + 4)))
 
+    def test_inspect_counts_the_head_in_its_format(self):
+        def inspect(*flags):
+            memory = json.loads(harness.run("inspect", "--model", harness.DEMO, "--json", *flags).stdout)["memory"]
+            for entry in memory:
+                self.assertEqual(entry["total_bytes"], sum(entry[name] for name in ("weight_bytes", "workspace_bytes", "kv_bytes")))
+            return {entry["format"]: (entry["head_format"], entry["weight_bytes"]) for entry in memory}
+        auto, plain, int8 = inspect(), inspect("--head-format", "none"), inspect("--head-format", "int8")
+        self.assertEqual([auto[name][0] for name in ("none", "int8", "int4")], ["none", "int8", "int8"])
+        self.assertEqual({head for head, _ in plain.values()}, {"none"})
+        self.assertEqual({head for head, _ in int8.values()}, {"int8"})
+        self.assertEqual(auto["none"], plain["none"])
+        self.assertEqual(auto["int4"], int8["int4"])
+        self.assertLess(int8["none"][1], plain["none"][1])
+        self.assertLess(auto["int4"][1], plain["int4"][1])
+
     def test_inspect_does_not_pass_over_weights_that_cannot_be_read(self):
         weights = self.folder / "model.safetensors"
         for name in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"):

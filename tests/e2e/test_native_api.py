@@ -209,7 +209,7 @@ class Completions(WithService):
 class ModelInfo(WithService):
     def test_says_everything(self):
         info = self.service.get("/model_info").json()
-        for name in ("model_type", "architecture", "quantization", "dtype", "device", "kernels", "fingerprint", "template_family"):
+        for name in ("model_type", "architecture", "quantization", "head_format", "dtype", "device", "kernels", "fingerprint", "template_family"):
             self.assertTrue(isinstance(info[name], str) and info[name], (name, info))
         for name in ("parameters", "context_length", "max_model_len", "vocab_size"):
             self.assertTrue(isinstance(info[name], int) and info[name] > 0, (name, info))

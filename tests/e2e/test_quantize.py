@@ -89,11 +89,16 @@ class Quantize(unittest.TestCase):
         answers = []
         for folder, flags in ((self.out, []), (self.model, ["--quantization", "int4"])):
             with harness.Service(folder, *flags, "--cache-dir", "none") as service:
-                self.assertEqual(service.get("/model_info").json()["quantization"], "int4")
+                info = service.get("/model_info").json()
+                self.assertEqual((info["quantization"], info["head_format"]), ("int4", "int8"))
                 answers.append(service.post("/generate", QUESTION).json()["generated_text"])
         self.assertEqual(*answers)
         inspected = json.loads(harness.run("inspect", "--model", self.out, "--json").stdout)
         self.assertEqual(inspected["config"]["quantization"], "int4")
+        plain = json.loads(harness.run("inspect", "--model", self.model, "--json").stdout)
+        needed = [[entry["weight_bytes"] for entry in memory if (entry["format"], entry["head_format"]) == wanted][0]
+                  for memory, wanted in ((inspected["memory"], ("none", "int8")), (plain["memory"], ("int4", "int8")))]
+        self.assertEqual(*needed)
 
     def test_settings_that_contradict_the_folder(self):
         self.quantize("--format", "int8")

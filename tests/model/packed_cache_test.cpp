@@ -325,6 +325,58 @@ TEST_F(PackedCacheTest, BytesChangeWithTheirVersionOnly) {
   }
 }
 
+// Whoever is not asked has not read their zero points and group indices.
+TEST_F(PackedCacheTest, WhatIsFoundIsNotLookedUpInTheCheckpoint) {
+  class Asked : public CpuBackend {
+   public:
+    explicit Asked(int& stacks) : CpuBackend(choose_kernel_set("auto"), 1), stacks_(stacks) {}
+    QuantFormat prepared_format(std::span<const HostMatrix> stacked, const QuantFormat& asked) const override {
+      if (stacked[0].format.kind != QuantFormat::Kind::kNone) ++stacks_;
+      return CpuBackend::prepared_format(stacked, asked);
+    }
+
+   private:
+    int& stacks_;
+  };
+  for (const char* model : {"gptq-int4-g64-asym", "gptq-int4-g128-sym-desc_act", "awq-int4-g128"}) {
+    const fs::path folder = fs::path(QWEN_SHARED_DATA) / "golden/tiny-models" / model;
+    if (!fs::exists(folder)) GTEST_SKIP() << "no golden model " << model << " in " << QWEN_SHARED_DATA;
+    const ModelConfig config = ModelConfig::load(folder);
+    const Checkpoint checkpoint = Checkpoint::open(folder);
+    const ModelOptions model_options{32, 32, 64, weight_formats("int8")};
+    const auto stacks_asked_for = [&](const PackedCacheOptions& options) {
+      int stacks = 0;
+      auto backend = std::make_unique<Asked>(stacks);
+      PackedCache cache(checkpoint, config.quantization, model_options.formats, *backend, options);
+      load_model(checkpoint, config, std::move(backend), model_options, {}, &cache);
+      return stacks;
+    };
+    EXPECT_GE(stacks_asked_for(options_), 4 * config.num_hidden_layers) << model;
+    EXPECT_EQ(stacks_asked_for(options_), 0) << model;
+  }
+}
+
+// A note that no backend has written, under digests that fit: nobody but a forger writes such a file.
+TEST_F(PackedCacheTest, ForgedNotesAreRemoved) {
+  const fs::path model = fs::path(QWEN_SHARED_DATA) / "golden/tiny-models/gptq-int4-g64-asym";
+  if (!fs::exists(model)) GTEST_SKIP() << "no golden model in " << QWEN_SHARED_DATA;
+  const Logits expected = start(model, "int8", options_).logits;
+  const fs::path path = files()[0];
+  std::string key;
+  damage([&](std::string& bytes) { key = bytes.data() + offsetof(PackedFileHeader, key); });
+  const std::vector<std::byte> bytes(64);
+  for (const std::string& note :
+       {std::string("?"), std::string(12, '\0'), std::string(12, '\xff'), std::string("\4\0\0\0\7\0\0\0\0\0\0\0", 12),
+        std::string("\4\0\0\0\x40\0\0\0\2\0\0\0", 12), std::string("\4\0\0\0\x40\0\0\0\0\0\0\0", 12)}) {
+    PackedFileWriter writer(path, key, 0);
+    const std::string attention = "model.layers.0.self_attn.";
+    writer.add(attention + "q_proj+" + attention + "k_proj+" + attention + "v_proj", bytes, note);
+    writer.finish({Checkpoint::open(model).stamp(), 0});
+    EXPECT_EQ(start(model, "int8", options_).logits, expected);
+    EXPECT_TRUE(files().empty());
+  }
+}
+
 // One writes; who maps waits for it, who copies may quantize for itself.
 TEST_F(PackedCacheTest, SeveralProcessesMayStartAtOnce) {
   constexpr int kWrong = 1, kWritten = 2, kFound = 4;  // bits of a child's exit status
@@ -411,8 +463,11 @@ TEST_F(PackedCacheTest, APlaceThatIsNoUseIsToldOnlyWhereNoOtherIs) {
     ::setenv("XDG_CACHE_HOME", user.c_str(), 1);
     testing::internal::CaptureStderr();
     PackedCache cache(checkpoint, {}, weight_formats("int4"), *backend, {});
-    cache.open(kBytes, {});
-    if (!cache.found()) cache.finish();
+    cache.open(4 * kBytes, {});
+    if (!cache.found()) {
+      cache.begin(kBytes, {});
+      cache.finish();
+    }
     ::unsetenv("CACHE_DIRECTORY");
     ::unsetenv("XDG_CACHE_HOME");
     return std::pair(cache.found(), testing::internal::GetCapturedStderr());

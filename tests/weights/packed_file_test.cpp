@@ -47,7 +47,7 @@ class PackedFileTest : public testing::TestWithParam<PackedAccess> {
  protected:
   void write(const std::string& key = kKey) {
     PackedFileWriter writer(path_, key, 1 << 20);
-    for (const auto& [name, bytes] : entries_) writer.add(name, bytes);
+    for (const auto& [name, bytes] : entries_) writer.add(name, bytes, name + "'s");
     writer.finish(kSource);
     ASSERT_EQ(writer.problem(), "");
   }
@@ -85,11 +85,13 @@ TEST_P(PackedFileTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(asked_.digest, kSource.digest);
   EXPECT_EQ(file->size_bytes(), fs::file_size(path_));
   for (const auto& [name, bytes] : entries_) {
-    const auto found = file->find(name);
-    EXPECT_TRUE(std::ranges::equal(found, bytes)) << name;
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(found.data()) % kPackedAlignment, 0u);
+    const PackedFile::Entry* const found = file->find(name);
+    ASSERT_NE(found, nullptr) << name;
+    EXPECT_TRUE(std::ranges::equal(found->bytes, bytes)) << name;
+    EXPECT_EQ(found->note, name + "'s");
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(found->bytes.data()) % kPackedAlignment, 0u);
   }
-  EXPECT_TRUE(file->find("four").empty());
+  EXPECT_EQ(file->find("four"), nullptr);
   EXPECT_EQ(last, total);
   EXPECT_EQ(total, 100 + 3 * kPackedPiece + 5 + 8192);
 }
@@ -100,8 +102,8 @@ TEST_P(PackedFileTest, SmallFilesAreAlignedToo) {
   const auto file = open();
   ASSERT_TRUE(file) << problem_;
   for (const auto& [name, bytes] : entries_) {
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(file->find(name).data()) % kPackedAlignment, 0u);
-    EXPECT_TRUE(std::ranges::equal(file->find(name), bytes)) << name;
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(file->find(name)->bytes.data()) % kPackedAlignment, 0u);
+    EXPECT_TRUE(std::ranges::equal(file->find(name)->bytes, bytes)) << name;
   }
 }
 
@@ -140,7 +142,7 @@ TEST_P(PackedFileTest, RefusesAnotherKeyVersionOrSize) {
   ++bytes[offsetof(PackedFileHeader, version)];
   put(bytes);
   EXPECT_FALSE(open());
-  EXPECT_EQ(problem_, "is of version 3");
+  EXPECT_EQ(problem_, "is of version " + std::to_string(kPackedFileVersion + 1));
 }
 
 // Whoever may write the file could make its digests fit.
@@ -187,11 +189,12 @@ TEST_P(PackedFileTest, RefusesEveryFlippedByteThatMatters) {
     const auto file = open();
     refused += !file;
     if (file) {  // between two entries
-      for (const auto& [name, expected] : entries_) EXPECT_TRUE(std::ranges::equal(file->find(name), expected)) << i;
+      for (const auto& [name, expected] : entries_)
+        EXPECT_TRUE(std::ranges::equal(file->find(name)->bytes, expected)) << i;
     }
     bytes[i] = static_cast<char>(bytes[i] ^ (1 << i % 8));
   }
-  const size_t table = 2 * sizeof(PackedEntryHead) + 6 + 2 * sizeof(uint64_t);
+  const size_t table = 2 * sizeof(PackedEntryHead) + 6 + 10 + 2 * sizeof(uint64_t);
   EXPECT_EQ(refused, int(sizeof(PackedFileHeader) + 100 + 4097 + table));
 }
 
@@ -221,6 +224,7 @@ TEST_P(PackedFileTest, RefusesOffsetsAndSizesThatLieOutside) {
     forge(field(offsetof(PackedEntryHead, offset), value));
     forge(field(offsetof(PackedEntryHead, size_bytes), value));
     forge(field(offsetof(PackedEntryHead, name_bytes), value | 0x10000));
+    forge(field(offsetof(PackedEntryHead, name_bytes), value << 32 | 3 | uint64_t{1} << 62));
     if (value != header.data_end) forge([&](PackedFileHeader& forged, std::string&) { forged.data_end = value; });
     forge([&](PackedFileHeader& forged, std::string&) { forged.table_bytes = value; });
   }
@@ -244,8 +248,8 @@ TEST_P(PackedFileTest, AReaderKeepsItsBytesWhenTheFileIsReplaced) {
   const auto old_bytes = entries_["two"];
   entries_["two"] = noise(8192, 22);
   write();
-  EXPECT_TRUE(std::ranges::equal(before->find("two"), old_bytes));
-  EXPECT_TRUE(std::ranges::equal(open()->find("two"), entries_["two"]));
+  EXPECT_TRUE(std::ranges::equal(before->find("two")->bytes, old_bytes));
+  EXPECT_TRUE(std::ranges::equal(open()->find("two")->bytes, entries_["two"]));
 }
 
 INSTANTIATE_TEST_SUITE_P(Access, PackedFileTest, testing::Values(PackedAccess::kCopy, PackedAccess::kMap),

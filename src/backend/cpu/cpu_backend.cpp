@@ -153,19 +153,22 @@ size_t CpuBackend::kv_bytes_per_token(DType dtype, const HeadShape& heads) const
 }
 
 size_t CpuBackend::weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const {
-  if (is_grouped(format))
-    return static_cast<size_t>(rows) * grouped_panel_bytes(format, static_cast<int>(cols)) / kPanelRows;
-  if (is_integer(format) && kernels_.integer != nullptr) {
-    return static_cast<size_t>(rows) * integer_panel_bytes(format, static_cast<int>(cols)) / kPanelRows;
-  }
+  if (is_grouped(format)) return grouped_weight_bytes(format, rows, cols);
+  if (is_integer(format) && kernels_.integer != nullptr) return integer_weight_bytes(format, rows, cols);
   const bool wide = kernels_.stored_weights && (stored != DType::kBF16 || is_integer(format));
-  return static_cast<size_t>(rows) * static_cast<size_t>(cols) * dtype_size(wide ? DType::kF32 : DType::kBF16);
+  return packed_weight_bytes(rows, cols, wide ? DType::kF32 : DType::kBF16);
 }
 
 // Without integer kernels a folder's integers are multiplied as the numbers that they stand for.
 QuantFormat CpuBackend::prepared_format(std::span<const HostMatrix> stacked, const QuantFormat& asked) const {
   check_stack(stacked);
   const std::optional<QuantFormat> grouped = grouped_format(stacked);
+  if (!grouped) return asked;
+  return kernels_.integer != nullptr ? *grouped : QuantFormat{};
+}
+
+QuantFormat CpuBackend::expected_format(const QuantFormat& stored, int64_t cols, const QuantFormat& asked) const {
+  const std::optional<QuantFormat> grouped = expected_grouped_format(stored, cols);
   if (!grouped) return asked;
   return kernels_.integer != nullptr ? *grouped : QuantFormat{};
 }

@@ -32,6 +32,7 @@ class CpuBackend : public Backend {
   size_t kv_bytes_per_token(DType dtype, const HeadShape& heads) const override;
   size_t weight_bytes(int64_t rows, int64_t cols, DType stored, const QuantFormat& format) const override;
   QuantFormat prepared_format(std::span<const HostMatrix> stacked, const QuantFormat& asked) const override;
+  QuantFormat expected_format(const QuantFormat& stored, int64_t cols, const QuantFormat& asked) const override;
   Matrix prepare(std::span<const HostMatrix> stacked, const QuantFormat& format) override;
   std::string packing(const QuantFormat& format) const override;
   size_t packed_bytes(int64_t rows, int64_t cols, const QuantFormat& format) const override;

@@ -43,14 +43,10 @@ Order find_order(const HostMatrix& m) {
   return order;
 }
 
-bool has_middle_zeros(const HostMatrix& m) {
-  std::vector<uint8_t> zeros(static_cast<size_t>(m.rows));
-  const uint8_t wanted = static_cast<uint8_t>(middle(m.format.bits));
-  for (int64_t group = 0; group < num_groups(m); ++group) {
-    read_stored_zeros(m, group, 0, m.rows, zeros.data());
-    if (std::any_of(zeros.begin(), zeros.end(), [&](uint8_t zero) { return zero != wanted; })) return false;
-  }
-  return true;
+// Whether both say the same about the groups of their inputs, word for word.
+bool same_order(const HostMatrix& a, const HostMatrix& b) {
+  if (a.g_idx.data == nullptr || b.g_idx.data == nullptr) return a.g_idx.data == b.g_idx.data;
+  return std::memcmp(a.g_idx.data, b.g_idx.data, a.g_idx.size_bytes()) == 0;
 }
 
 // A panel as it is written, group by group.
@@ -138,24 +134,36 @@ bool is_permutation(const int32_t* order, int cols) {
 
 }  // namespace
 
+std::optional<QuantFormat> expected_grouped_format(const QuantFormat& stored, int64_t cols) {
+  if (!has_stored_groups(stored)) return std::nullopt;
+  // One group, however large the configuration says it is, is as wide as the padded row.
+  const int64_t row = int64_t{grouped_blocks(static_cast<int>(cols))} * kGroupedBlock;
+  const int64_t size = std::min<int64_t>(stored.group_size, row);
+  if (size < 1 || size % kGroupedBlock != 0) return std::nullopt;
+  return QuantFormat{.kind = QuantFormat::Kind::kGrouped,
+                     .bits = stored.bits,
+                     .group_size = static_cast<int>(size),
+                     .zero_points = stored.kind == QuantFormat::Kind::kAwq};
+}
+
 std::optional<QuantFormat> grouped_format(std::span<const HostMatrix> stacked) {
   const HostMatrix& first = stacked[0];
-  if (!has_stored_groups(first.format)) return std::nullopt;
-  // One group, however large the configuration says it is, is as wide as the padded row.
-  const int64_t row = int64_t{grouped_blocks(static_cast<int>(first.cols))} * kGroupedBlock;
-  const int64_t size = std::min<int64_t>(first.format.group_size, row);
-  if (size < 1 || size % kGroupedBlock != 0) return std::nullopt;
-  QuantFormat format{
-      .kind = QuantFormat::Kind::kGrouped, .bits = first.format.bits, .group_size = static_cast<int>(size)};
+  std::optional<QuantFormat> format = expected_grouped_format(first.format, first.cols);
+  if (!format) return std::nullopt;
   const Order order = find_order(first);
-  format.reordered = !order.empty();
+  if (!order.empty() && !in_groups(first, order)) return std::nullopt;
+  format->reordered = !order.empty();
   for (const HostMatrix& m : stacked) {
-    if (!has_stored_groups(m.format) || m.format.bits != format.bits || m.cols != first.cols ||
-        m.format.group_size != first.format.group_size || find_order(m) != order || !in_groups(m, order))
+    if (!has_stored_groups(m.format) || m.format.bits != format->bits || m.cols != first.cols ||
+        m.format.group_size != first.format.group_size ||
+        (!same_order(m, first) && (find_order(m) != order || !in_groups(m, order))))
       return std::nullopt;
-    format.zero_points |= !has_middle_zeros(m);
-    format.wide_scales |= m.scales.dtype != DType::kF16;
+    format->wide_scales |= m.scales.dtype != DType::kF16;
   }
+  // The most that there is to read, once it is known to matter.
+  format->zero_points = !std::all_of(stacked.begin(), stacked.end(), [](const HostMatrix& m) {
+    return all_stored_zeros_are(m, static_cast<uint8_t>(middle(m.format.bits)));
+  });
   return format;
 }
 

@@ -24,6 +24,10 @@ inline bool is_grouped(const QuantFormat& format) { return format.kind == QuantF
 // zero points and group indices, no weights.
 std::optional<QuantFormat> grouped_format(std::span<const HostMatrix> stacked);
 
+// The same for a matrix of `cols` inputs that nobody has seen, stored with f16 scales and its groups in order; zero
+// points are what AWQ is for.
+std::optional<QuantFormat> expected_grouped_format(const QuantFormat& stored, int64_t cols);
+
 // `format`: grouped_format's answer. Errors: kBadData for shapes or element types that do not fit together, kOs.
 Matrix pack_grouped_weights(std::span<const HostMatrix> stacked, const QuantFormat& format, ThreadPool& pool);
 

@@ -70,6 +70,11 @@ void pack_panel(T* panel, int first_row, std::span<const HostMatrix> stacked, fl
 
 }  // namespace
 
+size_t packed_weight_bytes(int64_t rows, int64_t cols, DType dtype) {
+  const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
+  return static_cast<size_t>(panels * panel_elements(static_cast<int>((cols + 1) / 2))) * dtype_size(dtype);
+}
+
 Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, ThreadPool& pool) {
   Matrix matrix;
   matrix.rows = check_stack(stacked);
@@ -79,7 +84,7 @@ Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, 
   matrix.dtype = stored_precision && !all_bf16 ? DType::kF32 : DType::kBF16;
   const int panels = (matrix.rows + kPanelRows - 1) / kPanelRows;
   const int64_t per_panel = panel_elements((matrix.cols + 1) / 2);
-  matrix.buffer = allocate_host_memory(static_cast<size_t>(panels * per_panel) * dtype_size(matrix.dtype), "weights");
+  matrix.buffer = allocate_host_memory(packed_weight_bytes(matrix.rows, matrix.cols, matrix.dtype), "weights");
   const bool any_quantized = !std::all_of(stacked.begin(), stacked.end(), is_plain);
   const size_t scratch_size = any_quantized ? static_cast<size_t>(matrix.cols) * kPanelRows : 0;
   std::vector<float> scratch(scratch_size * static_cast<size_t>(pool.threads()));

@@ -14,6 +14,8 @@ namespace qwen {
 // types that do not fit together, kOs without memory.
 Matrix pack_weights(std::span<const HostMatrix> stacked, bool stored_precision, ThreadPool& pool);
 
+size_t packed_weight_bytes(int64_t rows, int64_t cols, DType dtype);  // of a result of such elements
+
 // Row `row` of a packed matrix, as f32.
 void unpack_row(const Matrix& matrix, int row, float* out);
 

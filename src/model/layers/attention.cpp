@@ -1,15 +1,18 @@
 // See attention.h.
 #include "model/layers/attention.h"
 
+#include "base/error.h"
+#include "model/module_stacks.h"
+
 namespace qwen {
 
-Attention Attention::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
+Attention Attention::load(WeightLoader& loader, const ModelConfig& config, int64_t layer) {
+  const std::string prefix = str("model.layers.", layer, ".self_attn.");
   Attention attention;
   attention.heads = config.heads();
   attention.eps = static_cast<float>(config.rms_norm_eps);
-  attention.qkv_proj.weight =
-      loader.matrix({prefix + "q_proj", prefix + "k_proj", prefix + "v_proj"}, config.hidden_size);
-  attention.o_proj.weight = loader.matrix({prefix + "o_proj"}, config.q_size());
+  attention.qkv_proj.weight = loader.matrix(modules_of(LayerInput::kQkv, layer), config.hidden_size);
+  attention.o_proj.weight = loader.matrix(modules_of(LayerInput::kO, layer), config.q_size());
   if (config.attention_bias) {
     attention.qkv_proj.bias = loader.vector({prefix + "q_proj.bias", prefix + "k_proj.bias", prefix + "v_proj.bias"},
                                             attention.heads.qkv_size());

@@ -1,8 +1,6 @@
 // Grouped-query attention with per-head norms of queries and keys before the rotary embedding, over a paged cache.
 #pragma once
 
-#include <string>
-
 #include "model/batch_input.h"
 #include "model/layers/linear.h"
 #include "model/rope_table.h"
@@ -18,7 +16,7 @@ struct Attention {
   Tensor q_norm, k_norm;  // [head_dim], shared by all heads
   Linear o_proj;          // [hidden_size, q_size]
 
-  static Attention load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix);
+  static Attention load(WeightLoader& loader, const ModelConfig& config, int64_t layer);
   // workspace.normed → workspace.delta; stores the keys and values of the batch in `kv` first.
   void forward(Backend& backend, Workspace& workspace, const BatchInput& batch, const AttentionMetadata& metadata,
                const RopeTable& rope, KvLayer& kv) const;

@@ -1,12 +1,14 @@
 // See mlp.h.
 #include "model/layers/mlp.h"
 
+#include "model/module_stacks.h"
+
 namespace qwen {
 
-Mlp Mlp::load(WeightLoader& loader, const ModelConfig& config, const std::string& prefix) {
+Mlp Mlp::load(WeightLoader& loader, const ModelConfig& config, int64_t layer) {
   Mlp mlp;
-  mlp.gate_up_proj.weight = loader.matrix({prefix + "gate_proj", prefix + "up_proj"}, config.hidden_size);
-  mlp.down_proj.weight = loader.matrix({prefix + "down_proj"}, config.intermediate_size);
+  mlp.gate_up_proj.weight = loader.matrix(modules_of(LayerInput::kGateUp, layer), config.hidden_size);
+  mlp.down_proj.weight = loader.matrix(modules_of(LayerInput::kDown, layer), config.intermediate_size);
   return mlp;
 }
 

@@ -22,7 +22,8 @@ Handler model_info_handler(const HandlerContext& context) {
     JsonWriter json;
     json.begin_object();
     json.field("model_type", info.name).field("architecture", info.architecture).field("parameters", info.parameters);
-    json.field("quantization", info.quantization).field("context_length", info.context_length);
+    json.field("quantization", info.quantization).field("head_format", info.head_format);
+    json.field("context_length", info.context_length);
     json.field("max_model_len", model->engine->max_model_len()).field("vocab_size", info.vocab_size);
     json.field("dtype", info.dtype).field("kv_cache_dtype", info.kv_cache_dtype);
     json.field("device", info.device).field("kernels", info.kernels);
