@@ -192,11 +192,13 @@ def packed_files() -> dict[str, str | bytes]:
         "huge-table": b"ab" + changes((in_header(28), 255)),
         "entry-past-the-data": b"ab" + changes((in_table(2), 1)),
         "huge-entry": b"ab" + changes((in_table(15), 128)),
-        "entry-in-another": b"ab" + changes((in_table(34 + 1), 0x10)),
+        "entry-in-another": b"ab" + changes((in_table(35 + 1), 0x10)),
         "long-name": b"ab" + changes((in_table(18), 1)),
         "other-key": b"ab" + changes((in_header(56), 0x4B)),
-        "other-digest": b"ab" + changes((in_table(27), 1)),
-        "same-name": b"ab" + changes((in_table(34 + 25), 0x30)),
+        "other-digest": b"ab" + changes((in_table(28), 1)),
+        "long-note": b"ab" + changes((in_table(22), 1)),
+        "no-note": b"ab" + changes((in_table(20), 0)),
+        "same-name": b"ab" + changes((in_table(35 + 25), 0x30)),
     }
 
 

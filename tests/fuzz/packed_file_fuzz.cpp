@@ -37,8 +37,8 @@ std::string table_of(std::string_view pages, const std::string& data) {
   std::string table;
   for (size_t i = 0; i < pages.size(); ++i) {
     const uint64_t size = 1 + static_cast<uint8_t>(pages[i]), offset = (1 + i) * kPackedAlignment;
-    append(table, PackedEntryHead{offset, size, 2, 0});
-    table += {'w', static_cast<char>('0' + i)};
+    append(table, PackedEntryHead{offset, size, 2, 1});
+    table += {'w', static_cast<char>('0' + i), 'n'};
     append(table, xxh64(std::string_view(data).substr(i * kPackedAlignment, size)));
   }
   return table;
@@ -75,17 +75,24 @@ std::optional<PackedFile> open(const std::filesystem::path& path, PackedAccess a
   return file;
 }
 
+struct Spelled {
+  std::string_view note, bytes;
+};
+
 // The entries as the table spells them, without a look at what they say.
-std::map<std::string, std::string_view> entries_of(std::string_view file) {
+std::map<std::string, Spelled> entries_of(std::string_view file) {
   PackedFileHeader header;
   std::memcpy(&header, file.data(), sizeof header);
-  std::map<std::string, std::string_view> entries;
+  std::map<std::string, Spelled> entries;
   std::string_view table = file.substr(header.data_end);
   for (uint32_t i = 0; i < header.num_entries; ++i) {
     PackedEntryHead head;
     std::memcpy(&head, table.data(), sizeof head);
-    entries.emplace(table.substr(sizeof head, head.name_bytes), file.substr(head.offset, head.size_bytes));
-    table.remove_prefix(sizeof head + head.name_bytes + packed_pieces(head.size_bytes) * sizeof(uint64_t));
+    const size_t texts = size_t{head.name_bytes} + head.note_bytes;
+    entries.emplace(table.substr(sizeof head, head.name_bytes),
+                    Spelled{table.substr(sizeof head + head.name_bytes, head.note_bytes),
+                            file.substr(head.offset, head.size_bytes)});
+    table.remove_prefix(sizeof head + texts + packed_pieces(head.size_bytes) * sizeof(uint64_t));
   }
   return entries;
 }
@@ -97,11 +104,12 @@ void check_file(const std::string& content) {
   FUZZ_CHECK(copied.has_value() == mapped.has_value());
   if (!copied) return;
   FUZZ_CHECK(copied->size_bytes() == content.size() && mapped->size_bytes() == content.size());
-  for (const auto& [name, bytes] : entries_of(content)) {
+  for (const auto& [name, spelled] : entries_of(content)) {
     for (const PackedFile* file : {&*copied, &*mapped}) {
-      const std::span<const std::byte> found = file->find(name);
-      FUZZ_CHECK(found.size() == bytes.size() && std::memcmp(found.data(), bytes.data(), bytes.size()) == 0);
-      FUZZ_CHECK(reinterpret_cast<uintptr_t>(found.data()) % kPackedAlignment == 0);
+      const PackedFile::Entry* const entry = file->find(name);
+      FUZZ_CHECK(entry != nullptr && entry->note == spelled.note && entry->bytes.size() == spelled.bytes.size());
+      FUZZ_CHECK(std::memcmp(entry->bytes.data(), spelled.bytes.data(), spelled.bytes.size()) == 0);
+      FUZZ_CHECK(reinterpret_cast<uintptr_t>(entry->bytes.data()) % kPackedAlignment == 0);
     }
   }
 }
