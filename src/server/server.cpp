@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/log.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
+#include "server/self_check.h"
 #include "server/service_monitor.h"
 
 namespace qwen {
@@ -101,6 +103,7 @@ struct HttpServer::Impl {
   std::shared_ptr<ConnectionContext> context;
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
+  std::optional<SelfCheck> self_check;                   // from start() to stop()
   int port = 0, metrics_port = 0;
   bool started = false;
   bool stopped = false;
@@ -117,6 +120,7 @@ void HttpServer::start() {
   for (const auto& loop : impl_->loops.all) loop->start();
   impl_->listener->start();
   if (impl_->metrics_listener) impl_->metrics_listener->start();
+  impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
   impl_->started = true;
 }
 
@@ -138,6 +142,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
       impl_->wait_until_idle(kLastWords, hurry);
     }
   }
+  impl_->self_check.reset();
   impl_->metrics_listener.reset();
   impl_->listener.reset();
   impl_->workers.stop();
