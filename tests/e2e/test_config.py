@@ -114,7 +114,7 @@ class CheckConfig(Files):
         text = (harness.SOURCE / ".env.example").read_text(encoding="utf-8")
         named = set(re.findall(r"^#?([A-Z][A-Z_]+)=", text, re.MULTILINE))
         help_text = harness.run("serve", "--help").stdout
-        in_help = {name for names in re.findall(r"\[([A-Z_,\s]+)\]", help_text) for name in re.split(r"[,\s]+", names) if name}
+        in_help = {name for names in re.findall(r"\[([A-Z_,\s]+)\]", help_text.replace("[OPTIONS]", "")) for name in re.split(r"[,\s]+", names) if name}
         self.assertEqual(in_help - named, set())
         self.assertEqual(set(GUIDE_VARIABLES) - named, set())
         for name in named - set(GUIDE_VARIABLES):  # each is one of the service's
@@ -129,9 +129,10 @@ class CheckConfig(Files):
             "server:\n  prot: 1\n": ["f.yaml:2:", "server.prot", "did you mean server.port?"],
             "server:\n  port: 99999\n": ["f.yaml:2: server.port", "65535"],
             "model: {quantization: {format: int3}}": ["f.yaml:1:", "int4-g64"],
-            "server: [": ["f.yaml", "YAML"],
+            "server: {": ["f.yaml", "YAML"],
+            "server: [8000]": ["f.yaml:1: server must be one value"],
             "server:\n  port: 1\n  port: 2\n": ["f.yaml:3:", "twice"],
-            "api_keys:\n  me: hidden-key\n": ["f.yaml:1: api_keys", "checks no keys"],
+            "api_keys:\n  me: hidden-key\n": ["f.yaml:2: api_keys", "checks no keys"],
             "server: {workers: 4}": ["f.yaml:1: server.workers"],
         }.items():
             path = self.write("f.yaml", text)
@@ -176,7 +177,7 @@ class Serving(Files):
         self.write("configs/model_config.yaml", GUIDE_MODEL)
         self.write("configs/service_config.yaml", GUIDE_SERVICE)
         with self.service("--metrics-port", "0", config="configs") as service:
-            self.assertEqual(service.get("/model_info").json()["model_name"], "demo", "the name is of another folder")
+            self.assertEqual(service.get("/model_info").json()["model_type"], "demo", "the name is of another folder")
             answer = service.post("/generate", {"prompt": "1+1=", "max_length": 5, "seed": 1}).json()
             self.assertLessEqual(answer["token_count"], 5)
             log = "".join(service.errors)

@@ -80,8 +80,10 @@ TEST(ConfigFile, AnUnknownKeyNamesTheOneThatWasMeant) {
   EXPECT_TRUE(refused("inference:\n  batchsize: 1", "did you mean inference.batch_size?"));
   EXPECT_TRUE(refused("thinking:\n  zzz: 1", "; thinking has tokens_per_depth"));
   EXPECT_TRUE(refused("zzz: 1", "; there is api_keys, batch_config, "));
-  EXPECT_TRUE(refused("servers:", "there is no key \"servers\""));
-  EXPECT_TRUE(refused("server: 8000", "there is no key \"server\""));
+  EXPECT_TRUE(refused("servers:", "there is no key \"servers\"; did you mean server?"));
+  EXPECT_TRUE(refused("api_key: x", "did you mean api_keys?"));
+  EXPECT_TRUE(refused("server: 8000", "there is no key \"server\"; there is api_keys"));
+  EXPECT_TRUE(refused("servr:\n  hosst: x", "did you mean server.host?"));
 }
 
 TEST(ConfigFile, AKeyWithoutValueIsNotSet) {
@@ -177,12 +179,16 @@ TEST(YamlSettings, BoundsAndWhatIsNotRead) {
   EXPECT_TRUE(refuses("a:\n  b: 1\na:\n  c: 1\n", "f.yaml:3: a is set twice"));
   EXPECT_TRUE(refuses("a:\n  b: 1\na.b: 1\n", "f.yaml:3: a.b is set twice"));
   EXPECT_TRUE(refuses("a: &x 1\nb: *x\n", "anchors"));
-  EXPECT_TRUE(refuses("a: !!python/object:os.system x\n", "f.yaml:1"));
+  EXPECT_TRUE(refuses("a: !!python/object:os.system x\n", "f.yaml:1: tags"));
   EXPECT_TRUE(refuses("a: !mine x\n", "tags"));
   EXPECT_TRUE(refuses("a: [1, 2]\n", "a must be one value, not a list"));
   EXPECT_TRUE(refuses("- a\n", "must be lines of"));
   EXPECT_TRUE(refuses("a: 1\n---\na: 2\n", "f.yaml"));
-  EXPECT_TRUE(refuses("a: \"x\n", "is not YAML"));
+  EXPECT_TRUE(refuses("a: {", "is not YAML"));
+  EXPECT_TRUE(refuses("a: 1\nb: \"x\nc: \"y\"\n", "f.yaml:2: a \" is not closed in its line"));
+  EXPECT_TRUE(refuses("a: 'it\nb: 1\n", "f.yaml:1: a ' is not closed"));
+  EXPECT_EQ(read_yaml_settings("a: 'it''s'\nb: \"\\\"\"\n", "f.yaml")[0].value, "it's");
+  EXPECT_EQ(read_yaml_settings("\xef\xbb\xbf\"a\": '你\"'", "f.yaml")[0].value, "你\"");
   EXPECT_TRUE(refuses("a: |\n  x\n  y\n", "line break"));
   EXPECT_TRUE(
       refuses("\xff\xfe"

@@ -4,8 +4,6 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -48,27 +46,35 @@ bool is_section(std::string_view path) {
   });
 }
 
-// What may have been meant: a key of the same section, the same word in another section, any key; else what there is.
+// What stands in `section`: keys, and at the root sections too. By word, the whole name.
+std::map<std::string_view, std::string_view> names_in(std::string_view section, const std::vector<std::string>& names) {
+  std::map<std::string_view, std::string_view> found;
+  for (const std::string_view name : names) {
+    if (section_of(name) == section) found[leaf_of(name)] = name;
+    if (const std::string_view first = name.substr(0, name.find('.')); section.empty()) found[first] = first;
+  }
+  return found;
+}
+
+// What may have been meant: a name of the same section, the same word in another section, any name; else what there is.
 std::string hint(std::string_view path) {
   const std::vector<std::string> names = file_names();
-  std::vector<std::string_view> leaves, siblings, all(names.begin(), names.end());
-  for (const std::string_view name : all) {
-    if (section_of(name) != section_of(path)) continue;
-    siblings.push_back(name);
-    leaves.push_back(leaf_of(name));
-  }
   const auto meant = [](std::string_view name) { return str("; did you mean ", name, "?"); };
-  if (const auto leaf = nearest_name(leaf_of(path), leaves))
-    return meant(siblings[static_cast<size_t>(std::find(leaves.begin(), leaves.end(), *leaf) - leaves.begin())]);
-  for (const std::string_view name : all)
-    if (leaf_of(name) == leaf_of(path)) return meant(name);
-  if (const auto name = nearest_name(path, all); name && siblings.empty()) return meant(*name);
-  std::set<std::string_view> there(leaves.begin(), leaves.end());
-  if (siblings.empty())
-    for (const std::string_view name : all) there.insert(name.substr(0, name.find('.')));
+  auto siblings = names_in(section_of(path), names);
+  std::vector<std::string_view> near;
+  for (const auto& [leaf, name] : siblings) near.push_back(leaf);
+  const std::string_view word = leaf_of(path);
+  if (const auto leaf = nearest_name(word, near); leaf && siblings[*leaf] != path) return meant(siblings[*leaf]);
+  for (const std::string_view name : names)
+    if (leaf_of(name) == word && name != path) return meant(name);
+  if (siblings.empty()) {
+    near.assign(names.begin(), names.end());
+    if (const auto name = nearest_name(path, near)) return meant(*name);
+    siblings = names_in("", names);
+  }
   std::string list;
-  for (const std::string_view name : there) list.append(list.empty() ? "" : ", ").append(name);
-  return siblings.empty() ? "; there is " + list : str("; ", section_of(path), " has ", list);
+  for (const auto& [leaf, name] : siblings) list.append(list.empty() ? "" : ", ").append(leaf);
+  return str("; ", section_of(path).empty() ? "there is " : str(section_of(path), " has "), list);
 }
 
 std::string small_letters(std::string path) {

@@ -19,7 +19,11 @@ namespace {
 // The parser's events; nothing is built that the text could make large.
 class Collector final : public YAML::EventHandler {
  public:
-  explicit Collector(const std::string& name) : name_(name) {}
+  Collector(std::string_view text, const std::string& name) : name_(name), text_(text) {
+    lines_.push_back(0);
+    for (size_t at = 0; at < text.size(); ++at)
+      if (text[at] == '\n') lines_.push_back(at + 1);
+  }
 
   std::vector<YamlSetting> take() { return std::move(settings_); }
 
@@ -43,6 +47,7 @@ class Collector final : public YAML::EventHandler {
                 const std::string& value) override {
     refuse_anchor(mark, anchor);
     check_tag(mark, tag);
+    check_quote(mark);
     if (sections_.empty()) fail(mark.line, "must be lines of \"key: value\"");
     if (sections_.back().key.empty()) return start_key(mark, value);
     if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
@@ -89,9 +94,32 @@ class Collector final : public YAML::EventHandler {
   }
 
   void check_tag(const YAML::Mark& mark, const std::string& tag) const {
-    constexpr std::string_view kCore = "tag:yaml.org,2002:";
-    if (!tag.empty() && tag != "?" && tag != "!" && tag.compare(0, kCore.size(), kCore) != 0)
+    constexpr std::array<std::string_view, 8> kPlain = {"",
+                                                        "?",
+                                                        "!",
+                                                        "tag:yaml.org,2002:str",
+                                                        "tag:yaml.org,2002:int",
+                                                        "tag:yaml.org,2002:float",
+                                                        "tag:yaml.org,2002:bool",
+                                                        "tag:yaml.org,2002:map"};
+    if (std::find(kPlain.begin(), kPlain.end(), tag) == kPlain.end())
       fail(mark.line, "tags (!) are not read here; write the value alone, or quote it");
+  }
+
+  // The parser would read on to the next quote, or to the end, and take all that for the value.
+  void check_quote(const YAML::Mark& mark) const {
+    const auto line = static_cast<size_t>(mark.line);
+    if (line >= lines_.size()) return;
+    std::string_view rest = text_.substr(lines_[line]);
+    rest = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), static_cast<size_t>(mark.column)));
+    const char quote = rest.empty() ? '\0' : rest.front();
+    if (quote != '"' && quote != '\'') return;
+    for (size_t i = 1; i < rest.size(); ++i) {
+      if (rest[i] == quote) return;  // of a doubled one, the value goes on, and is looked at no further
+      if (quote == '"' && rest[i] == '\\') ++i;
+    }
+    fail(mark.line, str("a ", quote, " is not closed in its line"));
   }
 
   void start_key(const YAML::Mark& mark, const std::string& key) {
@@ -119,6 +147,8 @@ class Collector final : public YAML::EventHandler {
   }
 
   const std::string& name_;
+  const std::string_view text_;
+  std::vector<size_t> lines_;          // where they begin in text_
   std::vector<YamlSetting> settings_;  // lines from 0 here
   std::vector<Section> sections_;
   std::set<std::string> paths_;
@@ -132,7 +162,8 @@ std::vector<YamlSetting> read_yaml_settings(std::string_view text, const std::st
                                         " that a configuration file may have"));
   if (!utf8_valid(text) || text.find('\0') != text.npos)
     throw Error(ErrorCode::kConfig, str(name, ": is not UTF-8 text; save it as UTF-8"));
-  Collector collector(name);
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);  // the byte order mark of some editors
+  Collector collector(text, name);
   std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);
