@@ -21,6 +21,7 @@ void check_settings(std::string_view text) {
     if (setting.path.size() > kMaxYamlKey) return;  // joined of shorter keys, too long for one
     written += quoted(setting.path) + ": " + (setting.empty ? "" : quoted(setting.value)) + '\n';
   }
+  if (written.size() > kMaxYamlBytes) return;
   const std::vector<YamlSetting> again = read_yaml_settings(written, "again.yaml");
   FUZZ_CHECK(again.size() == settings.size());
   for (size_t i = 0; i < again.size(); ++i)

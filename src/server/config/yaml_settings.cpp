@@ -50,9 +50,10 @@ class Collector final : public YAML::EventHandler {
     check_quote(mark);
     if (sections_.empty()) fail(mark.line, "must be lines of \"key: value\"");
     if (sections_.back().key.empty()) return start_key(mark, value);
-    if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
-      fail(mark.line,
-           str("the value of ", take_path(), " has a control character or a line break; write it in one line"));
+    const bool control = std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    if (control || !utf8_valid(value))  // the parser makes bytes of \_ and \N
+      fail(mark.line, str("the value of ", take_path(),
+                          " has a line break, a control character or a wrong escape; write it plainly in one line"));
     add({take_path(), value, sections_.back().line, false});
   }
 
