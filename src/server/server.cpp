@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
@@ -71,7 +72,15 @@ struct HttpServer::Impl {
     port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
-    metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
+    try {
+      metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
+    } catch (const Error& error) {
+      const auto origin = config.origins.find("monitoring.metrics_port");
+      throw Error(error.code(),
+                  str(error.what(), "; ", origin == config.origins.end() ? "metrics_port" : origin->second.name,
+                      " names this port: give it another, or 0 for no second port"),
+                  error.param());
+    }
     metrics_port = metrics_listener->port();
   }
 
