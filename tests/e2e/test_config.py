@@ -1,9 +1,10 @@
 """Configuration as its users meet it: files, variables and flags, --check-config, SIGHUP and --reload."""
 
-import os
+import json
 import pathlib
 import re
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
@@ -120,9 +121,18 @@ class CheckConfig(Files):
         for name in named - set(GUIDE_VARIABLES):  # each is one of the service's
             if name in ("API_KEYS", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_CONFIG", "CONFIG_FILE", "CONFIG_FILES", "CHAT_TEMPLATE"):
                 continue
-            value = re.search(rf"^#?{name}=([^#\n]*)", text, re.MULTILINE).group(1).strip() or "x"
+            value = re.search(rf"^#?{name}=(.*)$", text, re.MULTILINE).group(1).strip("'") or "x"
             table, _ = self.check(**{name: value})
             self.assertTrue(any(origin.split(":")[0].startswith(name) for _, origin in table.values()), name)
+
+    def test_env_example_is_read_by_a_shell(self):
+        text = (harness.SOURCE / ".env.example").read_text(encoding="utf-8")
+        self.write("all.env", re.sub(r"^#([A-Z][A-Z_]+=)", r"\1", text, flags=re.MULTILINE))
+        shell = subprocess.run(["sh", "-ec", "set -a; . ./all.env; printf '%s|%s' \"$LOG_FORMAT\" \"$BATCH_CONFIG\""], cwd=self.folder,
+                               env=harness.environment(), capture_output=True, text=True, check=True)
+        log_format, batch = shell.stdout.split("|")
+        self.assertEqual(log_format, "%(asctime)s - %(name)s - %(levelname)s - %(message)s")
+        self.assertEqual(json.loads(batch)["max_batch_size"], 8)
 
     def test_wrong_files_are_78_with_file_and_line(self):
         for text, words in {
