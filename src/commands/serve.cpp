@@ -1,7 +1,6 @@
 // `serve`: the HTTP service. It listens at once and answers health questions while the model loads on a thread of its
 // own; SIGTERM and SIGINT drain it, a second one ends it at once; SIGHUP has the configuration read again.
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -9,20 +8,17 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/progress.h"
 #include "base/quote.h"
 #include "commands/commands.h"
 #include "commands/config_flags.h"
 #include "commands/config_report.h"
 #include "commands/demo_model.h"
-#include "commands/format_number.h"
 #include "commands/live_config.h"
-#include "commands/load_service.h"
+#include "commands/model_loading.h"
 #include "commands/restart_watch.h"
 #include "commands/service_signals.h"
 #include "server/config/config_file.h"
@@ -32,76 +28,10 @@
 namespace qwen {
 namespace {
 
-void say(const std::string& line) {
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-}
-
 std::string address(const std::string& host, int port) {
   const bool v6 = host.find(':') != std::string::npos;
   return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
-
-void say_ready(const LoadedModel& model, double seconds) {
-  const ModelInfo& info = model.info;
-  say(str("ready: ", info.name, ", ", grouped(info.parameters), " parameters, ",
-          info.quantization == "none" ? info.dtype : info.quantization, ", ", info.device, ", kernels ", info.kernels,
-          ", context ", grouped(model.engine->max_model_len()), ", loaded in ", fixed(seconds, 1), " s"));
-  if (info.demo) say("This is a demonstration model: it knows a little arithmetic and cryptography, and nothing else.");
-}
-
-// Loads on a thread of its own; a failure is kept and wakes whoever waits for `signals`.
-class Loading {
- public:
-  Loading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals) {
-    thread_ = std::thread([this, &config, &service, &signals] {
-      try {
-        load(config, service);
-      } catch (...) {
-        failure_ = std::current_exception();
-        signals.wake();
-      }
-    });
-  }
-  ~Loading() { stop(); }
-
-  // Ends a loading that still goes on.
-  void stop() {
-    stopping_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  // Once the signals were woken: why. Joins the thread.
-  std::exception_ptr failure_after_wake() {
-    if (thread_.joinable()) thread_.join();
-    return failure_;
-  }
-
- private:
-  struct Stopped {};
-
-  void load(const ServiceConfig& config, GenerationService& service) {
-    const auto start = std::chrono::steady_clock::now();
-    std::optional<ProgressBar> bar("loading");
-    LoadedModel model;
-    try {
-      model = load_service_model(config, [&](uint64_t done, uint64_t total) {
-        if (stopping_) throw Stopped{};
-        bar->update(done, total);
-        service.set_progress(done, total);
-      });
-    } catch (const Stopped&) {
-      return;
-    }
-    bar.reset();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    service.set_ready(std::move(model));
-    say_ready(*service.model(), seconds);
-  }
-
-  std::atomic<bool> stopping_{false};
-  std::exception_ptr failure_;
-  std::thread thread_;
-};
 
 struct ServeOptions {
   ConfigFlags flags;
@@ -162,7 +92,7 @@ class ServeLoop {
         model_path);
   }
 
-  Ending run(Loading& loading) {
+  Ending run(ModelLoading& loading) {
     constexpr std::chrono::milliseconds kBetweenLooks{500};
     for (;;) {
       const int event = watch_ ? signals_.wait(kBetweenLooks) : signals_.wait();
@@ -222,7 +152,7 @@ bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_sig
   say("listening on " + address(config.host, server.port()));
   if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
   ServeLoop loop(options, std::move(effective), config.model_path, signals);
-  Loading loading(config, service, signals);
+  ModelLoading loading(config, service, signals);
 
   const Ending ending = loop.run(loading);
   if (ending.failure || ending.restart) {
