@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Serves a model (the demo model by default), tries the guide's curl line against it, prints both and stays in the foreground.
-# Usage: scripts/run_demo.sh BINARY [MODEL_DIR]      Environment: HOST (127.0.0.1), PORT (8000)
+# Usage: scripts/run_demo.sh BINARY [MODEL_DIR]      Environment: HOST (127.0.0.1), PORT (8000), METRICS_PORT (0: no second port)
 set -euo pipefail
 
 binary=$1
 model=${2:-models/demo}
 host=${HOST:-127.0.0.1}
 port=${PORT:-8000}
+export METRICS_PORT=${METRICS_PORT:-0}
 client_host=$host
 [ "$host" = 0.0.0.0 ] && client_host=127.0.0.1
 address=http://$client_host:$port

@@ -2,10 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdlib>
+#include <vector>
 
-#include "server/config.h"
+#include "server/config/config_file.h"
 
 namespace qwen {
 namespace {
@@ -15,8 +15,8 @@ std::string help_of(const ConfigKey& key, const std::string& value) {
   std::string help(key.help);
   if (!value.empty() && !key.is_switch) help += " (" + value + ")";
   if (key.environment.empty()) return help;
-  std::string variables(key.environment);
-  for (size_t at = 0; (at = variables.find(' ', at)) != std::string::npos; at += 2) variables.replace(at, 1, ", ");
+  std::string variables;
+  for (const std::string& variable : words(key.environment)) variables += (variables.empty() ? "" : ", ") + variable;
   return help + " [" + variables + "]";
 }
 
@@ -29,9 +29,11 @@ std::string flag_of(const ConfigKey& key) {
 }  // namespace
 
 void ConfigFlags::declare(CLI::App& command, std::initializer_list<std::string_view> flags) {
+  all_ = flags.size() == 0;
   for (const ConfigKey& key : config_keys()) {
-    if (flags.size() > 0 && std::find(flags.begin(), flags.end(), key.flag) == flags.end()) continue;
+    if (!all_ && std::find(flags.begin(), flags.end(), key.flag) == flags.end()) continue;
     Slot& slot = slots_[std::string(key.name)];
+    if (key.flag.empty()) continue;
     const auto own = defaults_.find(key.flag);
     const std::string help = help_of(key, own != defaults_.end() ? own->second : default_value(key.name));
     if (key.is_switch)
@@ -41,20 +43,36 @@ void ConfigFlags::declare(CLI::App& command, std::initializer_list<std::string_v
   }
 }
 
-ServiceConfig ConfigFlags::resolve() const {
-  ConfigLayer flags, defaults;
-  flags.wrong_value = ErrorCode::kUsage;
-  ConfigLayer environment = environment_layer([](const char* name) -> const char* { return std::getenv(name); });
-  std::erase_if(environment.entries, [this](const auto& entry) { return slots_.find(entry.first) == slots_.end(); });
+void ConfigFlags::keep_declared(ConfigLayer& layer) const {
+  std::erase_if(layer.entries, [this](const auto& entry) { return slots_.find(entry.first) == slots_.end(); });
+}
+
+ConfigLayer ConfigFlags::flag_layer() const {
+  ConfigLayer layer;
+  layer.wrong_value = ErrorCode::kUsage;
   for (const ConfigKey& key : config_keys()) {
     const auto slot = slots_.find(key.name);
-    if (const auto own = defaults_.find(key.flag); own != defaults_.end())
-      defaults.entries[std::string(key.name)] = {own->second, "default"};
-    if (slot == slots_.end() || slot->second.option->count() == 0) continue;
-    flags.entries[std::string(key.name)] = {key.is_switch ? "true" : slot->second.value, "--" + std::string(key.flag)};
+    if (slot == slots_.end() || slot->second.option == nullptr || slot->second.option->count() == 0) continue;
+    layer.entries[std::string(key.name)] = {key.is_switch ? "true" : slot->second.value, "--" + std::string(key.flag),
+                                            ""};
   }
-  const std::array<ConfigLayer, 3> layers = {std::move(flags), std::move(environment), std::move(defaults)};
-  return resolve_config(layers).config;
+  return layer;
+}
+
+EffectiveConfig ConfigFlags::resolve(std::span<const std::string> files) const {
+  std::vector<ConfigLayer> layers = {flag_layer()};
+  layers.push_back(environment_layer([this](const char* name) -> const char* {
+    // The guide's dictionaries are the service's: a wrong one is no matter for a command that declares none of it.
+    return all_ || !std::string_view(name).ends_with("_CONFIG") ? std::getenv(name) : nullptr;
+  }));
+  for (auto file = files.rbegin(); file != files.rend(); ++file) layers.push_back(read_config_file(*file));
+  for (ConfigLayer& layer : layers) keep_declared(layer);
+  ConfigLayer& defaults = layers.emplace_back();
+  for (const ConfigKey& key : config_keys()) {
+    const auto own = defaults_.find(key.flag);
+    if (own != defaults_.end()) defaults.entries[std::string(key.name)] = {own->second, "default", ""};
+  }
+  return resolve_config(layers);
 }
 
 BackendOptions backend_options(const ServiceConfig& config) {

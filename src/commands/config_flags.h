@@ -4,13 +4,14 @@
 
 #include <initializer_list>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "backend/create.h"
 #include "model/packed_cache.h"
-#include "server/service_config.h"
+#include "server/config.h"
 
 namespace CLI {
 class App;
@@ -27,15 +28,20 @@ class ConfigFlags {
   // A default of this command's own for a declared setting, by ConfigKey::flag; to be said before declare().
   void set_default(std::string_view flag, std::string value) { defaults_[std::string(flag)] = std::move(value); }
 
-  // Flags over environment over defaults; of the declared settings only. Errors: kUsage for a flag, kConfig for a
-  // variable.
-  ServiceConfig resolve() const;
+  // Flags over environment over files (config_file.h; the strongest last, read anew each time) over defaults; of the
+  // declared settings only. Errors: kUsage for a flag, kConfig for a variable or file.
+  EffectiveConfig resolve(std::span<const std::string> files) const;
+  ServiceConfig resolve() const { return resolve({}).config; }
 
  private:
   struct Slot {
     std::string value;
-    CLI::Option* option = nullptr;
+    CLI::Option* option = nullptr;  // null: the setting has no flag
   };
+  void keep_declared(ConfigLayer& layer) const;
+  ConfigLayer flag_layer() const;
+
+  bool all_ = false;                                          // every setting is declared
   std::map<std::string, Slot, std::less<>> slots_;            // by ConfigKey::name; nodes stay where they are
   std::map<std::string, std::string, std::less<>> defaults_;  // by ConfigKey::flag
 };

@@ -1,33 +1,42 @@
 // `healthcheck`: asks a running service whether it is ready, so that a container needs no curl. Exit 0 on HTTP 200,
 // else 1 and one line.
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "base/error.h"
 #include "commands/commands.h"
+#include "commands/config_flags.h"
 #include "commands/http_get.h"
+#include "server/config/config_file.h"
 
 namespace qwen {
+namespace {
+
+std::string default_url(const ConfigFlags& flags) {
+  const auto files = find_config_files({}, [](const char* name) -> const char* { return std::getenv(name); });
+  return str("http://127.0.0.1:", flags.resolve(files).config.port, "/readyz");
+}
+
+}  // namespace
 
 void add_healthcheck(CLI::App& app, CommandRun& run) {
   struct Options {
     std::string url;
-    std::string port = "8000";
+    ConfigFlags flags;  // the port, where the service's own configuration says it
     int timeout_seconds = 5;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("healthcheck", "Ask a running service whether it is ready: exit 0 or 1");
   command->add_option("--url", options->url, "What to ask; default http://127.0.0.1:PORT/readyz");
-  command->add_option("--port", options->port, "Port on this machine, without --url")
-      ->envname("PORT")
-      ->capture_default_str();
+  options->flags.declare(*command, {"port"});
   command->add_option("--timeout", options->timeout_seconds, "Seconds to wait")
       ->capture_default_str()
       ->check(CLI::Range(1, 600).description(""));
   command->callback([options, &run] {
     run = [options] {
-      const std::string url = options->url.empty() ? "http://127.0.0.1:" + options->port + "/readyz" : options->url;
+      const std::string url = options->url.empty() ? default_url(options->flags) : options->url;
       const int status = http_get_status(url, options->timeout_seconds);
       if (status == 200) return 0;
       throw Error(ErrorCode::kFailed, str(url, ": answered HTTP ", status, ", so the service is not ready"));

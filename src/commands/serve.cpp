@@ -1,135 +1,204 @@
 // `serve`: the HTTP service. It listens at once and answers health questions while the model loads on a thread of its
-// own; SIGTERM and SIGINT drain it, a second one ends it at once.
+// own; SIGTERM and SIGINT drain it, a second one ends it at once; SIGHUP has the configuration read again.
 #include <CLI/CLI.hpp>
-#include <atomic>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/progress.h"
+#include "base/quote.h"
 #include "commands/commands.h"
 #include "commands/config_flags.h"
+#include "commands/config_report.h"
 #include "commands/demo_model.h"
-#include "commands/format_number.h"
-#include "commands/load_service.h"
+#include "commands/live_config.h"
+#include "commands/model_loading.h"
+#include "commands/restart_watch.h"
 #include "commands/service_signals.h"
-#include "server/config.h"
+#include "server/config/config_file.h"
+#include "server/config/config_review.h"
 #include "server/server.h"
 
 namespace qwen {
 namespace {
-
-void say(const std::string& line) {
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-}
 
 std::string address(const std::string& host, int port) {
   const bool v6 = host.find(':') != std::string::npos;
   return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-void say_ready(const LoadedModel& model, double seconds) {
-  const ModelInfo& info = model.info;
-  say(str("ready: ", info.name, ", ", grouped(info.parameters), " parameters, ",
-          info.quantization == "none" ? info.dtype : info.quantization, ", ", info.device, ", kernels ", info.kernels,
-          ", context ", grouped(model.engine->max_model_len()), ", loaded in ", fixed(seconds, 1), " s"));
-  if (info.demo) say("This is a demonstration model: it knows a little arithmetic and cryptography, and nothing else.");
-}
+struct ServeOptions {
+  ConfigFlags flags;
+  std::vector<std::string> config_files;
+  bool check_config = false, reload = false;
 
-// Loads on a thread of its own; a failure is kept and wakes whoever waits for `signals`.
-class Loading {
- public:
-  Loading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals) {
-    thread_ = std::thread([this, &config, &service, &signals] {
-      try {
-        load(config, service);
-      } catch (...) {
-        failure_ = std::current_exception();
-        signals.wake();
-      }
-    });
+  std::vector<std::string> files() const {
+    return find_config_files(config_files, [](const char* name) -> const char* { return std::getenv(name); });
   }
-  ~Loading() { stop(); }
-
-  // Ends a loading that still goes on.
-  void stop() {
-    stopping_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  std::exception_ptr failure() const { return failure_; }  // after stop()
-
- private:
-  struct Stopped {};
-
-  void load(const ServiceConfig& config, GenerationService& service) {
-    const auto start = std::chrono::steady_clock::now();
-    std::optional<ProgressBar> bar("loading");
-    LoadedModel model;
-    try {
-      model = load_service_model(config, [&](uint64_t done, uint64_t total) {
-        if (stopping_) throw Stopped{};
-        bar->update(done, total);
-        service.set_progress(done, total);
-      });
-    } catch (const Stopped&) {
-      return;
-    }
-    bar.reset();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    service.set_ready(std::move(model));
-    say_ready(*service.model(), seconds);
-  }
-
-  std::atomic<bool> stopping_{false};
-  std::exception_ptr failure_;
-  std::thread thread_;
+  EffectiveConfig read() const { return flags.resolve(files()); }
 };
 
-int run_serve(const ConfigFlags& flags) {
-  ServiceSignals signals;
-  ServiceConfig config = flags.resolve();
+int check_config(const ServeOptions& options) {
+  const std::vector<std::string> files = options.files();
+  const EffectiveConfig effective = options.flags.resolve(files);
+  std::fputs(config_report(effective, files).c_str(), stdout);
+  std::fflush(stdout);  // before what may be wrong
+  for (const ConfigNotice& notice : review_config(effective)) say("# " + escape_controls(notice.text));
+  return 0;
+}
+
+// The start's log lines about the configuration.
+void say_config(const std::vector<std::string>& files, const std::vector<ConfigNotice>& notices) {
+  for (const std::string& file : files) log_info("configuration: ", file);
+  for (const ConfigNotice& notice : notices)
+    if (log_enabled(notice.level)) log_message(notice.level, notice.text);
+}
+
+void place_model(ServiceConfig& config) {
+  const std::string folder = model_or_demo(config.model_path, config.demo);
+  if (folder == config.model_path) return;
+  config.model_path = folder;
+  const auto name = config.origins.find("model.name");
+  if (name != config.origins.end() && name->second.from_file) config.model_name.clear();  // of the one not there
+}
+
+// What ends the service while it runs.
+struct Ending {
+  int signal = 0;              // SIGINT, SIGTERM
+  std::exception_ptr failure;  // of loading
+  bool restart = false;
+};
+
+class ServeLoop {
+ public:
+  ServeLoop(const ServeOptions& options, EffectiveConfig running, const std::string& model_path,
+            ServiceSignals& signals)
+      : options_(options), signals_(signals), live_(std::move(running), [&options] { return options.read(); }) {
+    if (!options.reload) return;
+    watch_.emplace(
+        [&options] {
+          try {
+            return options.files();
+          } catch (const Error&) {
+            return std::vector<std::string>();
+          }
+        },
+        model_path);
+  }
+
+  Ending run(ModelLoading& loading) {
+    constexpr std::chrono::milliseconds kBetweenLooks{500};
+    for (;;) {
+      const int event = watch_ ? signals_.wait(kBetweenLooks) : signals_.wait();
+      if (event == SIGHUP) {
+        live_.reload();
+      } else if (event == ServiceSignals::kNothing) {
+        if (should_restart()) return {.restart = true};
+      } else if (event != ServiceSignals::kWoken) {
+        return {.signal = event};
+      } else if (const std::exception_ptr failure = loading.failure_after_wake(); !watch_) {
+        return {.failure = failure};
+      } else {
+        say_failure(failure);
+      }
+    }
+  }
+
+ private:
+  bool should_restart() {
+    const std::optional<std::string> changed = watch_->look();
+    if (!changed) return false;
+    try {
+      review_config(options_.read());
+    } catch (const Error& error) {
+      log_error(*changed, " changed, but the service is not restarted: ", error.what());
+      return false;
+    }
+    log_info(*changed, " changed: restarting");
+    return true;
+  }
+
+  static void say_failure(const std::exception_ptr& failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      log_error("the model could not be loaded, waiting for a change: ", error.what());
+    }
+  }
+
+  const ServeOptions& options_;
+  ServiceSignals& signals_;
+  LiveConfig live_;
+  std::optional<RestartWatch> watch_;
+};
+
+// Serves until something ends it; true: to be started anew.
+bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_signal) {
+  const std::vector<std::string> files = options.files();
+  EffectiveConfig effective = options.flags.resolve(files);
+  ServiceConfig config = effective.config;
   set_log_level(config.log_level);
-  config.model_path = model_or_demo(config.model_path, config.demo);
-  if (config.metrics_port != 0 && config.metrics_port == config.port)
-    throw wrong_setting(config, "monitoring.metrics_port", "is the port of the service itself; give it another");
-  if (config.metrics_port != 0 && !config.enable_metrics)
-    throw wrong_setting(config, "monitoring.metrics_port", "needs metrics, which are switched off");
+  say_config(files, review_config(effective));
+  place_model(config);
   GenerationService service;
   HttpServer server(config, service);
   server.start();
   say("listening on " + address(config.host, server.port()));
   if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
-  Loading loading(config, service, signals);
+  ServeLoop loop(options, std::move(effective), config.model_path, signals);
+  ModelLoading loading(config, service, signals);
 
-  if (signals.wait() == 0) {
+  const Ending ending = loop.run(loading);
+  if (ending.failure || ending.restart) {
     server.stop(std::chrono::milliseconds(0));
     loading.stop();
-    std::rethrow_exception(loading.failure());
+    service.shutdown();
+    if (ending.failure) std::rethrow_exception(ending.failure);
+    return true;
   }
   log_info("draining: running requests may finish within ", config.drain_timeout.count(), " s");
-  int second_signal = 0;
   server.stop(config.drain_timeout, [&] {
     if (second_signal == 0) second_signal = signals.poll();
     return second_signal != 0;
   });
   loading.stop();
   service.shutdown();
+  return false;
+}
+
+int run_serve(const ServeOptions& options) {
+  if (options.check_config) return check_config(options);
+  ServiceSignals signals;
+  int second_signal = 0;
+  if (serve(options, signals, second_signal)) restart_process();
   return second_signal == 0 ? 0 : 128 + second_signal;
 }
 
 }  // namespace
 
 void add_serve(CLI::App& app, CommandRun& run) {
-  auto flags = std::make_shared<ConfigFlags>();
+  auto options = std::make_shared<ServeOptions>();
   CLI::App* command = app.add_subcommand("serve", "The HTTP service; every flag is also an environment variable");
-  flags->declare(*command);
-  command->callback([flags, &run] { run = [flags] { return run_serve(*flags); }; });
+  options->flags.declare(*command);
+  command
+      ->add_option("--config", options->config_files,
+                   "YAML file, or a folder with model_config.yaml and service_config.yaml; repeatable, the last one "
+                   "wins; none: no file; default: the first of configs, /app/configs, /etc/qwen-thinking "
+                   "[CONFIG_FILES, CONFIG_FILE]")
+      ->type_name("")
+      ->expected(1)
+      ->take_all();
+  command->add_flag("--check-config", options->check_config,
+                    "Print the effective configuration, each value with where it came from, and end");
+  command->add_flag("--reload", options->reload,
+                    "For development: start anew when a configuration file or the model folder changes");
+  command->callback([options, &run] { run = [options] { return run_serve(*options); }; });
 }
 
 }  // namespace qwen

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -40,22 +41,33 @@ int ServiceSignals::take() {
   signalfd_siginfo info;
   while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     const int number = static_cast<int>(info.ssi_signo);
-    if (number == SIGINT || number == SIGTERM) return number;
-    log_info(number == SIGHUP ? "SIGHUP" : "SIGUSR1", " from process ", info.ssi_pid, ": ignored");
+    if (number != SIGUSR1) return number;
+    log_info("SIGUSR1 from process ", info.ssi_pid, ": ignored");
   }
   return 0;
 }
 
-int ServiceSignals::wait() {
+int ServiceSignals::wait(std::optional<std::chrono::milliseconds> limit) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + limit.value_or(std::chrono::milliseconds(0));
   for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     pollfd events[] = {{signals_, POLLIN, 0}, {wakes_, POLLIN, 0}};
-    ::poll(events, 2, -1);
+    ::poll(events, 2, limit ? static_cast<int>(std::clamp<int64_t>(left, 0, 60'000)) : -1);
     if (const int number = take(); number != 0) return number;
-    if ((events[1].revents & POLLIN) != 0) return 0;
+    uint64_t wakes = 0;
+    if (::read(wakes_, &wakes, sizeof wakes) == static_cast<ssize_t>(sizeof wakes)) return kWoken;
+    if (limit && Clock::now() >= end) return kNothing;
   }
 }
 
-int ServiceSignals::poll() { return take(); }
+int ServiceSignals::poll() {
+  for (;;) {
+    const int number = take();
+    if (number != SIGHUP) return number;
+    log_info("SIGHUP: ignored, the service is shutting down");
+  }
+}
 
 void ServiceSignals::wake() noexcept {
   constexpr uint64_t kOne = 1;

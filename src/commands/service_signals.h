@@ -1,9 +1,12 @@
-// What may end or disturb a running service from outside. SIGINT and SIGTERM end it; SIGHUP and SIGUSR1 (sent by log
-// rotation) are taken and ignored; the service's own events arrive by wake(), never by a signal, which anybody could
-// send. Invariant: none of these signals kills the process from the construction on.
+// What may end or disturb a running service from outside. SIGINT and SIGTERM end it; SIGHUP asks it to read its
+// configuration again; SIGUSR1 (sent by log rotation) is taken and ignored; the service's own events arrive by wake(),
+// never by a signal, which anybody could send. Invariant: none of these signals kills the process from the construction
+// on.
 #pragma once
 
+#include <chrono>
 #include <csignal>
+#include <optional>
 
 namespace qwen {
 
@@ -15,15 +18,17 @@ class ServiceSignals {
   ServiceSignals(const ServiceSignals&) = delete;
   ServiceSignals& operator=(const ServiceSignals&) = delete;
 
-  // Waits for SIGINT or SIGTERM and returns its number, or for wake() and returns 0.
-  int wait();
-  // A signal to end that has arrived meanwhile; 0 where none has.
+  static constexpr int kWoken = 0, kNothing = -1;
+  // Waits for SIGINT, SIGTERM or SIGHUP and returns its number, for wake() and returns kWoken, or for `limit` to pass
+  // and returns kNothing.
+  int wait(std::optional<std::chrono::milliseconds> limit = {});
+  // A signal to end that has arrived meanwhile; 0 where none has. A SIGHUP is ignored.
   int poll();
-  // Ends wait(), a later one too. From any thread.
+  // Ends wait(), or the next one. From any thread.
   void wake() noexcept;
 
  private:
-  int take();  // the next signal to end, without waiting; 0 where there is none
+  int take();  // the next signal but SIGUSR1, without waiting; 0 where there is none
 
   sigset_t set_;
   int signals_ = -1;  // signalfd

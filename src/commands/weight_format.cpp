@@ -17,8 +17,8 @@ ChosenFormat format_for(const ServiceConfig& config, const QuantizationConfig& q
                          str("is ", asked, " but ", config.model_path, " holds ", why));
   };
   if (is_integer_kind(quantization.format)) {
-    const bool chosen = config.origins.find("model.quantization.format") != config.origins.end();
-    if (chosen && asked != "none" && asked != stored)
+    const auto origin = config.origins.find("model.quantization.format");
+    if (origin != config.origins.end() && !origin->second.from_file && asked != "none" && asked != stored)
       throw refuse(stored + ": use none, which serves a folder as it is");
     return {stored, {quantization.format, quantization.head}};
   }

@@ -19,7 +19,7 @@ struct ChosenFormat {
 // and what the kernels cannot multiply as it is stored. FP8 weights are floats: int8 and int4 quantize them as plain
 // ones, int8 losing nothing that shows beside FP8. A folder of `quantize` is served as it is. head_format decides about
 // embedding and head alone. Errors: wrong_setting for gptq with a folder that holds other weights, and for a format
-// that was set, not the default's, and that a folder of `quantize` does not have.
+// that a flag or variable asks for (not a file or the default) and that a folder of `quantize` does not have.
 ChosenFormat choose_format(const ServiceConfig& config, const ModelConfig& model);
 
 }  // namespace qwen

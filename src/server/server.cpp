@@ -4,12 +4,15 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
+#include "server/self_check.h"
 #include "server/service_monitor.h"
 
 namespace qwen {
@@ -69,7 +72,15 @@ struct HttpServer::Impl {
     port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
-    metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
+    try {
+      metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
+    } catch (const Error& error) {
+      const auto origin = config.origins.find("monitoring.metrics_port");
+      throw Error(error.code(),
+                  str(error.what(), "; ", origin == config.origins.end() ? "metrics_port" : origin->second.name,
+                      " names this port: give it another, or 0 for no second port"),
+                  error.param());
+    }
     metrics_port = metrics_listener->port();
   }
 
@@ -101,6 +112,7 @@ struct HttpServer::Impl {
   std::shared_ptr<ConnectionContext> context;
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
+  std::optional<SelfCheck> self_check;                   // from start() to stop()
   int port = 0, metrics_port = 0;
   bool started = false;
   bool stopped = false;
@@ -117,6 +129,7 @@ void HttpServer::start() {
   for (const auto& loop : impl_->loops.all) loop->start();
   impl_->listener->start();
   if (impl_->metrics_listener) impl_->metrics_listener->start();
+  impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
   impl_->started = true;
 }
 
@@ -138,6 +151,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
       impl_->wait_until_idle(kLastWords, hurry);
     }
   }
+  impl_->self_check.reset();
   impl_->metrics_listener.reset();
   impl_->listener.reset();
   impl_->workers.stop();

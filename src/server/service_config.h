@@ -15,8 +15,9 @@ namespace qwen {
 
 // Where a setting came from.
 struct SettingOrigin {
-  std::string name;       // "--port", "PORT"
-  ErrorCode wrong_value;  // the code of the error when its value turns out to be wrong
+  std::string name;        // "--port", "PORT", "configs/service_config.yaml:3: server.port"
+  ErrorCode wrong_value;   // the code of the error when its value turns out to be wrong
+  bool from_file = false;  // written for many models and machines, not for this start
 };
 
 struct ServiceConfig {
@@ -26,6 +27,7 @@ struct ServiceConfig {
   std::string model_path = "/app/models/qwen3-4b-thinking";
   std::string model_name;                    // what clients call it; empty = the folder's name
   std::string quantization_format = "int8";  // of plain weights: none (as in the folder), int8, int4, int4-g64; gptq
+  bool enable_quantization = true;           // false: quantization_format is none
   std::string head_format = "auto";          // embedding and head: none, int8, auto (int8 with int8 and int4)
   std::string cache_dir;                     // of quantized weights; empty = chosen, "none" = in memory only
   std::string weights = "copy";              // of a packed file: copy into huge pages, or mmap and share
@@ -38,16 +40,22 @@ struct ServiceConfig {
   // The HTTP service.
   std::string host = "0.0.0.0";
   int port = 8000;
+  int workers = 1;       // processes
   int io_threads = 0;    // 0 = 2, or 1 on a single core
   int text_threads = 0;  // parse and tokenize; 0 = 2
   HttpLimits http;
-  int max_batch_prompts = 64;                 // of one /batch_generate or /v1/completions request
-  std::chrono::seconds request_timeout{300};  // a request's default deadline
-  std::chrono::seconds drain_timeout{60};     // running requests may finish this long after SIGTERM
+  int max_batch_prompts = 64;                   // of one /batch_generate or /v1/completions request
+  std::chrono::seconds request_timeout{300};    // a request's default deadline
+  std::chrono::seconds drain_timeout{60};       // running requests may finish this long after SIGTERM
+  std::chrono::seconds stop_grace_period{0};    // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
+  std::map<std::string, std::string> api_keys;  // key by name; empty = open to everybody
+  std::string ssl_cert_file, ssl_key_file;      // PEM; empty = plain HTTP
 
   // The engine.
   int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds
   int max_num_seqs = 16;
+  bool enable_dynamic_batching = true;  // false: max_num_seqs is 1
+  int batch_timeout_ms = 0;
   int max_num_batched_tokens = 512;
   int max_waiting = 1024;
   std::chrono::seconds max_wait{60};    // for a request's turn; 0 = until its deadline
@@ -63,11 +71,26 @@ struct ServiceConfig {
   int max_completion_tokens = 0;  // the same on /v1
   int tokens_per_depth = 256;     // thinking budget of /thinking for each step of thinking_depth
 
+  // The guide's words for memory and GPU. A processor has no use for them: see config/config_review.
+  bool enable_memory_optimization = true, gradient_checkpointing = false, cpu_offload = false;
+  std::string cuda_visible_devices;  // empty = all
+  float cuda_memory_fraction = 1;
+  bool mixed_precision = true, cuda_launch_blocking = false;
+
+  // The response cache.
+  bool cache_enable = false;
+  std::chrono::seconds cache_ttl{3600};
+  size_t cache_max_bytes = size_t{1} << 30;
+
   // Watching it.
   bool enable_metrics = true;  // GET /metrics
   int metrics_port = 0;        // a second port with /metrics and the probes alone; 0 = none
 
+  std::chrono::seconds health_check_interval{30};  // 0 = no self-checks
+
   LogLevel log_level = LogLevel::kInfo;
+  std::string log_format = "%(asctime)s - %(name)s - %(levelname)s - %(message)s";  // or json
+  std::string log_file;                                                             // empty = standard error alone
 };
 
 }  // namespace qwen

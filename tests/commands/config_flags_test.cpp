@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "support/expect_error.h"
+#include "support/scratch_folder.h"
 
 namespace qwen {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 class ConfigFlagsTest : public testing::Test {
  protected:
   ~ConfigFlagsTest() override {
-    for (const char* name : {"PORT", "MODEL_PATH", "KERNELS", "DEMO"}) ::unsetenv(name);
+    for (const char* name : {"PORT", "MODEL_PATH", "KERNELS", "DEMO", "BATCH_CONFIG"}) ::unsetenv(name);
   }
   // Parses `arguments` for a command that declares `flags`.
   static ServiceConfig resolve(std::vector<std::string> arguments, std::initializer_list<std::string_view> flags = {}) {
@@ -66,6 +67,33 @@ TEST_F(ConfigFlagsTest, ACommandsOwnDefaultIsTheWeakest) {
   EXPECT_EQ(flags.resolve().port, 1234);
   app.parse(std::vector<std::string>{"99", "--port"});
   EXPECT_EQ(flags.resolve().port, 99);
+}
+
+TEST_F(ConfigFlagsTest, FilesAreBelowTheEnvironmentAndTheLastOneWins) {
+  const ScratchFolder scratch;
+  const std::vector<std::string> files = {scratch.write("a.yaml", "server: {port: 1, host: a, timeout: 7}").string(),
+                                          scratch.write("b.yaml", "server: {port: 2, host: b}").string()};
+  ::setenv("PORT", "3", 1);
+  CLI::App app;
+  ConfigFlags all, one;
+  all.declare(app);
+  CLI::App other;
+  one.declare(other, {"port"});
+  app.parse(std::vector<std::string>{});
+  other.parse(std::vector<std::string>{});
+  const EffectiveConfig effective = all.resolve(files);
+  EXPECT_EQ(effective.config.port, 3);
+  EXPECT_EQ(effective.config.host, "b");
+  EXPECT_EQ(effective.config.request_timeout.count(), 7);
+  EXPECT_TRUE(effective.config.origins.at("server.host").from_file);
+  EXPECT_EQ(one.resolve(files).config.host, ServiceConfig().host) << "not declared";
+  EXPECT_EQ(all.resolve().host, ServiceConfig().host);
+}
+
+TEST_F(ConfigFlagsTest, ADictionaryIsAMatterOfTheService) {
+  ::setenv("BATCH_CONFIG", "no dictionary", 1);
+  EXPECT_EQ(resolve({}, {"port"}).port, ServiceConfig().port);
+  EXPECT_TRUE(fails_with([] { resolve({}); }, ErrorCode::kConfig, "BATCH_CONFIG"));
 }
 
 TEST_F(ConfigFlagsTest, AWrongFlagIsAUsageError) {

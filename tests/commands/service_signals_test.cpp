@@ -18,7 +18,7 @@ TEST(ServiceSignals, SignalsOfLogRotationEndNothing) {
     ServiceSignals signals;
     for (const int number : {SIGUSR1, SIGHUP}) ::pthread_kill(::pthread_self(), number);
     EXPECT_EQ(signals.poll(), 0);
-    for (const int number : {SIGUSR1, SIGHUP, SIGTERM}) ::pthread_kill(::pthread_self(), number);
+    for (const int number : {SIGUSR1, SIGTERM}) ::pthread_kill(::pthread_self(), number);
     EXPECT_EQ(signals.wait(), SIGTERM);
     ::pthread_kill(::pthread_self(), SIGINT);
     EXPECT_EQ(signals.poll(), SIGINT);
@@ -26,14 +26,24 @@ TEST(ServiceSignals, SignalsOfLogRotationEndNothing) {
   });
 }
 
+TEST(ServiceSignals, HangupIsToldWhileTheServiceRuns) {
+  on_a_thread([] {
+    ServiceSignals signals;
+    ::pthread_kill(::pthread_self(), SIGHUP);
+    EXPECT_EQ(signals.wait(), SIGHUP);
+    EXPECT_EQ(signals.wait(std::chrono::milliseconds(1)), ServiceSignals::kNothing);
+  });
+}
+
 TEST(ServiceSignals, WakeEndsTheWait) {
   on_a_thread([] {
     ServiceSignals signals;
     std::thread other([&] { signals.wake(); });
-    EXPECT_EQ(signals.wait(), 0);
+    EXPECT_EQ(signals.wait(), ServiceSignals::kWoken);
     other.join();
-    EXPECT_EQ(signals.wait(), 0) << "a wake is not forgotten";
+    signals.wake();
     EXPECT_EQ(signals.poll(), 0) << "a wake is no signal";
+    EXPECT_EQ(signals.wait(), ServiceSignals::kWoken) << "a wake waits for the one who waits";
   });
 }
 

@@ -61,6 +61,9 @@ TEST(ChooseFormat, OurOwnFolders) {
     EXPECT_TRUE(fails_with([&] { choose_format(asked(format), int4); }, ErrorCode::kConfig, "holds int4: use none"));
   EXPECT_TRUE(
       fails_with([&] { choose_format(asked("none", "none"), int4); }, ErrorCode::kConfig, "holds an int8 embedding"));
+  ServiceConfig in_file = asked("int8");  // written for any model
+  in_file.origins["model.quantization.format"].from_file = true;
+  EXPECT_EQ(choose_format(in_file, int4).name, "int4");
   ServiceConfig unset;  // the default, int8, is for plain weights
   EXPECT_EQ(choose_format(unset, int4).name, "int4");
   EXPECT_EQ(choose_format(unset, kPlain).name, "int8");

@@ -28,23 +28,25 @@ PATIENCE = float(os.environ.get("QWEN_TEST_PATIENCE", "1"))
 SKIPPED_STATUS = 77  # ctest's SKIP_RETURN_CODE
 
 CONFIG_VARIABLES = re.compile(r"^(MODEL_PATH|HOST|PORT|KERNELS|THREADS|MAX_\w+|DEFAULT_\w+|TEMPERATURE|TOP_P|QUANTIZATION_FORMAT|HEAD_FORMAT|LOG_LEVEL|"
-                              r"BATCH_SIZE|API_KEYS|CACHE_DIR|WEIGHTS|CHAT_TEMPLATE|DEMO|\w+_TIMEOUT|METRICS_PORT|ENABLE_METRICS)$")
+                              r"BATCH_SIZE|API_KEYS|CACHE_\w+|WEIGHTS|CHAT_TEMPLATE|DEMO|\w+_TIMEOUT|METRICS_PORT|ENABLE_\w+|CONFIG_FILES?|CUDA_\w+|GPU_ID|"
+                              r"BATCH_CONFIG|SSL_\w+|LOG_\w+|HEALTH_CHECK_INTERVAL|STOP_GRACE_PERIOD|GRADIENT_CHECKPOINTING)$")
 
 SLOW_LIMITS = {"REQUEST_TIMEOUT": 300, "MAX_WAIT": 60, "WRITE_STALL_TIMEOUT": 30}  # the defaults
 
 
 def environment(**extra):
-    """The test's own environment decides nothing: configuration variables are removed."""
+    """The test's own environment and folder decide nothing: configuration variables are removed, and no file is read."""
     kept = {key: value for key, value in os.environ.items() if not CONFIG_VARIABLES.match(key)}
     if PATIENCE > 1:  # a service that is slow on purpose has more time, too
         kept.update({key: str(int(seconds * PATIENCE)) for key, seconds in SLOW_LIMITS.items()})
+    kept["CONFIG_FILES"] = "none"
     kept.update(extra)
     return kept
 
 
-def run(*arguments, stdin="", timeout=120, env=None):
+def run(*arguments, stdin="", timeout=120, env=None, cwd=None):
     return subprocess.run([BINARY, *map(str, arguments)], input=stdin, capture_output=True, text=True, encoding="utf-8",
-                          timeout=timeout * PATIENCE, env=env or environment())
+                          timeout=timeout * PATIENCE, env=env or environment(), cwd=cwd)
 
 
 def run_jsonl(*arguments, lines, timeout=300):

@@ -208,6 +208,7 @@ class Settings(unittest.TestCase):
             result = harness.run("serve", "--model", harness.needs_demo(), "--host", "127.0.0.1", "--port", 0, "--metrics-port", port)
         self.assertEqual(result.returncode, 71)
         self.assertIn(str(port), result.stderr)
+        self.assertIn("--metrics-port", result.stderr)
 
 
 if __name__ == "__main__":

@@ -480,12 +480,46 @@ def json_writer() -> dict[str, str | bytes]:
     }
 
 
+def config_file() -> dict[str, str | bytes]:
+    configs = HERE.parent.parent / "configs"
+    return {
+        "model": (configs / "model_config.yaml").read_text(encoding="utf-8"),
+        "service": (configs / "service_config.yaml").read_text(encoding="utf-8"),
+        "dictionary-python": "{\"enable\": True, 'ttl': 3600,  # an hour\n \"max_size\": \"1GB\",}",
+        "keys": "production:k1,development:k2",
+        "keys-dictionary": "{'production': 'k1', \"development\": \"k2\"}",
+        "keys-block": "API_KEYS:\n  production: k1\n  'development': \"k\\u0032\"\n",
+        "flow": "{server: {port: 8000, host: ~}, logging: {}}",
+        "flat": "server.port: 8000\nserver.host: 0.0.0.0\n",
+        "complex-key": "? {a: 1}\n: 2\n",
+        "key-missing": ": 1\n",
+        "block": "a: |\n  x\nb: >-\n  y\n  z\n",
+        "anchors": "a: &x {b: 1}\nc: *x\n<<: *x\n",
+        "laughs": "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        "tags": "%TAG ! tag:example.org,2000:\n---\na: !!str 1\nb: !mine 2\n",
+        "documents": "a: 1\n---\na: 2\n...\n",
+        "twice": "server:\n  port: 1\nserver:\n  host: a\n",
+        "two-names": "engine: {max_num_seqs: 2}\ninference: {batch_size: 3}\n",
+        "deep-flow": "{a: " * 600,
+        "deep-list": "[" * 600,
+        "deep-keys": "? " * 600,
+        "deep-dashes": "- " * 600,
+        "deep-block": "".join(" " * i + "a:\n" for i in range(60)),
+        "tabs": "server:\n\tport: 1\n",
+        "quote-open": 'a: "x',
+        "escape": 'a: "\\x41\\u4f60\\UFFFFFFFF"',
+        "utf16": "a: 1\n".encode("utf-16"),
+        "bom": "\ufeffserver:\n  port: 1\n",
+    }
+
+
 def main() -> None:
     for harness, seeds in {
         "safetensors": safetensors(), "shard_index": shard_index(), "pickle": pickles(), "zip": zips(), "torch_bin": torch_bins(),
         "tokenizer_json": tokenizer_json(), "vocab_merges": vocab_merges(), "chat_template": chat_template(), "detokenizer": detokenizer(),
         "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(), "packed_file": packed_files(),
         "request": request(), "http_head": http_heads(), "http_request": http_requests(), "json_writer": json_writer(),
+        "config_file": config_file(),
     }.items():
         write(harness, seeds)
 

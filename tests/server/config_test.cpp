@@ -98,10 +98,13 @@ TEST(Config, SizesHaveUnits) {
 }
 
 TEST(Config, NamesFlagsAndVariablesAreUnique) {
-  std::set<std::string_view> names, flags;
+  std::set<std::string> names, flags, variables;
   for (const ConfigKey& key : config_keys()) {
-    EXPECT_TRUE(names.insert(key.name).second) << key.name;
-    EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
+    EXPECT_TRUE(names.insert(std::string(key.name)).second) << key.name;
+    for (const std::string& synonym : words(key.synonyms)) EXPECT_TRUE(names.insert(synonym).second) << synonym;
+    EXPECT_TRUE(key.flag.empty() || flags.insert(std::string(key.flag)).second) << key.flag;
+    for (const std::string& variable : words(key.environment))
+      EXPECT_TRUE(variables.insert(variable).second) << variable;
     EXPECT_FALSE(key.help.empty());
   }
 }

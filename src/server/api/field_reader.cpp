@@ -3,43 +3,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 
 namespace qwen {
 namespace {
 
 constexpr size_t kMaxShownName = 64;
 constexpr double kExactInDouble = 9007199254740992.0;  // 2^53: up to it, a double is the number that was written
-
-// Edit distance; names are short.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replace = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replace, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// The known name that a client may have meant: one that differs in a third of its letters at most.
-std::optional<std::string_view> near(std::string_view name, const std::vector<std::string_view>& known) {
-  std::optional<std::string_view> nearest;
-  size_t least = SIZE_MAX;
-  for (const std::string_view candidate : known) {
-    const size_t edits = distance(name, candidate);
-    if (edits >= least || 3 * edits > std::max(name.size(), candidate.size())) continue;
-    least = edits;
-    nearest = candidate;
-  }
-  return nearest;
-}
 
 std::string number_text(double value) {
   char text[32];
@@ -141,7 +113,7 @@ void FieldReader::finish() const {
       throw Error(ErrorCode::kUnknownField,
                   str("the body has a field that this route does not know; its name is not plain ASCII of at most ",
                       kMaxShownName, " bytes"));
-    const std::optional<std::string_view> meant = near(name, asked_);
+    const std::optional<std::string_view> meant = nearest_name(name, asked_);
     throw Error(ErrorCode::kUnknownField,
                 str("this route has no field ", param(name), meant ? "; the nearest one is " + param(*meant) : ""),
                 param(name));

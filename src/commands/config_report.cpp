@@ -1,0 +1,48 @@
+#include "commands/config_report.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/quote.h"
+#include "server/config/config_review.h"
+
+namespace qwen {
+namespace {
+
+constexpr size_t kNameWidth = 39, kValueWidth = 36;
+
+std::string padded(std::string text, size_t width) {
+  text.resize(std::max(text.size() + 1, width), ' ');
+  return text;
+}
+
+bool is_secret(std::string_view name) {
+  const auto keys = config_keys();
+  return std::any_of(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name && key.secret; });
+}
+
+}  // namespace
+
+std::string shown_value(const EffectiveConfig& effective, const EffectiveValue& value) {
+  if (value.value.empty()) return "-";
+  if (!is_secret(value.name)) return escape_controls(value.value);
+  std::string names;
+  for (const auto& [name, key] : effective.config.api_keys)
+    names.append(names.empty() ? "" : ",").append(name + ":****");
+  return value.name == "api_keys" ? names : "****";
+}
+
+std::string config_report(const EffectiveConfig& effective, const std::vector<std::string>& files) {
+  std::string report = "# files, the last one wins:";
+  for (const std::string& file : files) report += ' ' + escape_controls(file);
+  report += files.empty() ? " none\n" : "\n";
+  for (const EffectiveValue& value : effective.values)
+    report += padded(std::string(value.name), kNameWidth) + padded(shown_value(effective, value), kValueWidth) +
+              escape_controls(value.origin) + '\n';
+  report += str("# stopping takes up to ", least_stop_grace_period(effective.config),
+                " s: systemd's TimeoutStopSec, compose's stop_grace_period and Kubernetes' "
+                "terminationGracePeriodSeconds (this and preStop's sleep) must be longer\n");
+  return report;
+}
+
+}  // namespace qwen

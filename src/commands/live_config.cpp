@@ -1,0 +1,60 @@
+#include "commands/live_config.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "commands/config_report.h"
+#include "server/config/config_review.h"
+
+namespace qwen {
+namespace {
+
+// Settings that can change while the service runs.
+struct LiveSetting {
+  std::string_view name;
+  void (*apply)(const ServiceConfig&);
+};
+constexpr LiveSetting kLive[] = {
+    {"logging.level", [](const ServiceConfig& config) { set_log_level(config.log_level); }},
+};
+
+const LiveSetting* find_live(std::string_view name) {
+  const auto found = std::find_if(std::begin(kLive), std::end(kLive),
+                                  [&](const LiveSetting& setting) { return setting.name == name; });
+  return found == std::end(kLive) ? nullptr : found;
+}
+
+}  // namespace
+
+void LiveConfig::reload() {
+  EffectiveConfig next;
+  try {
+    next = read_();
+    review_config(next);
+  } catch (const Error& error) {
+    return log_error("SIGHUP: the configuration stays as it is: ", error.what());
+  }
+  std::string changed, restart;
+  std::vector<const LiveSetting*> to_apply;
+  for (size_t i = 0; i < next.values.size(); ++i) {  // every key, in the table's order, in both
+    const EffectiveValue &before = running_.values[i], &after = next.values[i];
+    if (before.value == after.value) continue;
+    const LiveSetting* live = find_live(after.name);
+    std::string& list = live != nullptr ? changed : restart;
+    list += str(list.empty() ? "" : ", ", after.name, " from ", shown_value(running_, before), " to ",
+                shown_value(next, after), " (", after.origin, ")");
+    if (live == nullptr) continue;
+    to_apply.push_back(live);
+    running_.values[i] = after;
+  }
+  const std::string line =
+      str("SIGHUP: configuration read again; ", changed.empty() ? "nothing changed" : "changed: ", changed,
+          restart.empty() ? "" : "; needs a restart: ", restart);
+  const bool heard = log_enabled(LogLevel::kInfo);  // said on that side of a change of the level where it is heard
+  if (heard) log_info(line);
+  for (const LiveSetting* live : to_apply) live->apply(next.config);
+  if (!heard) log_info(line);
+}
+
+}  // namespace qwen

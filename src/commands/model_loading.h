@@ -1,0 +1,40 @@
+// Loading the model of a running service, on a thread of its own: with a progress bar on the terminal and progress in
+// the service, ready at the end.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <string>
+#include <thread>
+
+#include "commands/service_signals.h"
+#include "server/generation_service.h"
+#include "server/service_config.h"
+
+namespace qwen {
+
+class ModelLoading {
+ public:
+  // Starts. A failure is kept and wakes whoever waits for `signals`. All three must outlive the loading.
+  ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals);
+  ~ModelLoading() { stop(); }
+  ModelLoading(const ModelLoading&) = delete;
+  ModelLoading& operator=(const ModelLoading&) = delete;
+
+  // Ends a loading that still goes on.
+  void stop();
+  // Once the signals were woken: why.
+  std::exception_ptr failure_after_wake();
+
+ private:
+  void load(const ServiceConfig& config, GenerationService& service);
+
+  std::atomic<bool> stopping_{false};
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+// A line to standard output, at once.
+void say(const std::string& line);
+
+}  // namespace qwen

@@ -1,0 +1,105 @@
+#include "server/config/config_review.h"
+
+#include <algorithm>
+
+namespace qwen {
+namespace {
+
+using Check = bool (*)(const ServiceConfig&);
+
+struct Remark {
+  std::string_view name;
+  Check applies;  // to a value that was set, not the default's
+  const char* text;
+  LogLevel level = LogLevel::kInfo;
+};
+
+bool always(const ServiceConfig&) { return true; }
+bool on_cpu(const ServiceConfig& config) { return config.device == "cpu"; }
+
+// Settings that are accepted and change nothing.
+constexpr Remark kWithoutEffect[] = {
+    {"memory.enable_optimization", always,
+     "has no effect: memory is always managed (quantized weights, paged KV cache)"},
+    {"memory.gradient_checkpointing", [](const ServiceConfig& c) { return c.gradient_checkpointing; },
+     "has no effect: gradients are of training, not of inference"},
+    {"memory.cpu_offload", [](const ServiceConfig& c) { return c.cpu_offload && on_cpu(c); },
+     "has no effect with model.device cpu: everything is in host memory already"},
+    {"batch_config.batch_timeout", always,
+     "has no effect: batching is continuous, a request joins the running ones at the next step and waits for no other"},
+    {"gpu.visible_devices", on_cpu, "has no effect with model.device cpu"},
+    {"gpu.memory_fraction", on_cpu, "has no effect with model.device cpu"},
+    {"gpu.mixed_precision", on_cpu, "has no effect with model.device cpu: kernels always sum in f32 or in integers"},
+    {"gpu.launch_blocking", [](const ServiceConfig& c) { return c.cuda_launch_blocking && on_cpu(c); },
+     "has no effect with model.device cpu"},
+    {"cache_config.enable", [](const ServiceConfig& c) { return c.cache_enable; },
+     "has no effect yet: this version has no response cache, every request is computed", LogLevel::kWarning},
+    {"logging.file", always, "has no effect yet: this version logs to standard error alone", LogLevel::kWarning},
+    {"logging.format", [](const ServiceConfig& c) { return c.log_format != ServiceConfig().log_format; },
+     "has no effect yet: this version logs in its default format", LogLevel::kWarning},
+};
+
+struct Refusal {
+  std::string_view name;
+  Check applies;
+  const char* problem;
+};
+
+// Settings that promise what is not there: going on without it would be worse than not to start.
+constexpr Refusal kRefused[] = {
+    {"api_keys", [](const ServiceConfig& c) { return !c.api_keys.empty(); },
+     "is set but this version checks no keys: everybody could use the service. Unset it, and let a proxy in front of "
+     "the service check them"},
+    {"ssl_config.cert_file", [](const ServiceConfig& c) { return !c.ssl_cert_file.empty(); },
+     "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
+    {"ssl_config.key_file", [](const ServiceConfig& c) { return !c.ssl_key_file.empty(); },
+     "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
+    {"server.workers", [](const ServiceConfig& c) { return c.workers > 1; },
+     "is more than 1 but this version runs one process, which uses all cores. Set it to 1"},
+};
+
+void check_ports(const ServiceConfig& config, std::vector<ConfigNotice>& notices) {
+  if (config.metrics_port == 0) return;
+  if (!config.enable_metrics) {
+    const auto origin = config.origins.find("monitoring.metrics_port");
+    if (origin != config.origins.end() && !origin->second.from_file)
+      throw wrong_setting(config, "monitoring.metrics_port", "needs metrics, which are switched off");
+    notices.push_back({LogLevel::kInfo, "monitoring.metrics_port has no effect: metrics are switched off"});
+  } else if (config.metrics_port == config.port) {
+    throw wrong_setting(config, "monitoring.metrics_port", "is the port of the service itself; give it another");
+  }
+}
+
+void check_times(const ServiceConfig& config) {
+  const auto granted = config.stop_grace_period.count();
+  const int needed = least_stop_grace_period(config);
+  if (granted > 0 && granted < needed)
+    throw wrong_setting(config, "server.stop_grace_period",
+                        str("is ", granted, " s but stopping takes up to server.drain_timeout + 5 = ", needed,
+                            " s; raise it there and where it is granted, or lower server.drain_timeout"));
+}
+
+}  // namespace
+
+int least_stop_grace_period(const ServiceConfig& config) {
+  constexpr int kLastWords = 5;  // errors to what did not finish, logs
+  return static_cast<int>(config.drain_timeout.count()) + kLastWords;
+}
+
+std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {
+  const ServiceConfig& config = effective.config;
+  for (const Refusal& refusal : kRefused)
+    if (refusal.applies(config)) throw wrong_setting(config, refusal.name, refusal.problem);
+  std::vector<ConfigNotice> notices;
+  check_ports(config, notices);
+  check_times(config);
+  for (const Remark& remark : kWithoutEffect) {
+    const auto value = std::find_if(effective.values.begin(), effective.values.end(),
+                                    [&](const EffectiveValue& one) { return one.name == remark.name; });
+    if (value == effective.values.end() || value->origin == "default" || !remark.applies(config)) continue;
+    notices.push_back({remark.level, str(value->subject, " (", value->value, ") ", remark.text)});
+  }
+  return notices;
+}
+
+}  // namespace qwen

@@ -1,0 +1,89 @@
+#include "server/config/value_text.h"
+
+#include <array>
+
+namespace qwen {
+namespace {
+
+std::string upper(const std::string& text) {
+  std::string result = text;
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+  return result;
+}
+
+constexpr std::array<std::string_view, 5> kLogFields = {"asctime", "name", "levelname", "message", "process"};
+
+}  // namespace
+
+bool parse_bool(const std::string& text) {
+  const std::string word = upper(text);
+  if (word == "1" || word == "TRUE" || word == "YES" || word == "ON") return true;
+  if (word == "0" || word == "FALSE" || word == "NO" || word == "OFF") return false;
+  throw Disallowed{"true or false"};
+}
+
+size_t parse_bytes(const std::string& text) {
+  static constexpr uint64_t kMax = uint64_t{1} << 50;
+  const char* const end = text.data() + text.size();
+  uint64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const std::string_view unit(stop, static_cast<size_t>(end - stop));
+  int shift = -1;
+  if (unit.empty() || unit == "B") shift = 0;
+  if (unit == "K" || unit == "KB" || unit == "KiB") shift = 10;
+  if (unit == "M" || unit == "MB" || unit == "MiB") shift = 20;
+  if (unit == "G" || unit == "GB" || unit == "GiB") shift = 30;
+  if (error != std::errc() || shift < 0 || value > kMax >> shift)
+    throw Disallowed{"a size such as 512MiB or 8GiB, at most 1024 TiB"};
+  return static_cast<size_t>(value << shift);
+}
+
+LogLevel parse_log_level(const std::string& text) {
+  const std::string word = upper(text);
+  if (word == "DEBUG") return LogLevel::kDebug;
+  if (word == "INFO") return LogLevel::kInfo;
+  if (word == "WARNING" || word == "WARN") return LogLevel::kWarning;
+  if (word == "ERROR" || word == "CRITICAL") return LogLevel::kError;
+  throw Disallowed{"one of DEBUG, INFO, WARNING, ERROR, CRITICAL"};
+}
+
+std::string parse_log_format(const std::string& text) {
+  static const std::string kAllowed =
+      "json, or text with %(message)s and any of %(asctime)s, %(name)s, %(levelname)s, %(process)s; %% is a percent "
+      "sign";
+  if (text == "json") return text;
+  bool message = false;
+  for (size_t at = 0; (at = text.find('%', at)) != std::string::npos;) {
+    if (text.compare(at, 2, "%%") == 0) {
+      at += 2;
+      continue;
+    }
+    const size_t end = text.find(')', at);
+    if (text.compare(at, 2, "%(") != 0 || end == std::string::npos) throw Disallowed{kAllowed};
+    const std::string field = text.substr(at + 2, end - at - 2);
+    const bool known = std::find(kLogFields.begin(), kLogFields.end(), field) != kLogFields.end();
+    if (!known || end + 1 == text.size() || (text[end + 1] != 's' && !(field == "process" && text[end + 1] == 'd')))
+      throw Disallowed{kAllowed};
+    message = message || field == "message";
+    at = end + 2;
+  }
+  if (!message) throw Disallowed{kAllowed};
+  return text;
+}
+
+std::string to_text(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "DEBUG";
+    case LogLevel::kInfo:
+      return "INFO";
+    case LogLevel::kWarning:
+      return "WARNING";
+    case LogLevel::kError:
+      break;
+  }
+  return "ERROR";
+}
+
+}  // namespace qwen

@@ -1,0 +1,61 @@
+// SIGHUP: what changes at once, what is said to need a restart, and what a wrong configuration does.
+#include "commands/live_config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "server/config/config_file.h"
+
+namespace qwen {
+namespace {
+
+class LiveConfigTest : public testing::Test {
+ protected:
+  LiveConfigTest() { set_log_level(LogLevel::kInfo); }
+  ~LiveConfigTest() override { set_log_level(LogLevel::kInfo); }
+
+  EffectiveConfig read() const { return resolve_config(std::vector{parse_config(text_, "f.yaml")}); }
+
+  std::string reload(const std::string& text) {
+    text_ = text;
+    testing::internal::CaptureStderr();
+    live_.reload();
+    return testing::internal::GetCapturedStderr();
+  }
+
+ private:
+  std::string text_ = "server:\n  port: 8000\n";
+  LiveConfig live_{read(), [this] { return read(); }};
+};
+
+TEST_F(LiveConfigTest, TheLogLevelChangesAtOnce) {
+  EXPECT_NE(reload("logging: {level: DEBUG}").find("changed: logging.level from INFO to DEBUG (f.yaml:1)"),
+            std::string::npos);
+  EXPECT_TRUE(log_enabled(LogLevel::kDebug));
+  EXPECT_NE(reload("logging: {level: ERROR}").find("from DEBUG to ERROR"), std::string::npos);
+  EXPECT_FALSE(log_enabled(LogLevel::kWarning));
+  EXPECT_NE(reload("").find("changed: logging.level from ERROR to INFO (default)"), std::string::npos);
+}
+
+TEST_F(LiveConfigTest, TheRestNeedsARestartAndSaysSoEachTime) {
+  for (int i = 0; i < 2; ++i) {
+    const std::string log = reload("server: {port: 81}");
+    EXPECT_NE(log.find("nothing changed; needs a restart: server.port from 8000 to 81 (f.yaml:1)"), std::string::npos)
+        << log;
+  }
+  const std::string log = reload("server: {port: 8000}");
+  EXPECT_NE(log.find("nothing changed"), std::string::npos);
+  EXPECT_EQ(log.find("restart"), std::string::npos);
+}
+
+TEST_F(LiveConfigTest, AWrongConfigurationChangesNothing) {
+  const std::string log = reload("logging: {level: DEBUG}\nserver: {port: eighty}");
+  EXPECT_NE(log.find("ERROR"), std::string::npos);
+  EXPECT_NE(log.find("stays as it is: f.yaml:2: server.port"), std::string::npos) << log;
+  EXPECT_FALSE(log_enabled(LogLevel::kDebug));
+  EXPECT_NE(reload("api_keys: {a: secret}").find("stays as it is"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qwen
