@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, the page in a browser, all
-# held-out problems, a full-size model, what stands around the service, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
+# held-out problems, a full-size model, what stands around the service (tests/ops), a machine without any of the dependencies. Each part
+# says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
 # Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fuzz ops fresh
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
