@@ -89,17 +89,17 @@ if $dry; then exit 0; fi
 # The image as it would run: its user and environment, the demo model, one health check, a drain.
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 port=${PORT:-8129}
-inside() { chroot --userspec="$user" "$root" /usr/bin/env -i "${environment[@]}" "PORT=$port" HOST=127.0.0.1 DEMO=true "$@"; }
-inside qwen-thinking serve &
+inside=(chroot --userspec="$user" "$root" /usr/bin/env -i "${environment[@]}" "PORT=$port" HOST=127.0.0.1 DEMO=true)
+"${inside[@]}" qwen-thinking serve &
 server=$!
 trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null; umount "$root/proc"' EXIT
 for _ in $(seq 100); do
-  inside qwen-thinking healthcheck 2>/dev/null && healthy=true && break
+  "${inside[@]}" qwen-thinking healthcheck 2>/dev/null && healthy=true && break
   sleep 0.2
 done
 [ "${healthy:-}" = true ] || { echo "FAIL: no healthy service"; exit 1; }
 # shellcheck disable=SC2016  # for the bash inside
-inside bash -c 'test "$(id -u)" = 1000 && test -w /app/cache && test -w /app/logs && test ! -w /app'
+"${inside[@]}" bash -c 'test "$(id -u)" = 1000 && test -w /app/cache && test -w /app/logs && test ! -w /app'
 kill -TERM $server
 wait $server
 trap 'umount "$root/proc"' EXIT
