@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that `make test` leaves out, in the order of cheapest first: sanitizers, the official clients, the page in a browser, all
-# held-out problems, a full-size model, a machine without any of the dependencies. Each part says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
-# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fuzz fresh
+# held-out problems, a full-size model, what stands around the service (tests/ops), a machine without any of the dependencies. Each part
+# says PASS, SKIP with the reason, or FAIL; exit status 1 if any failed.
+# Usage: tests/test_all.sh [part…]      parts: asan tsan pypi browser load slow fullsize fuzz ops fresh
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 jobs=$(nproc)
 failed=0
 work=${TEST_ALL_DIR:-$(mktemp -d)}
@@ -63,11 +64,12 @@ fresh() {  # `make run` on a system that has nothing but make
 }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi browser load slow fullsize fuzz fresh)
+[ ${#parts[@]} -gt 0 ] || parts=(asan tsan pypi browser load slow fullsize fuzz ops fresh)
 for part in "${parts[@]}"; do
   case $part in
     asan | tsan) verdict "$part" sanitizer "$part" ;;
     pypi | browser | fullsize | fuzz | fresh) "$part" ;;
+    ops) verdict ops tests/ops/run.sh ;;
     load | slow) verdict "$part" ctest --test-dir build --output-on-failure -L "$part" ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
