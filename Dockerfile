@@ -37,7 +37,7 @@ RUN qwen-thinking version && dpkg-query -W > /usr/share/doc/qwen-thinking/packag
 
 USER qwen
 WORKDIR /app
-ENV MODEL_PATH=/app/models/qwen3-4b-thinking CACHE_DIR=/app/cache
+ENV CACHE_DIR=/app/cache
 VOLUME ["/app/cache", "/app/logs"]
 EXPOSE 8000 9090
 STOPSIGNAL SIGTERM

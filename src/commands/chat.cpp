@@ -150,8 +150,9 @@ void add_chat(CLI::App& app, CommandRun& run) {
   command->add_option("--system", options->system, "A system message before the conversation");
   command->add_flag("--no-thinking", options->no_thinking, "Answer at once");
   options->sampling.declare(*command, "default: the model's generation_config.json");
-  options->flags.declare(*command, {"model", "chat-template", "demo", "device", "kernels", "threads", "max-model-len",
-                                    "kv-cache", "kv-cache-dtype"});
+  options->flags.declare(
+      *command, {"model", "quantization", "head-format", "cache-dir", "weights", "chat-template", "demo", "device",
+                 "kernels", "threads", "max-model-len", "kv-cache", "kv-cache-dtype"});
   command->callback([options, &run] { run = [options] { return run_chat(*options); }; });
 }
 

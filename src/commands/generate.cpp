@@ -83,9 +83,9 @@ void add_generate(CLI::App& app, CommandRun& run) {
   command->add_flag("--json", options->json, "The answer object of POST /generate");
   command->get_option("--raw")->excludes("--system")->excludes("--thinking");
   options->sampling.declare(*command, "default: those of /generate: 512 tokens, 0.7, 0.9, the model's top_k");
-  options->flags.declare(*command,
-                         {"model", "chat-template", "demo", "device", "kernels", "threads", "max-model-len", "kv-cache",
-                          "kv-cache-dtype", "default-max-length", "default-temperature", "default-top-p"});
+  options->flags.declare(*command, {"model", "quantization", "head-format", "cache-dir", "weights", "chat-template",
+                                    "demo", "device", "kernels", "threads", "max-model-len", "kv-cache",
+                                    "kv-cache-dtype", "default-max-length", "default-temperature", "default-top-p"});
   // Their variables count here too; the flags would only double those of sampling.
   for (const char* name : {"--default-max-length", "--default-temperature", "--default-top-p"})
     command->get_option(name)->group("");

@@ -14,9 +14,18 @@
 namespace qwen {
 namespace {
 
+// Files that cannot be used say nothing: the service runs on what they said when it started.
+int configured_port(const ConfigFlags& flags) {
+  try {
+    const auto files = find_config_files({}, [](const char* name) -> const char* { return std::getenv(name); });
+    return flags.resolve(files).config.port;
+  } catch (const Error&) {
+    return flags.resolve().port;
+  }
+}
+
 std::string default_url(const ConfigFlags& flags) {
-  const auto files = find_config_files({}, [](const char* name) -> const char* { return std::getenv(name); });
-  return str("http://127.0.0.1:", flags.resolve(files).config.port, "/readyz");
+  return str("http://127.0.0.1:", configured_port(flags), "/readyz");
 }
 
 }  // namespace

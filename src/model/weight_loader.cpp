@@ -33,6 +33,7 @@ Matrix WeightLoader::load(std::span<const std::string> modules, int64_t cols, co
   WeightStack& stack = planned ? *planned : seen;
   Matrix matrix = prepare(stack, asked);
   for (const LinearWeight& weight : stack.weights()) finish(weight.tensors());
+  stack.release();  // its views end with the pages
   return matrix;
 }
 

@@ -30,10 +30,20 @@ void reject_unknown_keys(const ConfigLayer& layer) {
   }
 }
 
-// A switch that is off stands for a value of another setting, in its own layer: a flag still goes before it.
-void apply_switch(ConfigLayer& layer, std::string_view name, std::string_view other, const char* value) {
+using Layers = std::vector<ConfigLayer>;
+
+// The value and its layer, from `first` on; layers.end() where none has it.
+Layers::const_iterator strongest(const Layers& layers, Layers::const_iterator first, std::string_view name) {
+  return std::find_if(first, layers.end(), [&](const ConfigLayer& layer) { return layer.entries.count(name) > 0; });
+}
+
+// A switch that is off stands for a value of another setting, in the layer that decides about it: a flag still goes
+// before it.
+void apply_switch(Layers& layers, std::string_view name, std::string_view other, const char* value) {
+  const auto decides = strongest(layers, layers.begin(), name);
+  if (decides == layers.end()) return;
+  ConfigLayer& layer = layers[static_cast<size_t>(decides - layers.begin())];
   const auto found = layer.entries.find(name);
-  if (found == layer.entries.end()) return;
   bool on = true;
   try {
     on = parse_bool(found->second.value);
@@ -46,13 +56,6 @@ void apply_switch(ConfigLayer& layer, std::string_view name, std::string_view ot
                                        entry.key.empty() ? "" : entry.key + ": false, which"};
 }
 
-using Layers = std::vector<ConfigLayer>;
-
-// The value and its layer, from `first` on; layers.end() where none has it.
-Layers::const_iterator strongest(const Layers& layers, Layers::const_iterator first, std::string_view name) {
-  return std::find_if(first, layers.end(), [&](const ConfigLayer& layer) { return layer.entries.count(name) > 0; });
-}
-
 std::string folder_name(const Layers& layers, Layers::const_iterator layer) {
   std::filesystem::path path =
       layer == layers.end() ? ServiceConfig().model_path : layer->entries.find("model.path")->second.value;
@@ -60,10 +63,11 @@ std::string folder_name(const Layers& layers, Layers::const_iterator layer) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
+// A file names the model that it gives the path of; a variable is said for the very process.
 void drop_name_of_another_model(Layers& layers) {
   const auto named = strongest(layers, layers.begin(), "model.name");
   const auto placed = strongest(layers, layers.begin(), "model.path");
-  if (named == layers.end() || placed >= named) return;
+  if (named == layers.end() || !named->from_file || placed >= named) return;
   if (folder_name(layers, placed) == folder_name(layers, strongest(layers, named, "model.path"))) return;
   for (ConfigLayer& layer : layers) layer.entries.erase("model.name");
 }
@@ -100,11 +104,9 @@ ConfigLayer environment_layer(const std::function<const char*(const char*)>& loo
 
 EffectiveConfig resolve_config(std::span<const ConfigLayer> given) {
   Layers layers(given.begin(), given.end());
-  for (ConfigLayer& layer : layers) {
-    reject_unknown_keys(layer);
-    apply_switch(layer, "model.quantization.enable", "model.quantization.format", "none");
-    apply_switch(layer, "batch_config.enable_dynamic_batching", "engine.max_num_seqs", "1");
-  }
+  for (const ConfigLayer& layer : layers) reject_unknown_keys(layer);
+  apply_switch(layers, "model.quantization.enable", "model.quantization.format", "none");
+  apply_switch(layers, "batch_config.enable_dynamic_batching", "engine.max_num_seqs", "1");
   drop_name_of_another_model(layers);
   EffectiveConfig effective;
   for (const ConfigRow& row : config_rows()) {

@@ -364,13 +364,22 @@ TEST_F(PackedCacheTest, ForgedNotesAreRemoved) {
   const fs::path path = files()[0];
   std::string key;
   damage([&](std::string& bytes) { key = bytes.data() + offsetof(PackedFileHeader, key); });
-  const std::vector<std::byte> bytes(64);
+  const std::string attention = "model.layers.0.self_attn.";
+  const std::string stack = attention + "q_proj+" + attention + "k_proj+" + attention + "v_proj";
+  std::vector<std::byte> bytes;  // the entry's own: only the note is wrong
+  {
+    std::string problem;
+    const auto file = PackedFile::open(
+        path, key, [](const PackedSource&) { return true; }, {}, {}, problem);
+    ASSERT_TRUE(file) << problem;
+    ASSERT_NE(file->find(stack), nullptr);
+    bytes.assign(file->find(stack)->bytes.begin(), file->find(stack)->bytes.end());
+  }
   for (const std::string& note :
        {std::string("?"), std::string(12, '\0'), std::string(12, '\xff'), std::string("\4\0\0\0\7\0\0\0\0\0\0\0", 12),
         std::string("\4\0\0\0\x40\0\0\0\2\0\0\0", 12), std::string("\4\0\0\0\x40\0\0\0\0\0\0\0", 12)}) {
     PackedFileWriter writer(path, key, 0);
-    const std::string attention = "model.layers.0.self_attn.";
-    writer.add(attention + "q_proj+" + attention + "k_proj+" + attention + "v_proj", bytes, note);
+    writer.add(stack, bytes, note);
     writer.finish({Checkpoint::open(model).stamp(), 0});
     EXPECT_EQ(start(model, "int8", options_).logits, expected);
     EXPECT_TRUE(files().empty());

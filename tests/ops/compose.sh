@@ -32,8 +32,14 @@ for service in qwen-model-service qwen-service-1 qwen-service-2 qwen-service-3 n
 has "$everything" '172\.20\.0\.0/16'
 [ "$(grep -c 'no-new-privileges:true' <<<"$everything")" -eq 8 ] || { echo "FAIL: a container may gain privileges"; exit 1; }
 
+# Every variable of the service reaches it: one that is dropped on the way would be believed to hold, API_KEYS for one.
+for name in $(sed -n 's/^#\?\([A-Z][A-Z_]*\)=.*/\1/p' .env.example); do
+  case $name in CONFIG_FILE | CONFIG_FILES) continue ;; esac  # paths outside the container
+  grep -qE "^    $name:" docker-compose.yml || { echo "FAIL: docker-compose.yml does not pass $name on"; exit 1; }
+done
+
 # Open answers may end: the grace is longer than DRAIN_TIMEOUT's default and five seconds for the rest.
-grace=$(sed -n 's/.*STOP_GRACE_PERIOD:-\([0-9]*\)s.*/\1/p' docker-compose.yml | sort -n | head -n 1)
+grace=$(sed -n 's/.*stop_grace_period:.*STOP_GRACE_PERIOD:-\([0-9]*\)}s.*/\1/p' docker-compose.yml | sort -n | head -n 1)
 drain=$(sed -n 's/.*seconds drain_timeout{\([0-9]*\)}.*/\1/p' src/server/service_config.h)
 [ "$grace" -gt $((drain + 5)) ] || { echo "FAIL: stop_grace_period $grace s, but draining takes $drain s"; exit 1; }
 echo "compose: ${composes[*]}"

@@ -128,6 +128,22 @@ TEST(ConfigFile, AModelsNameGoesWithItsFolder) {
   both.entries["model.path"] = {"models/demo", "--model", ""};
   both.entries["model.name"] = {"mine", "--model-name", ""};
   EXPECT_EQ(resolve_config(std::vector{both, file}).config.model_name, "mine");
+  ConfigLayer flag{ErrorCode::kUsage, {}}, variable;
+  flag.entries["model.path"] = {"models/demo", "--model", ""};
+  variable.entries["model.name"] = {"said", "MODEL_NAME", ""};
+  EXPECT_EQ(resolve_config(std::vector{flag, variable, file}).config.model_name, "said");
+}
+
+TEST(ConfigFile, ASwitchThatIsOnUndoesAWeakerOneThatIsOff) {
+  const ConfigLayer off = parse_config(
+      "model: {quantization: {enable: false}}\nbatch_config: {enable_dynamic_batching: false}\n", "f.yaml");
+  EXPECT_EQ(resolve_config(std::vector{off}).config.quantization_format, "none");
+  EXPECT_EQ(resolve_config(std::vector{off}).config.max_num_seqs, 1);
+  ConfigLayer on;
+  on.entries["model.quantization.enable"] = {"true", "ENABLE_QUANTIZATION", ""};
+  on.entries["batch_config.enable_dynamic_batching"] = {"true", "ENABLE_DYNAMIC_BATCHING", ""};
+  EXPECT_EQ(resolve_config(std::vector{on, off}).config.quantization_format, "int8");
+  EXPECT_EQ(resolve_config(std::vector{on, off}).config.max_num_seqs, ServiceConfig().max_num_seqs);
 }
 
 TEST(ConfigFile, ApiKeysAreNeverShown) {
@@ -144,6 +160,15 @@ TEST(ConfigFile, ApiKeysAreNeverShown) {
       EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos) << error.what();
     }
   }
+}
+
+TEST(ConfigFile, AWrongApiKeyIsNamedWithItsLine) {
+  const auto refused = [](const char* text, const char* words) {
+    return fails_with([&] { config_of(text); }, ErrorCode::kConfig, words);
+  };
+  EXPECT_TRUE(refused("api_keys:\n  a: one\n  b: t wo\n", ":3: \"api_keys.b\" must be"));
+  EXPECT_TRUE(refused("api_keys:\n  a: one\n  b: None\n", ":3: \"api_keys.b\" must be"));
+  EXPECT_TRUE(refused("API_KEYS:\n  a: one\napi_keys:\n  a: two\n", "keep one of them"));
 }
 
 TEST(Dictionaries, AsPythonJsonAndYamlSpellThem) {

@@ -13,19 +13,27 @@ constexpr size_t kMaxName = 64, kMaxKey = 512;
 
 bool all_of(std::string_view text, bool (*allowed)(char)) { return std::all_of(text.begin(), text.end(), allowed); }
 
+[[noreturn]] void refuse() {
+  throw Disallowed{str("name:key,name:key, names unique and of at most ", kMaxName,
+                       " letters, digits, dots, - and _, keys of at most ", kMaxKey, " printable ASCII characters")};
+}
+
 void add(std::map<std::string, std::string>& keys, const std::string& name, const std::string& key) {
+  check_api_key(name, key);
+  if (!keys.emplace(name, key).second) refuse();
+}
+
+}  // namespace
+
+void check_api_key(const std::string& name, const std::string& key) {
   const bool plain_name = !name.empty() && name.size() <= kMaxName && all_of(name, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
            c == '-';
   });
   const bool plain_key =
       !key.empty() && key.size() <= kMaxKey && all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!plain_name || !plain_key || !keys.emplace(name, key).second)
-    throw Disallowed{str("name:key,name:key, names unique and of at most ", kMaxName,
-                         " letters, digits, dots, - and _, keys of at most ", kMaxKey, " printable ASCII characters")};
+  if (!plain_name || !plain_key || key == "None") refuse();
 }
-
-}  // namespace
 
 std::map<std::string, std::string> parse_api_keys(const std::string& text) {
   std::map<std::string, std::string> keys;

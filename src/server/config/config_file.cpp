@@ -11,6 +11,7 @@
 #include "base/quote.h"
 #include "server/config/api_keys.h"
 #include "server/config/key_table.h"
+#include "server/config/value_text.h"
 #include "server/config/yaml_settings.h"
 
 namespace qwen {
@@ -113,6 +114,15 @@ class LayerBuilder {
 
   void take_api_key(const std::string& name, const YamlSetting& setting) {
     if (keys_.empty()) keys_origin_ = place(setting);
+    try {
+      check_api_key(name, setting.value);
+    } catch (const Disallowed& problem) {
+      throw Error(ErrorCode::kConfig, str(place(setting), ": ", quote(setting.path), " must be ", problem.allowed));
+    }
+    const auto [there, added] = key_places_.emplace(name, place(setting));
+    if (!added)
+      throw Error(ErrorCode::kConfig, str(place(setting), ": there is a key named ", quote(name), " at ", there->second,
+                                          " already; keep one of them"));
     keys_.emplace(name, setting.value);
   }
 
@@ -126,15 +136,16 @@ class LayerBuilder {
 
   const std::string& name_;
   ConfigLayer layer_;
-  std::map<std::string, std::string> keys_;
+  std::map<std::string, std::string> keys_, key_places_;  // by the key's name
   std::string keys_origin_;
 };
 
 std::vector<std::string> files_in(const fs::path& folder) {
   std::vector<std::string> files;
   for (const std::string_view name : kFileNames) {
-    std::error_code ignored;
-    if (fs::exists(folder / name, ignored)) files.push_back((folder / name).string());
+    std::error_code ignored;  // a file that may not be looked at is there: who reads it says so
+    if (fs::status(folder / name, ignored).type() != fs::file_type::not_found)
+      files.push_back((folder / name).string());
   }
   return files;
 }
@@ -203,6 +214,7 @@ ConfigLayer dictionary_layer(std::string_view text, const std::string& variable)
   LayerBuilder builder(variable);
   for (YamlSetting& setting : read_yaml_settings(text, variable)) {
     setting.path = variable + '.' + setting.path;
+    setting.empty = setting.empty || setting.value == "None";  // as Python writes it
     builder.take(setting);
   }
   ConfigLayer layer = builder.finish();
