@@ -30,7 +30,7 @@ std::string cell(double error, double nearest_error) {
 }  // namespace
 
 std::string gptq_table(const std::vector<GptqModuleReport>& modules) {
-  std::string table = "relative output error in percent, and how many times plain rounding's is that:\nlayer";
+  std::string table = "relative output error in percent, and how many times smaller than plain rounding's:\nlayer";
   for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}) {
     char head[32];
     std::snprintf(head, sizeof head, " %15s", name);

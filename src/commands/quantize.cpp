@@ -1,5 +1,6 @@
 // `quantize`: a folder of plain weights → a folder of quantized ones that serves as it is.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <iostream>
@@ -131,6 +132,14 @@ void check_memory(const ModelConfig& config, Backend& backend, int64_t tokens) {
                                     " are available; lower --calibration-sequences or --calibration-tokens"));
 }
 
+// Rounding moves its errors to where no token has been seen: fewer tokens than inputs look perfect and are not.
+void warn_of_little_text(const ModelConfig& config, int64_t tokens) {
+  const int64_t inputs = std::max(config.intermediate_size, config.hidden_size);
+  if (tokens < inputs)
+    log_warning("calibrating on ", tokens, " tokens, fewer than the ", inputs,
+                " inputs of a layer: the errors below hold for these tokens and little else; give more text");
+}
+
 void quantize_by_gptq(const Job& job) {
   GptqOptions gptq = job.options.gptq;
   gptq.grid.symmetric = !job.options.asymmetric;
@@ -159,6 +168,7 @@ void quantize_by_gptq(const Job& job) {
   const GptqRun run{gptq, options, std::string(backend->kernels())};
   job.writer.write_text("quantize_report.json", gptq_json(modules, run, calibration));
   job.finish(gptq_config_json(folder, gptq));
+  warn_of_little_text(job.config, calibration.num_tokens());
   std::cout << gptq_table(modules);
 }
 

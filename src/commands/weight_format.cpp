@@ -19,7 +19,7 @@ ChosenFormat format_for(const ServiceConfig& config, const QuantizationConfig& q
   if (is_integer_kind(quantization.format)) {
     const auto origin = config.origins.find("model.quantization.format");
     if (origin != config.origins.end() && !origin->second.from_file && asked != "none" && asked != stored)
-      throw refuse(stored + ": use none, which serves a folder as it is");
+      throw refuse(stored + ": use none, which serves a folder as it is, or leave it unset");
     return {stored, {quantization.format, quantization.head}};
   }
   if (asked == "none") return {stored, {}};

@@ -182,7 +182,10 @@ class Quantize(unittest.TestCase):
             {"text": "What is 946 + 544?"}, {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]},
             {"ids": list(range(100))})) + "\n\n", encoding="utf-8")
         for name, tokens in (("text.txt", 2 * 64), ("lines.jsonl", None)):
-            self.quantize("--format", "gptq", "--calibration", folder / name, "--calibration-sequences", 2, "--calibration-tokens", 64, "--force")
+            result = harness.run("quantize", "--model", self.model, "--output", self.out, "--format", "gptq", "--calibration", folder / name,
+                                 "--calibration-sequences", 2, "--calibration-tokens", 64, "--force")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("tokens, fewer than the", result.stderr)
             report = json.loads((self.out / "quantize_report.json").read_text(encoding="utf-8"))["calibration"]
             self.assertEqual((report["source"], report["sha256"]), (name, hashlib.sha256((folder / name).read_bytes()).hexdigest()))
             if tokens:
