@@ -108,7 +108,8 @@ static void integer_rows(const IntegerMatmulTask& t, float* sums) {
   }
 }
 
-// kIntegerTaskRows rows of the task at a time: `sum_up` leaves their sums in [rows][kPanelRows], which become the output.
+// kIntegerTaskRows rows of the task at a time: `sum_up` leaves their sums in [rows][kPanelRows], which become the
+// output.
 template <typename Task>
 static inline void matmul_by_rows(const Task& t, void (*sum_up)(const Task& part, float* sums)) {
   constexpr int kRows = kIntegerTaskRows;
