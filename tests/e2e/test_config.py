@@ -170,6 +170,10 @@ class CheckConfig(Files):
         result = harness.run("healthcheck", env=harness.environment(CONFIG_FILES=str(path)))
         self.assertEqual(result.returncode, 1)
         self.assertIn("127.0.0.1:1", result.stderr)
+        self.write("service_config.yaml", "server: {prot: 1}")  # edited while the service runs on what it said before
+        result = harness.run("healthcheck", env=harness.environment(CONFIG_FILES=str(path), PORT="2"))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("127.0.0.1:2", result.stderr)
 
 
 class Serving(Files):

@@ -40,6 +40,13 @@ class Generate(unittest.TestCase):
         self.assertTrue(whole["reasoning"])
         self.assertEqual(self.generate(*flags).rstrip("\n"), whole["generated_text"])
 
+    def test_the_weights_format_is_chosen_as_in_serve(self):
+        for flags, variable, format in (([], "none", "none"), ([], "", "int8"), (["--quantization", "int4"], "none", "int4")):
+            result = harness.run("generate", "--model", harness.needs_demo(), "--prompt", "hi", "--json", *flags,
+                                 env=harness.environment(QUANTIZATION_FORMAT=variable))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(json.loads(result.stdout)["model_info"]["quantization"], format)
+
     def test_raw_takes_the_prompt_as_it_stands(self):
         prompt = "<|im_start|>user\n什么是AES加密算法？<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
         raw = self.generate("--raw", "--prompt", prompt, "--seed", 5)

@@ -184,6 +184,8 @@ TEST(Dictionaries, AsPythonJsonAndYamlSpellThem) {
     EXPECT_EQ(with({{"BATCH_CONFIG", text}}).max_num_seqs, 6) << text;
   EXPECT_EQ(with({{"BATCH_CONFIG", "{max_batch_size: 6}"}, {"BATCH_SIZE", "2"}}).max_num_seqs, 2);
   EXPECT_EQ(with({{"CACHE_CONFIG", "{\"enable\": True, \"ttl\": 60, \"max_size\": \"1GB\"}"}}).cache_ttl.count(), 60);
+  EXPECT_EQ(with({{"CACHE_CONFIG", "{'enable': None, 'ttl': 60, 'max_size': None}"}}).cache_ttl.count(), 60);
+  EXPECT_TRUE(with({{"SSL_CONFIG", "{'cert_file': None, 'key_file': None}"}}).origins.empty());
   const std::map<std::string, std::string> keys = {{"production", "k1"}, {"development", "k2"}};
   EXPECT_EQ(with({{"API_KEYS", "production:k1,development:k2"}}).api_keys, keys);
   EXPECT_EQ(with({{"API_KEYS", "{\"production\": \"k1\", 'development': 'k2'}"}}).api_keys, keys);
