@@ -50,7 +50,9 @@ int run(int argc, char** argv) {
   qwen::add_quantize(app, command);
   qwen::add_inspect(app, command);
   qwen::add_bench(app, command);
+  qwen::add_pull(app, command);
   qwen::add_healthcheck(app, command);
+  qwen::add_completion(app, command);
   qwen::add_version(app, command);
   try {
     app.parse(argc, argv);

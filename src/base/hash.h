@@ -10,5 +10,6 @@ namespace qwen {
 
 uint64_t xxh64(std::string_view bytes, uint64_t seed = 0);
 std::string sha256_hex(std::string_view bytes);
+std::string sha1_hex(std::string_view bytes);  // as git names its objects; no protection against an attacker
 
 }  // namespace qwen

@@ -22,7 +22,9 @@ void add_logits(CLI::App& app, CommandRun& run);
 void add_quantize(CLI::App& app, CommandRun& run);
 void add_inspect(CLI::App& app, CommandRun& run);
 void add_bench(CLI::App& app, CommandRun& run);
+void add_pull(CLI::App& app, CommandRun& run);
 void add_healthcheck(CLI::App& app, CommandRun& run);
+void add_completion(CLI::App& app, CommandRun& run);
 void add_version(CLI::App& app, CommandRun& run);
 
 }  // namespace qwen

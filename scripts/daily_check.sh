@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Looks whether the service is well: ready, answering, enough memory and disk, few errors in the last 24 hours, certificate and backup
+# not too old. One line for each check: OK, WARN or FAIL.
+#
+# Usage: scripts/daily_check.sh [options]
+#   --url URL             the service; default $QWEN_URL, else http://127.0.0.1:$PORT (8000)
+#   --api-key-file FILE   its key, where it asks for one; or $QWEN_API_KEY
+#   --logs DIR            folder of access.log, error.log, service.log
+#   --models DIR          folder of the models, for the free space
+#   --backups DIR         folder of backup.sh
+#   --certificate FILE    default: certs/cert.pem beside configs/, where it is there
+#   --no-generate         does not ask for a token
+#   --strict              a WARN counts as a FAIL
+#   --dry-run             prints what would be checked
+# Exit status: 0 well, 1 a check failed, 2 usage.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+generate=true strict=false certificate=
+while [ $# -gt 0 ]; do
+  case $1 in --no-generate | --strict | --dry-run | -h | --help) ;; *) has_value "$@" ;; esac
+  if common_option "$@"; then shift "$shifted"; continue; fi
+  case $1 in
+    --no-generate) generate=false ;;
+    --strict) strict=true ;;
+    --backups) backups=$2 && shift ;;
+    --certificate) certificate=$2 && shift ;;
+    *) die 2 "unknown option $1 (see $script.sh --help)" ;;
+  esac
+  shift
+done
+if [ -z "$certificate" ] && [ -f "$(dirname "$configs")/certs/cert.pem" ]; then certificate=$(dirname "$configs")/certs/cert.pem; fi
+
+failed=0
+tell() {  # VERDICT CHECK WORDS…
+  if $strict && [ "$1" = WARN ]; then set -- FAIL "${@:2}"; fi
+  printf '%-4s  %-12s %s\n' "$1" "$2" "${*:3}"
+  [ "$1" != FAIL ] || failed=1
+}
+
+# limit VALUE WARN FAIL: which verdict a value that should be small deserves.
+limit() { awk -v v="$1" -v w="$2" -v f="$3" 'BEGIN {print v + 0 >= f ? "FAIL" : v + 0 >= w ? "WARN" : "OK"}'; }
+
+check_service() {
+  local health answer started ended
+  if ! answer=$(FETCH_TIMEOUT=10 fetch /readyz 2>&1); then
+    tell FAIL ready "$url/readyz: ${answer##*curl: }"
+    return
+  fi
+  tell OK ready "$url"
+  if health=$(fetch /health 2>&1); then
+    local percent
+    percent=$(json_number percent <<<"$health")
+    tell "$(limit "${percent:-0}" 80 90)" memory "${percent:-?} % used, up $(json_number uptime_seconds <<<"$health") s"
+  else
+    tell FAIL health "${health##*curl: }"
+  fi
+  if $generate; then
+    started=$(date +%s%N)
+    if answer=$(FETCH_TIMEOUT=120 fetch /generate -H "Content-Type: application/json" -d '{"prompt": "1 + 1 = ?", "max_length": 1}' 2>&1); then
+      ended=$(date +%s%N)
+      tell OK generate "a token in $(awk -v n=$((ended - started)) 'BEGIN {printf "%.3f", n / 1e9}') s"
+    elif [[ $answer == *" 401" || $answer == *" 403" ]]; then
+      tell WARN generate "the service asks for a key: --api-key-file"
+    else
+      tell FAIL generate "${answer##*curl: }"
+    fi
+  fi
+}
+
+check_disk() {  # NAME FOLDER
+  [ -d "$2" ] || return 0
+  local used
+  used=$(df -P -- "$2" | awk 'NR == 2 {sub("%", "", $5); print $5}')
+  tell "$(limit "$used" 85 95)" "disk" "$1 ($2): $used % used, $(df -hP -- "$2" | awk 'NR == 2 {print $4}') free"
+}
+
+check_requests() {
+  local since summary requests errors share p95 lines
+  since=$(date -d '24 hours ago' '+%Y-%m-%d %H:%M:%S')
+  summary=$(read_requests | awk -v since="$since" -f "$scripts/access_log.awk")
+  read -r requests errors share p95 < <(awk -F '\t' '$1 == "TOTAL" {t = $2 " " $5 " " ($2 > 0 ? 100 * $5 / $2 : 0)}
+    $1 == "LATENCY" {print t, $4}' <<<"$summary")
+  tell "$(limit "$share" 1 5)" requests "$requests in 24 h, $errors with 5xx ($(printf '%.2f' "$share") %), 95 % within $p95 s"
+  lines=$({ if [ -n "$(log_files error)" ]; then read_log error; else read_log service; fi; } |
+    awk -v since="$since" '/ERROR/ && $1 " " substr($2, 1, 8) >= since' | wc -l)
+  tell "$(limit "$lines" 1 1000000000)" errors "$lines ERROR lines in 24 h"
+}
+
+check_certificate() {
+  [ -n "$certificate" ] || return 0
+  need openssl
+  local end
+  if ! end=$(openssl x509 -in "$certificate" -noout -enddate 2>&1); then tell FAIL certificate "$certificate cannot be read"; return; fi
+  local verdict=OK
+  openssl x509 -in "$certificate" -noout -checkend $((14 * 86400)) >/dev/null || verdict=WARN
+  openssl x509 -in "$certificate" -noout -checkend 0 >/dev/null || verdict=FAIL
+  tell $verdict certificate "$certificate ends ${end#notAfter=}"
+}
+
+check_backup() {
+  local newest
+  newest=$(find "$backups" -maxdepth 1 -name 'configs_backup_*.tar.gz' -printf '%T@ %f\n' 2>/dev/null | sort -n | tail -n 1)
+  if [ -z "$newest" ]; then tell WARN backup "none in $backups (scripts/backup.sh)"; return; fi
+  local days=$((($(date +%s) - ${newest%%.*}) / 86400))
+  tell "$(limit "$days" 8 1000000000)" backup "${newest#* }, $days days old"
+}
+
+if $dry_run; then
+  say "would ask $url for /readyz, /health$($generate && printf ' and one token of /generate')"
+  say "would look at the disks of $models, $logs, the requests and errors of 24 h in $logs, ${certificate:+$certificate, }the backups in $backups"
+  exit 0
+fi
+need curl
+check_service
+check_disk models "$models"
+check_disk logs "$logs"
+if [ -d "$logs" ] && [ -n "$(log_files access)$(log_files service)" ]; then check_requests; else tell WARN requests "no access.log in $logs"; fi
+check_certificate
+check_backup
+exit $failed
