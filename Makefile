@@ -3,7 +3,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 MODEL_DIR ?= models/demo
 
-.PHONY: help deps build run test test-all bench format lint synthetic clean
+.PHONY: help deps build run test test-all bench format lint synthetic package clean
 
 help:
 	@echo "make run                               build, serve the demo model, print the address and a curl line"
@@ -12,6 +12,7 @@ help:
 	@echo "make build                             leaves build/qwen-thinking"
 	@echo "make bench MODEL_DIR=DIR               prefill and decode throughput beside the machine's ceilings"
 	@echo "make synthetic MODEL=qwen3-4b OUT=DIR  a full-size model folder with made-up weights"
+	@echo "make package                           build/packages: a .deb and a tarball that runs on older systems"
 	@echo "make format | lint                     clang-format | clang-format check, layers, clang-tidy"
 
 deps:
@@ -40,6 +41,11 @@ synthetic: deps
 	@cmake --preset release >/dev/null
 	@cmake --build build -j $(JOBS) --target synthetic_model
 	@build/tools/synthetic_model --model "$(MODEL)" --output "$(OUT)"
+
+package: build
+	@scripts/install_deps.sh package
+	@packaging/build_deb.sh build build/packages
+	@packaging/build_tarball.sh build build/packages
 
 format:
 	@scripts/install_deps.sh lint

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages that building (and, with "lint", checking) needs; does nothing where all are there.
-# Usage: scripts/install_deps.sh [lint]
+# Installs the Debian/Ubuntu packages that building (with "lint" also checking, with "package" packaging) needs; does nothing where all
+# are there.
+# Usage: scripts/install_deps.sh [lint | package]
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache pkg-config curl python3 nlohmann-json3-dev libcli11-dev libspdlog-dev
   libutf8proc-dev libssl-dev libxxhash-dev prometheus-cpp-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev)
 [ "${1:-}" = lint ] && packages+=(clang-format-14 clang-tidy-14 git)
+[ "${1:-}" = package ] && packages+=(debhelper help2man lintian)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

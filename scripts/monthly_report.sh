@@ -69,7 +69,7 @@ summary() {  # what awk makes of the records
       print "| | |\n|---|---|"
       printf "| success (2xx, 3xx) | %d (%s) |\n| client errors (4xx) | %d (%s) |\n| server errors (5xx) | %d (%s) |\n| given up by clients (499) | %d (%s) |\n",
         total[3], share(total[3], n), total[4], share(total[4], n), total[5], share(total[5], n), total[6], share(total[6], n)
-      printf "| latency, s | mean %.3f, 50 %% within %.3f, 90 %% %.3f, 95 %% %.3f, 99 %% %.3f, longest %.3f |\n", n > 0 ? total[10] / n : 0,
+      printf "| latency, s | mean %.3f, 50 %% within %.3f, 90 %% %.3f, 95 %% %.3f, 99 %% %.3f, longest %.3f |\n", (n > 0 ? total[10] / n : 0),
         latency[2], latency[3], latency[4], latency[5], latency[6]
       printf "| prompt tokens | %d |\n| answered tokens | %d |\n| sent | %.1f MB |\n| probes and scrapes, not counted above | %d |\n", total[8], total[9],
         total[7] / 1e6, total[11]
