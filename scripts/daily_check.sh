@@ -40,7 +40,7 @@ tell() {  # VERDICT CHECK WORDS…
 }
 
 # limit VALUE WARN FAIL: which verdict a value that should be small deserves.
-limit() { awk -v v="$1" -v w="$2" -v f="$3" 'BEGIN {print v + 0 >= f ? "FAIL" : v + 0 >= w ? "WARN" : "OK"}'; }
+limit() { awk -v v="$1" -v w="$2" -v f="$3" 'BEGIN {print(v + 0 >= f ? "FAIL" : v + 0 >= w ? "WARN" : "OK")}'; }
 
 check_service() {
   local health answer started ended
@@ -101,7 +101,7 @@ check_certificate() {
 
 check_backup() {
   local newest
-  newest=$(find "$backups" -maxdepth 1 -name 'configs_backup_*.tar.gz' -printf '%T@ %f\n' 2>/dev/null | sort -n | tail -n 1)
+  newest=$(find "$backups" -maxdepth 1 -name 'configs_backup_*.tar.gz' -printf '%T@ %f\n' 2>/dev/null | sort -n | tail -n 1) || true
   if [ -z "$newest" ]; then tell WARN backup "none in $backups (scripts/backup.sh)"; return; fi
   local days=$((($(date +%s) - ${newest%%.*}) / 86400))
   tell "$(limit "$days" 8 1000000000)" backup "${newest#* }, $days days old"

@@ -74,7 +74,7 @@ systemd_prepare() {
   [ ${#instances[@]} -gt 0 ] || instances=(qwen-thinking)
   local version
   version=$(dpkg-query -W -f='${Version}' qwen-thinking 2>/dev/null || true)
-  previous=${previous:-$(find "$backups" -maxdepth 1 -name "qwen-thinking_${version}_*.deb" 2>/dev/null | head -n 1)}
+  previous=${previous:-$(find "$backups" -maxdepth 1 -name "qwen-thinking_${version}_*.deb" 2>/dev/null | head -n 1 || true)}
   if [ -z "$previous" ] && ! $dry_run; then note "the .deb of version ${version:-?} is not in $backups: a failure could not be taken back (--previous)"; fi
 }
 systemd_save() { :; }

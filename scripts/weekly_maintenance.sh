@@ -61,7 +61,7 @@ archive_logs() {
 verify_backups() {
   local kind newest
   for kind in models_backup configs_backup logs_archive; do
-    newest=$(find "$backups" -maxdepth 1 -name "${kind}_*.tar.gz" 2>/dev/null | sort | tail -n 1)
+    newest=$(find "$backups" -maxdepth 1 -name "${kind}_*.tar.gz" 2>/dev/null | sort | tail -n 1) || true
     if [ -n "$newest" ]; then "$scripts/restore.sh" --verify "$newest" || failed=1; fi
   done
 }

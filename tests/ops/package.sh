@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 build=${QWEN_BUILD:-$PWD/build}
 if [ "$(id -u)" -ne 0 ]; then echo "SKIP: needs root"; exit 77; fi
 for tool in debootstrap dh help2man unshare; do command -v $tool >/dev/null || { echo "SKIP: $tool is absent"; exit 77; }; done
-[ -f "$build/cmake_install.cmake" ] && [ -x "$build/qwen-thinking" ] || { echo "SKIP: nothing is built in $build"; exit 77; }
+if [ ! -f "$build/cmake_install.cmake" ] || [ ! -x "$build/qwen-thinking" ]; then echo "SKIP: nothing is built in $build"; exit 77; fi
 work=$(mktemp -d)
 root=${1:-$work/root}
 mirror=$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)

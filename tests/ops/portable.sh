@@ -28,10 +28,10 @@ try() {  # ROOT
   mkdir -p "$root/opt/portable"
   tar -xzf "$tarball" --strip-components=1 -C "$root/opt/portable"
   mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-  inside() { env -i PATH=/usr/bin:/bin chroot "$root" /bin/sh -c "cd /opt/portable && $1"; }
+  inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /bin/sh -c "cd /opt/portable && $1"; }
   inside 'bin/qwen-thinking version' >"$work/version" || fail "$root: it does not start"
   # -x: the process is the service itself.
-  env -i PATH=/usr/bin:/bin DEMO=true chroot "$root" /bin/sh -c 'cd /opt/portable && exec bin/qwen-thinking serve --reload --host 127.0.0.1 --port 0 --metrics-port 0' >"$log" 2>&1 &
+  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEMO=true chroot "$root" /bin/sh -c 'cd /opt/portable && exec bin/qwen-thinking serve --reload --host 127.0.0.1 --port 0 --metrics-port 0' >"$log" 2>&1 &
   server=$!
   ready() {  # as often as it has started
     local address
