@@ -36,6 +36,7 @@ install_deb() {  # FOLDER
     { tail -n 20 "$work/apt"; fail "apt-get install $1"; }
   rm "$root/tmp/qwen.deb"
 }
+inside apt-get purge -y -q qwen-thinking >/dev/null 2>&1 || true  # of a run that failed
 inside apt-get update -qq >/dev/null
 install_deb old
 listed=$(inside dpkg-query -L qwen-thinking)
