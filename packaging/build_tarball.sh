@@ -11,6 +11,9 @@ name=qwen-thinking-$version-linux-x86_64
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/$name
+# The same files make the same archive.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source" log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
 mkdir -p "$root"/{bin,lib,configs,models,scripts,share/man/man1,share/completions,share/licenses} "$output"
 
 install -m 755 "$source/packaging/portable/qwen-thinking" "$root/bin/"
@@ -37,9 +40,7 @@ else
   echo "build_tarball: SKIP: no manual pages without help2man" >&2
 fi
 
-# The same files make the same archive.
-epoch=${SOURCE_DATE_EPOCH:-$(git -C "$source" log -1 --format=%ct 2>/dev/null || echo 0)}
-tar --create --directory="$work" --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner "$name" | gzip -9n >"$output/$name.tar.gz.partial"
+tar --create --directory="$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner "$name" | gzip -9n >"$output/$name.tar.gz.partial"
 mv "$output/$name.tar.gz.partial" "$output/$name.tar.gz"
 (cd "$output" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
 echo "$output/$name.tar.gz"

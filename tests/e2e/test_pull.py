@@ -33,7 +33,7 @@ class Hub(http.server.ThreadingHTTPServer):
         self.others = {"onnx/model.onnx": b"x", ".gitattributes": b"x", "pytorch_model.bin": b"old", "../../escape.json": b"x"}
         self.broken, self.damaged, self.ranges, self.token, self.failures, self.redirect = {}, set(), True, None, [], False
         self.seen, self.status = [], None
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def handle_error(self, request, client_address):
         pass  # curl leaves when it has what it wants

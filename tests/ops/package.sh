@@ -9,7 +9,7 @@ if [ "$(id -u)" -ne 0 ]; then echo "SKIP: needs root"; exit 77; fi
 for tool in debootstrap dh help2man unshare; do command -v $tool >/dev/null || { echo "SKIP: $tool is absent"; exit 77; }; done
 if [ ! -f "$build/cmake_install.cmake" ] || [ ! -x "$build/qwen-thinking" ]; then echo "SKIP: nothing is built in $build"; exit 77; fi
 work=$(mktemp -d)
-root=${1:-$work/root}
+root=${1:-${QWEN_PACKAGE_ROOT:-$work/root}}
 mirror=$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)
 if [ ! -x "$root/usr/bin/apt-get" ]; then
   debootstrap --variant=minbase bookworm "$root" "$mirror" >"$work/debootstrap" 2>&1 || { echo "SKIP: no Debian mirror: $(tail -n 1 "$work/debootstrap")"; exit 77; }
@@ -26,7 +26,8 @@ trap cleanup EXIT
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 for file in /etc/apt/apt.conf.d/*proxy*; do if [ -f "$file" ]; then cp "$file" "$root/etc/apt/apt.conf.d/"; fi; done
-inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
+enter=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root")
+inside() { "${enter[@]}" "$@"; }
 
 packaging/build_deb.sh "$build" "$work/old" >"$work/lintian" || { cat "$work/lintian"; fail "no package"; }
 packaging/build_deb.sh "$build" "$work/new" 99.0 >/dev/null
@@ -54,8 +55,8 @@ inside qwen-thinking serve --check-config >"$work/check"
 grep -q '/var/lib/qwen-thinking/models' "$work/check" || fail "the packaged configuration is not read"
 ! grep -q '/app/' "$work/check" || fail "a folder of the container: $(grep /app/ "$work/check")"
 
-# As the unit runs it, but on a free port and with the demo model.
-inside setpriv --reuid qwen-thinking --regid qwen-thinking --clear-groups env DEMO=true qwen-thinking serve --host 127.0.0.1 --port 0 --metrics-port 0 \
+# As the unit runs it, but on a free port and with the demo model. No function: the process is to be the service itself.
+"${enter[@]}" setpriv --reuid qwen-thinking --regid qwen-thinking --clear-groups env DEMO=true qwen-thinking serve --host 127.0.0.1 --port 0 --metrics-port 0 \
   >"$work/service" 2>&1 &
 server=$!
 for _ in $(seq 300); do

@@ -348,5 +348,42 @@ esac
         self.assertEqual((self.home / "image").read_text(), "old\n")
 
 
+class UpdateBySystemd(Scripts):
+    """systemctl and dpkg are scripts that write down how they were called; the unit's address is a live service's, or nobody's."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = harness.Service(harness.needs_demo())
+        cls.addClassCleanup(cls.service.close)
+
+    def setUp(self):
+        super().setUp()
+        self.tools, self.calls, self.package = self.home / "tools", self.home / "calls", self.home / "new.deb"
+        self.tools.mkdir()
+        answers = {"systemctl": "", "dpkg": "", "dpkg-query": "printf 1.0", "dpkg-deb": 'case $3 in Version) echo 2.0 ;; *) echo amd64 ;; esac'}
+        for name, answer in answers.items():
+            (self.tools / name).write_text(f'#!/bin/bash\necho "{name} $*" >>"{self.calls}"\n{answer}\n')
+            (self.tools / name).chmod(0o755)
+        self.package.write_text("new")
+        (self.home / "backups").mkdir()
+        self.previous = self.home / "backups/qwen-thinking_1.0_amd64.deb"
+        self.previous.write_text("old")
+        self.env = {"PATH": f"{self.tools}:{os.environ['PATH']}"}
+
+    def done(self):
+        return [line for line in self.calls.read_text().splitlines() if line.startswith(("systemctl", "dpkg --install"))]
+
+    def test_a_good_package_is_kept_for_the_next_time(self):
+        self.passes("update", "systemd", "--package", self.package, "--url", f"http://127.0.0.1:{self.service.port}", env=self.env)
+        self.assertEqual(self.done(), [f"dpkg --install --force-confdef --force-confold {self.package}", "systemctl restart qwen-thinking"])
+        self.assertEqual((self.home / "backups/qwen-thinking_2.0_amd64.deb").read_text(), "new")
+
+    def test_a_bad_one_makes_place_for_the_one_before(self):
+        said = self.fails(75, "update", "systemd", "--package", self.package, "--url", "http://127.0.0.1:1", "--timeout", "1", env=self.env)
+        self.assertIn("is not well with the version before, either", said)  # nobody answers at that address, whatever is installed
+        self.assertEqual(self.done()[2:], [f"dpkg --install --force-confold {self.previous}", "systemctl restart qwen-thinking"])
+        self.assertFalse((self.home / "backups/qwen-thinking_2.0_amd64.deb").exists())
+
+
 if __name__ == "__main__":
     harness.main()
