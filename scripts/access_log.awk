@@ -1,5 +1,6 @@
 # Sums up request lines of access.log, in the guide's format or as JSON, in one pass. Any awk runs it.
-# -v month=YYYY-MM: what is told in detail (every month gets its MONTH record). -v since="YYYY-MM-DD HH:MM:SS": only later lines.
+# -v month=YYYY-MM: what is told in detail (every month gets its MONTH record). -v since="YYYY-MM-DD HH:MM:SS": only later
+# lines, and -v since_utc= the same moment for JSON, whose times are UTC.
 # Writes records of words separated by tabs:
 #   MONTH month requests tokens
 #   TOTAL requests ok 4xx 5xx ended(499) bytes prompt_tokens completion_tokens seconds probes
@@ -25,14 +26,10 @@ function member(key,    at, rest) {
 
 function read_json(    stamp) {
   stamp = member("ts")
-  if (stamp == "") stamp = member("time")
-  if (stamp == "") stamp = member("timestamp")
-  if (stamp == "") stamp = member("asctime")
   date = substr(stamp, 1, 10)
   clock = substr(stamp, 12, 8)
   method = member("method")
-  path = member("path")
-  if (path == "") path = member("route")
+  path = member("route")
   status = member("status")
   code = member("code")
   seconds = member("response_time")
@@ -51,7 +48,7 @@ function read_words(    i) {
     clock = substr($0, RSTART + 11, 8)
   }
   status = code = method = path = ""
-  bytes = prompt = completion = 0
+  seconds = bytes = prompt = completion = 0
   for (i = 3; i < NF; i++) {
     if ($i == "status") {
       status = $(i + 1)
@@ -65,9 +62,10 @@ function read_words(    i) {
       prompt = $(++i)
     } else if ($i == "completion_tokens") {
       completion = $(++i)
+    } else if ($i == "response_time") {
+      seconds = $(++i)
     }
   }
-  seconds = $NF
 }
 
 # Powers of 1.02: a percentile is told to 1 %.
@@ -84,10 +82,11 @@ function percentile(kind, key, total, share,    b, seen, want) {
 
 {
   if (index($0, "response_time") == 0) next
-  if (substr($0, 1, 1) == "{") read_json()
+  json = substr($0, 1, 1) == "{"
+  if (json) read_json()
   else read_words()
   if (date == "" || status == "") next
-  if (since != "" && date " " clock < since) next
+  if (since != "" && date " " clock < (json ? since_utc : since)) next
   this_month = substr(date, 1, 7)
   if (path == "/health" || path == "/livez" || path == "/readyz" || path == "/metrics") {
     if (month == "" || this_month == month) probes++

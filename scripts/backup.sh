@@ -40,7 +40,7 @@ members_of() {  # KIND FOLDER
   basename "$2"
   local parent name
   parent=$(dirname "$2")
-  [ "$1" = configs ] || return 0
+  if [ "$1" != configs ] || [ "$(basename "$2")" != configs ]; then return 0; fi
   for name in .env certs; do if [ -e "$parent/$name" ]; then say "$name"; fi; done
 }
 
@@ -64,12 +64,13 @@ backup() {  # KIND
   partial=$archive.partial
   # A log that grows meanwhile is no error (status 1); what is in the archive is whole lines up to then.
   status=0
-  tar --create --file=- --directory="$parent" --exclude='*.partial' --exclude='*.packed' --warning=no-file-changed -- "${members[@]}" |
+  # Links become what they lead to: a cache of downloads is not part of the backup.
+  tar --create --file=- --dereference --directory="$parent" --exclude='*.partial' --exclude='*.packed' --warning=no-file-changed -- "${members[@]}" |
     compress >"$partial" || status=$?
   [ $status -eq 0 ] || { [ "$kind" = logs ] && [ $status -eq 1 ]; } || die 1 "tar ended with status $status"
   gzip -t "$partial" || die 1 "$partial does not read back"
   if [ "$kind" != logs ]; then
-    tar --diff --gzip --file="$partial" --directory="$parent" >&2 || die 1 "$folder changed while it was read; run it again"
+    tar --diff --dereference --gzip --file="$partial" --directory="$parent" >&2 || die 1 "$folder changed while it was read; run it again"
   fi
   (cd "$backups" && sha256sum "$(basename "$partial")" | sed 's/\.partial$//') >"$partial.sha256"
   sync -- "$partial" "$partial.sha256"

@@ -61,10 +61,10 @@ fetch() {
 # json_number KEY: the first number of that name in the JSON on standard input; nothing where there is none.
 json_number() { grep -oE "\"$1\":-?[0-9.]+" | head -n 1 | cut -d: -f2 || true; }
 
-# The files of a log, oldest first: NAME.log, what rotation has made of it (NAME.log.1, …), and what weekly_maintenance.sh has put
+# The files of a log, oldest first: NAME.log, what rotation has made of it (NAME.log.1, logrotate's NAME.log-20261123), and what weekly_maintenance.sh has put
 # into archive/.
 log_files() {
-  { find "$logs" "$logs/archive" -maxdepth 1 -type f \( -name "$1.log" -o -name "$1.log.[0-9]*" -o -name "$1-*.log.gz" \) \
+  { find "$logs" "$logs/archive" -maxdepth 1 -type f \( -name "$1.log" -o -name "$1.log.[0-9]*" -o -name "$1.log-[0-9]*" -o -name "$1-*.log.gz" \) \
     -printf '%T@ %p\n' 2>/dev/null || true; } | sort -n | cut -d' ' -f2-
 }
 
@@ -84,6 +84,9 @@ read_requests() {
   if [ -n "$(log_files access)" ]; then read_log access; else read_log service | grep -F response_time || true; fi
 }
 
+# Lines of ERROR, of the log that holds them.
+read_errors() { if [ -n "$(log_files error)" ]; then read_log error; else read_log service; fi | grep -E ' ERROR |"ERROR"' || true; }
+
 # human BYTES
-human() { numfmt --to=iec --suffix=B -- "$1"; }
+human() { numfmt --to=iec --suffix=B -- "${1:-0}"; }
 bytes_of() { du -sb -- "$1" 2>/dev/null | cut -f1 || true; }

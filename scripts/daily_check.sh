@@ -8,7 +8,7 @@
 #   --logs DIR            folder of access.log, error.log, service.log
 #   --models DIR          folder of the models, for the free space
 #   --backups DIR         folder of backup.sh
-#   --certificate FILE    default: certs/cert.pem beside configs/, where it is there
+#   --certificate FILE    default: certs/cert.pem beside configs/ or in it, where it is there
 #   --no-generate         does not ask for a token
 #   --strict              a WARN counts as a FAIL
 #   --dry-run             prints what would be checked
@@ -30,7 +30,9 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-if [ -z "$certificate" ] && [ -f "$(dirname "$configs")/certs/cert.pem" ]; then certificate=$(dirname "$configs")/certs/cert.pem; fi
+for file in "$configs/certs/cert.pem" "$home/certs/cert.pem"; do
+  if [ -z "$certificate" ] && [ -f "$file" ]; then certificate=$file; fi
+done
 
 failed=0
 tell() {  # VERDICT CHECK WORDS…
@@ -77,14 +79,19 @@ check_disk() {  # NAME FOLDER
 }
 
 check_requests() {
-  local since summary requests errors share p95 lines
+  local since since_utc summary requests errors share p95 lines
   since=$(date -d '24 hours ago' '+%Y-%m-%d %H:%M:%S')
-  summary=$(read_requests | awk -v since="$since" -f "$scripts/access_log.awk")
+  since_utc=$(date -u -d '24 hours ago' '+%Y-%m-%d %H:%M:%S')
+  summary=$(read_requests | awk -v since="$since" -v since_utc="$since_utc" -f "$scripts/access_log.awk")
   read -r requests errors share p95 < <(awk -F '\t' '$1 == "TOTAL" {t = $2 " " $5 " " ($2 > 0 ? 100 * $5 / $2 : 0)}
     $1 == "LATENCY" {print t, $4}' <<<"$summary")
   tell "$(limit "$share" 1 5)" requests "$requests in 24 h, $errors with 5xx ($(printf '%.2f' "$share") %), 95 % within $p95 s"
-  lines=$({ if [ -n "$(log_files error)" ]; then read_log error; else read_log service; fi; } |
-    awk -v since="$since" '/ERROR/ && $1 " " substr($2, 1, 8) >= since' | wc -l)
+  lines=$(read_errors | awk -v since="$since" -v since_utc="$since_utc" '
+    match($0, /[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9:]*/) {
+      time = substr($0, RSTART, 10) " " substr($0, RSTART + 11, 8)
+      if (time >= (substr($0, 1, 1) == "{" ? since_utc : since)) n++
+    }
+    END {print n + 0}')
   tell "$(limit "$lines" 1 1000000000)" errors "$lines ERROR lines in 24 h"
 }
 

@@ -91,8 +91,7 @@ errors() {
 }
 
 error_lines() {  # the same message with other numbers is the same message
-  { if [ -n "$(log_files error)" ]; then read_log error; else read_log service; fi; } | grep -F ERROR | grep -F "$chosen-" |
-    sed -E 's/^.*ERROR( - |","?)//; s/[0-9]+/N/g; s/`//g' | cut -c1-160 | sort | uniq -c | sort -nr | head -n 5 |
+  read_errors | grep -F "$chosen-" | sed -E 's/^.* ERROR - //; s/^.*"msg":"//; s/[0-9]+/N/g; s/`//g' | cut -c1-160 | sort | uniq -c | sort -nr | head -n 5 |
     awk '{n = $1; sub(/^ *[0-9]+ /, ""); printf "- %d × `%s`\n", n, $0}' || true
 }
 

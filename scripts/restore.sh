@@ -54,7 +54,7 @@ if $dry_run; then say "would put ${tops[*]} of $archive into $to"; exit 0; fi
 mkdir -p -- "$to" || die 73 "$to cannot be made"
 work=$(mktemp -d -- "$to/.restoring-XXXXXX") || die 73 "$to cannot be written"
 trap 'rm -rf -- "$work"' EXIT
-tar --extract --gzip --file="$archive" --directory="$work" --no-same-owner
+tar --extract --gzip --file="$archive" --directory="$work"
 stamp=$(date +%Y%m%d-%H%M%S)
 for top in "${tops[@]}"; do
   if [ -d "$to/$top" ] && [ ! -L "$to/$top" ] && rmdir -- "$to/$top" 2>/dev/null; then :; elif [ -e "$to/$top" ]; then

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -232,9 +233,11 @@ class Pull(unittest.TestCase):
         self.fails(self.pull(), 65, "no digest")
 
     def test_the_wrapper_script(self):
-        result = harness.subprocess.run(
-            [str(harness.SOURCE / "scripts/download_model.sh"), REPOSITORY], cwd=self.folder, capture_output=True, text=True,
-            env=harness.environment(HF_ENDPOINT=self.hub.endpoint, HOME=str(self.folder), no_proxy="127.0.0.1", QWEN_BINARY=harness.BINARY))
+        (self.folder / "configs").mkdir()
+        result = subprocess.run(
+            [str(harness.SOURCE / "scripts/download_model.sh"), REPOSITORY], capture_output=True, text=True, timeout=60 * harness.PATIENCE,
+            env=harness.environment(HF_ENDPOINT=self.hub.endpoint, HOME=str(self.folder), no_proxy="127.0.0.1", QWEN_BINARY=harness.BINARY,
+                                    QWEN_HOME=str(self.folder)))
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assert_whole()
 

@@ -101,6 +101,15 @@ class BackupAndRestore(Scripts):
         self.assertTrue(list(self.home.glob("configs.before-*")), "what was there is kept aside")
         self.assertEqual(self.backups()[0].stat().st_mode & 0o077, 0, "keys may stand in it")
 
+    def test_links_are_followed(self):
+        (self.home / "disk").mkdir()
+        (self.home / "models/tiny").rename(self.home / "disk/tiny")
+        (self.home / "models/tiny").symlink_to(self.home / "disk/tiny")
+        self.passes("backup", "models")
+        self.passes("restore", "--to", self.home / "elsewhere", self.backups()[0])
+        self.assertTrue((self.home / "elsewhere/models/tiny/config.json").is_file())
+        self.assertFalse((self.home / "elsewhere/models/tiny").is_symlink())
+
     def test_damage_is_seen(self):
         self.passes("backup", "configs")
         archive = self.backups()[0]
@@ -170,7 +179,7 @@ class Report(Scripts):
         self.assertIn("2026-03-05       94 ####", self.passes("monthly_report", "--month", "2026-03", "--stdout"))
 
     def test_json_lines(self):
-        line = ('{"ts":"2026-03-05T12:00:00.000Z","level":"INFO","method":"POST","path":"/generate","status":%d,"id":"x","bytes":10,'
+        line = ('{"ts":"2026-03-05T12:00:00.000Z","level":"INFO","msg":"access","method":"POST","route":"/generate","status":%d,"request_id":"x","bytes":10,'
                 '"prompt_tokens":3,"completion_tokens":4,"response_time":0.25}\n')
         (self.home / "logs/access.log").write_text(line % 200 * 3 + line % 500)
         report = self.passes("monthly_report", "--month", "2026-03", "--stdout")
@@ -234,6 +243,14 @@ class BesideAService(Scripts):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now(), 500, "internal") * 10)
         self.assertIn("FAIL  requests", self.fails(1, "daily_check", "--url", url))
         self.assertIn("FAIL  ready", self.fails(1, "daily_check", "--url", "http://127.0.0.1:1"))
+        (self.home / "logs/access.log").unlink()
+        now, old = datetime.datetime.now(), datetime.datetime.now() - datetime.timedelta(days=2)
+        json_line = '{"ts":"%s","level":"ERROR","name":"qwen-thinking","msg":"it failed"}\n'
+        (self.home / "logs/error.log").write_text(json_line % old.isoformat() + f"{old:%Y-%m-%d %H:%M:%S},000 - qwen-thinking - ERROR - old\n")
+        (self.home / "logs/service.log").write_text("")
+        self.assertIn("0 ERROR lines", self.passes("daily_check", "--url", url))
+        (self.home / "logs/error.log").write_text(json_line % now.astimezone(datetime.timezone.utc).isoformat())
+        self.assertIn("1 ERROR lines", self.passes("daily_check", "--url", url))
 
     def test_the_report_tells_the_service(self):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
