@@ -50,11 +50,14 @@ function read_words(    i) {
   status = code = method = path = ""
   seconds = bytes = prompt = completion = 0
   for (i = 3; i < NF; i++) {
-    if ($i == "status") {
+    if (status == "") {
+      if ($i != "status") continue
       status = $(i + 1)
       path = $(i - 1)
       method = $(i - 2)
       if ($(i + 2) != "id") code = $(i + 2)
+      i++
+    } else if ($i == "id" || $i == "client" || $i == "key") {  # clients choose ids: one may be called "bytes"
       i++
     } else if ($i == "bytes") {
       bytes = $(++i)

@@ -4,34 +4,26 @@
 #include <openssl/sha.h>
 #include <xxhash.h>
 
-#include <span>
-
 #include "base/hex.h"
 
 namespace qwen {
 
 uint64_t xxh64(std::string_view bytes, uint64_t seed) { return XXH64(bytes.data(), bytes.size(), seed); }
 
-namespace {
-
-std::string hex(std::span<const unsigned char> digest) {
+std::string sha256_hex(std::string_view bytes) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
   std::string text;
   for (const unsigned char byte : digest) text += to_hex(byte, 2);
   return text;
 }
 
-}  // namespace
-
-std::string sha256_hex(std::string_view bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  return hex(digest);
-}
-
 std::string sha1_hex(std::string_view bytes) {
   unsigned char digest[SHA_DIGEST_LENGTH];
   SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  return hex(digest);
+  std::string text;
+  for (const unsigned char byte : digest) text += to_hex(byte, 2);
+  return text;
 }
 
 }  // namespace qwen

@@ -157,6 +157,7 @@ class Report(Scripts):
         lines = [access_line(day, seconds=0.1)] * 90 + [access_line(day + datetime.timedelta(days=1), path="/thinking", seconds=2.0)] * 6
         lines += [access_line(day, 503, "server_overloaded", seconds=0.01)] * 3 + [access_line(day, 499, "client_gone", seconds=9.0)]
         lines += [access_line(day, path="/health", method="GET")] * 7 + [access_line(datetime.datetime(2026, 2, 3), seconds=0.1)] * 50
+        lines[0] = lines[0].replace("id req-1 client 127.0.0.1", "id status client ::1 key bytes")
         lines += ["2026-03-05 12:00:00,000 - qwen-thinking - INFO - not a request\n", "garbage response_time\n", "\n"]
         random.Random(1).shuffle(lines)
         (self.home / "logs/access.log").write_text("".join(lines[:60]))
