@@ -117,7 +117,8 @@ set title "qwen-thinking, $chosen"
 set xdata time
 set timefmt "%Y-%m-%d"
 set format x "%d"
-set xrange ["$chosen-01":"$(date -d "$chosen-01 +1 month -1 day" +%Y-%m-%d)"]
+set xrange ["$(date -d "$chosen-01 -1 day" +%Y-%m-%d)":"$(date -d "$chosen-01 +1 month" +%Y-%m-%d)"]
+set key below
 set xlabel "day"
 set ylabel "requests"
 set y2label "95 % within, s"
@@ -128,8 +129,8 @@ set y2tics
 set style fill solid 0.6
 set boxwidth 60000
 set datafile separator "\t"
-plot "$work/days" using 1:2 with boxes title "requests", "" using 1:3 with boxes title "5xx", \
-  "" using 1:4 axes x1y2 with linespoints title "95 % within, s"
+plot "$work/days" using 1:2 with boxes lc rgb "#7aa6d8" title "requests", "" using 1:3 with boxes lc rgb "#c0392b" title "5xx", \
+  "" using 1:4 axes x1y2 with linespoints lc rgb "#333333" title "95 % within, s"
 PLOT
 }
 
