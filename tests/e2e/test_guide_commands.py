@@ -70,7 +70,7 @@ ELSEWHERE = re.compile(r"docker|uv |pip |git clone|cd qwen-thinking-service|nvid
                        r'    "(enable|ttl|max_size)": |\}$')
 
 # Runs as root of its own namespaces: $1 the new root, $2 the binary's folder. Everything that the host has but /app, /tmp and /home.
-SESSION = r"""
+ENTER_ROOT = r"""
 set -eu
 root=$1
 ip link set lo up
@@ -142,11 +142,11 @@ class GuideCommands(unittest.TestCase):
         for number, command in enumerate(COMMANDS):
             (cls.app / f".test/commands/{number:02}").write_text(command, encoding="utf-8")
         env = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-        session = subprocess.run([*enter, "bash", "-c", SESSION, "session", scratch.name], env=env, capture_output=True, text=True,
+        inside = subprocess.run([*enter, "bash", "-c", ENTER_ROOT, "enter", scratch.name], env=env, capture_output=True, text=True,
                                  timeout=240 * harness.PATIENCE)
         log = cls.app / ".test/service"
         if not (cls.app / ".test/ended").exists():
-            raise AssertionError(f"{session.stdout}{session.stderr}{log.read_text() if log.exists() else ''}")
+            raise AssertionError(f"{inside.stdout}{inside.stderr}{log.read_text() if log.exists() else ''}")
 
     def outcome(self, command, expected=(0,)):
         number = f"{COMMANDS.index(command):02}"
