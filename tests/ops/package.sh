@@ -56,6 +56,7 @@ grep -q '/var/lib/qwen-thinking/models' "$work/check" || fail "the packaged conf
 ! grep -q '/app/' "$work/check" || fail "a folder of the container: $(grep /app/ "$work/check")"
 
 # As the unit runs it, but on a free port and with the demo model. No function: the process is to be the service itself.
+: >"$work/service"
 "${enter[@]}" setpriv --reuid qwen-thinking --regid qwen-thinking --clear-groups env DEMO=true qwen-thinking serve --host 127.0.0.1 --port 0 --metrics-port 0 \
   >"$work/service" 2>&1 &
 server=$!

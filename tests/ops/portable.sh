@@ -30,7 +30,7 @@ try() {  # ROOT
   mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
   inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /bin/sh -c "cd /opt/portable && $1"; }
   inside 'bin/qwen-thinking version' >"$work/version" || fail "$root: it does not start"
-  # -x: the process is the service itself.
+  : >"$log"
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEMO=true chroot "$root" /bin/sh -c 'cd /opt/portable && exec bin/qwen-thinking serve --reload --host 127.0.0.1 --port 0 --metrics-port 0' >"$log" 2>&1 &
   server=$!
   ready() {  # as often as it has started
