@@ -1,11 +1,16 @@
 #include "commands/hub_download.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 #include <thread>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
 
@@ -146,6 +151,9 @@ void fetch_file(const Hub& hub, const std::string& repository, const std::string
                                       : std::string("what came has another digest than the hub names"),
                     ErrorCode::kBadData);
   }
+  // After a power failure, too, a name stands for the whole file.
+  if (const FileDescriptor written = FileDescriptor::open(part); !written.valid() || ::fsync(written.get()) != 0)
+    throw Error(ErrorCode::kCannotCreate, str(part.string(), ": ", std::strerror(errno)));
   std::error_code error;
   fs::rename(part, folder / file.name, error);
   if (error) throw Error(ErrorCode::kCannotCreate, str((folder / file.name).string(), ": ", error.message()));
