@@ -1,0 +1,17 @@
+// A request's line: of access.log and, from INFO on, of standard error. The response time stands last, in seconds, as a
+// plain number: `awk '{print $NF}' | sort -n` puts the lines in its order.
+//   POST /generate status 200 id req-5f… client 127.0.0.1 bytes 512 response_time 0.123456
+#pragma once
+
+#include <string>
+
+#include "server/http/connection.h"
+
+namespace qwen {
+
+std::string access_line(const AccessRecord& record);
+std::string access_members(const AccessRecord& record);  // the same as members of a JSON object
+
+void write_access_log(const AccessRecord& record);
+
+}  // namespace qwen
