@@ -51,8 +51,7 @@ void LogFile::append(std::string_view lines) {
   if (!failing_) return;
   failing_ = false;
   const uint64_t lost = dropped_ - dropped_before_;
-  news_ = {LogLevel::kInfo,
-           str("log ", options_.path, ": is written again, ", lost, lost == 1 ? " line was" : " lines were", " lost")};
+  news_ = {LogLevel::kInfo, str("is written again, ", lost, lost == 1 ? " line was" : " lines were", " lost")};
 }
 
 // The file under the path is open, and not what it was renamed to.
@@ -139,8 +138,7 @@ bool LogFile::rotate() {
     ++failures_;
     rotate_at_ = Clock::now() + options_.retry;
     if (!std::exchange(grows_on_, true))
-      news_ = {LogLevel::kWarning,
-               str("log ", options_.path, ": cannot be rotated and grows on: ", std::strerror(reason))};
+      news_ = {LogLevel::kWarning, str("cannot be rotated and grows on: ", std::strerror(reason))};
     return true;
   }
   grows_on_ = false;
@@ -165,8 +163,7 @@ void LogFile::fail(const char* what, int reason) {
   dropped_before_ = dropped_;
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.retry).count();
   const std::string why = reason == 0 ? "" : str(": ", std::strerror(reason));
-  news_ = {LogLevel::kWarning,
-           str("log ", options_.path, ": ", what, why, "; the service goes on, tried again every ", seconds, " s")};
+  news_ = {LogLevel::kWarning, str(what, why, "; the service goes on, tried again every ", seconds, " s")};
 }
 
 void LogFile::trim() {

@@ -38,7 +38,7 @@ class LogFile {
   // What an operator should know that has happened since the last call: that it failed, that it goes on. Same thread.
   struct News {
     LogLevel level;
-    std::string text;
+    std::string text;  // continues "log PATH: "
   };
   std::optional<News> take_news();
   bool writable() const { return !failing_.load(std::memory_order_relaxed); }      // any thread, as the two below

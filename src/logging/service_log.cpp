@@ -45,8 +45,7 @@ class LogFiles {
     error_.append(error);
     service_.append(service);
     access_.append(access);
-    for (LogFile* one : {&service_, &access_, &error_})
-      if (const auto news = one->take_news()) log_message(news->level, news->text);
+    tell_news();
     look_at_disk();
   }
   void reopen() { reopen_ = true; }
@@ -65,6 +64,22 @@ class LogFiles {
   }
   static LogStats::Target target(std::string_view name, const LogFile& file) {
     return {name, file.dropped(), file.failures(), file.writable()};
+  }
+
+  // What befell several files is one line.
+  void tell_news() {
+    std::vector<std::pair<LogFile::News, std::string>> told;
+    for (LogFile* one : {&service_, &access_, &error_}) {
+      auto news = one->take_news();
+      if (!news) continue;
+      const auto same =
+          std::find_if(told.begin(), told.end(), [&](const auto& t) { return t.first.text == news->text; });
+      if (same == told.end())
+        told.emplace_back(std::move(*news), one->path());
+      else
+        same->second += ", " + std::filesystem::path(one->path()).filename().string();
+    }
+    for (const auto& [news, paths] : told) log_message(news.level, str("log ", paths, ": ", news.text));
   }
 
   void look_at_disk() {

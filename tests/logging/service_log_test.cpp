@@ -121,7 +121,7 @@ TEST_F(ServiceLogs, FilesThatCannotBeWrittenAreSaidOnceAndTriedAgain) {
   log_error("kept");
   flush_log(std::chrono::seconds(10));
   const std::string text = console();
-  EXPECT_THAT(text, HasSubstr("WARNING - log " + path("not/there/service.log") + ": cannot be opened: No such file"));
+  EXPECT_THAT(text, HasSubstr("WARNING - log " + path("not/there/service.log") + ", access.log, error.log: cannot be opened: No such"));
   EXPECT_THAT(text, HasSubstr("ERROR - kept"));
   EXPECT_EQ(text.find("there/service.log"), text.rfind("there/service.log"));
   EXPECT_FALSE(target(log, "service").writable);
