@@ -44,9 +44,15 @@ std::optional<LogFile::News> LogFile::take_news() { return std::exchange(news_, 
 void LogFile::append(std::string_view lines) {
   pending_ += lines;
   if ((failing_ && Clock::now() < retry_at_) || !prepare()) return trim();
+  bool bounded = options_.max_bytes > 0 && options_.backup_count > 0 && Clock::now() >= rotate_at_;
   while (!pending_.empty()) {
-    const size_t bytes = portion();
-    if (bytes == 0 ? !rotate() : !write_some(bytes)) return trim();
+    if (const size_t bytes = portion(bounded); bytes > 0) {
+      if (!write_some(bytes)) return trim();
+    } else {
+      const Rotation rotation = rotate();
+      if (rotation == Rotation::kFailed) return trim();
+      bounded = rotation == Rotation::kDone;
+    }
   }
   if (!failing_) return;
   failing_ = false;
@@ -95,9 +101,9 @@ bool LogFile::open() {
 }
 
 // How much of what waits may be written: whole lines, as many as one write and the file's bound allow; 0: it is full.
-size_t LogFile::portion() const {
+size_t LogFile::portion(bool bounded) const {
   size_t most = std::min(pending_.size(), kMaxWrite);
-  if (options_.max_bytes > 0 && options_.backup_count > 0 && Clock::now() >= rotate_at_) {
+  if (bounded) {
     const uint64_t room = size_ < options_.max_bytes ? options_.max_bytes - size_ : 0;
     most = static_cast<size_t>(std::min<uint64_t>(most, room));
     const size_t first_line = pending_.find('\n') + 1;
@@ -127,10 +133,10 @@ bool LogFile::write_some(size_t bytes) {
 
 // The lock goes with the file that becomes path.1: whoever gets it after another has renamed that file finds a new one
 // under the path.
-bool LogFile::rotate() {
+LogFile::Rotation LogFile::rotate() {
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     rotate_at_ = Clock::now() + std::chrono::milliseconds(100);  // another process is at it
-    return true;
+    return Rotation::kNot;
   }
   if (still_there() && !shift_backups()) {
     const int reason = errno;
@@ -139,11 +145,11 @@ bool LogFile::rotate() {
     rotate_at_ = Clock::now() + options_.retry;
     if (!std::exchange(grows_on_, true))
       news_ = {LogLevel::kWarning, str("cannot be rotated and grows on: ", std::strerror(reason))};
-    return true;
+    return Rotation::kNot;
   }
   grows_on_ = false;
   file_.close();
-  return open();
+  return open() ? Rotation::kDone : Rotation::kFailed;
 }
 
 bool LogFile::shift_backups() {

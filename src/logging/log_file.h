@@ -54,8 +54,9 @@ class LogFile {
   bool open();
   bool still_there() const;
   bool write_some(size_t bytes);
-  size_t portion() const;
-  bool rotate();
+  size_t portion(bool bounded) const;
+  enum class Rotation { kDone, kNot, kFailed };  // kNot: the file grows on
+  Rotation rotate();
   bool shift_backups();
   void fail(const char* what, int reason);  // reason: errno, or 0
   void trim();

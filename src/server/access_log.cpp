@@ -16,6 +16,8 @@ std::string seconds(double value) {
   return text;
 }
 
+bool generated(const AccessRecord& record) { return record.tokens.prompt > 0; }
+
 }  // namespace
 
 std::string access_line(const AccessRecord& record) {
@@ -25,6 +27,10 @@ std::string access_line(const AccessRecord& record) {
   if (!record.code.empty()) line.append(" ").append(record.code);
   line.append(" id ").append(record.request_id).append(" client ").append(record.client);
   line.append(" bytes ").append(std::to_string(record.bytes_out));
+  if (generated(record)) {
+    line.append(" prompt_tokens ").append(std::to_string(record.tokens.prompt));
+    line.append(" completion_tokens ").append(std::to_string(record.tokens.completion));
+  }
   line.append(" response_time ").append(seconds(record.seconds));
   return line;
 }
@@ -35,7 +41,9 @@ std::string access_members(const AccessRecord& record) {
   json.field("msg", "access").field("method", record.method).field("route", record.path);
   json.field("status", record.status);
   if (!record.code.empty()) json.field("code", record.code);
-  json.field("request_id", record.request_id).field("client", record.client).field("bytes_out", record.bytes_out);
+  json.field("request_id", record.request_id).field("client", record.client).field("bytes", record.bytes_out);
+  if (generated(record))
+    json.field("prompt_tokens", record.tokens.prompt).field("completion_tokens", record.tokens.completion);
   json.key("response_time").fixed(record.seconds, kDigits);
   json.end_object();
   const std::string object = json.take();

@@ -30,7 +30,7 @@ grep "response_time" /app/logs/access.log | awk '{print $NF}' | sort -n
 grep "memory" /app/logs/service.log | tail -10
 ```'''
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - qwen-thinking - (DEBUG|INFO|WARNING|ERROR) - (.*)")
-ACCESS = re.compile(r"([A-Za-z]{1,32}|-) (/\S*|-) status (\d{3})( [a-z_]+)? id ([\w.-]{1,64}) client 127\.0\.0\.1 bytes (\d+) response_time (\d+\.\d{6})")
+ACCESS = re.compile(r"([A-Za-z]{1,32}|-) (/\S*|-) status (\d{3})( [a-z_]+)? id ([\w.-]{1,64}) client 127\.0\.0\.1 bytes (\d+)( prompt_tokens \d+ completion_tokens \d+)? response_time (\d+\.\d{6})")
 MS_RDONLY, CLONE_NEWNS, MS_REC, MS_PRIVATE = 1, 0x20000, 16384, 1 << 18
 
 
@@ -103,6 +103,7 @@ class Guide(Logs):
         requests = [ACCESS.fullmatch(LINE.fullmatch(line).group(2)).groups() for line in lines]
         for wanted in [("POST", "/generate", "200", None), ("POST", "/generate", "400", " invalid_value"), ("GET", "-", "404", " not_found")]:
             self.assertTrue(any(request[:3] == wanted[:3] for request in requests), wanted)
+        self.assertEqual(sum(request[6] is not None for request in requests), 2, "of both that generated")
         service_log = self.read("service.log")
         for words in ("listening on http://", "ready: demo", "draining"):
             self.assertIn(words, service_log)

@@ -151,7 +151,7 @@ TEST_F(LogFiles, AWriteThatIsCutShortLosesNothing) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto ignore = std::signal(SIGXFSZ, SIG_IGN);
-  for (const size_t most : {1000u, 30u}) {
+  for (const size_t most : {1000u, 25u}) {
     std::filesystem::remove(path());
     LogFile file({.path = path(), .retry = milliseconds(0), .max_pending_bytes = most});
     rlimit small = before;

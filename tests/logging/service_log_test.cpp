@@ -2,6 +2,7 @@
 #include "logging/service_log.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -121,7 +122,8 @@ TEST_F(ServiceLogs, FilesThatCannotBeWrittenAreSaidOnceAndTriedAgain) {
   log_error("kept");
   flush_log(std::chrono::seconds(10));
   const std::string text = console();
-  EXPECT_THAT(text, HasSubstr("WARNING - log " + path("not/there/service.log") + ", access.log, error.log: cannot be opened: No such"));
+  EXPECT_THAT(text, HasSubstr("WARNING - log " + path("not/there/service.log") +
+                              ", access.log, error.log: cannot be opened: No such"));
   EXPECT_THAT(text, HasSubstr("ERROR - kept"));
   EXPECT_EQ(text.find("there/service.log"), text.rfind("there/service.log"));
   EXPECT_FALSE(target(log, "service").writable);
@@ -188,7 +190,7 @@ TEST_F(ServiceLogs, ASignalThatEndsTheProcessIsTheLastLine) {
       if (number == SIGABRT)
         QWEN_CHECK(1 + 1 == 3);
       else
-        *reinterpret_cast<volatile char*>(8) = 1;  // NOLINT: on purpose
+        *static_cast<volatile char*>(::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) = 1;
       ::_exit(0);
     }
     int status = 0;

@@ -21,6 +21,14 @@ TEST(AccessLog, TheResponseTimeStandsLast) {
   EXPECT_EQ(access_line(record()), "POST /generate status 200 id req-1 client ::1 bytes 512 response_time 0.250000");
 }
 
+TEST(AccessLog, TokensStandWhereThereAreSome) {
+  AccessRecord generated = record();
+  generated.tokens = {9, 40};
+  EXPECT_THAT(access_line(generated),
+              testing::HasSubstr(" bytes 512 prompt_tokens 9 completion_tokens 40 response_time"));
+  EXPECT_THAT(access_members(generated), testing::HasSubstr("\"prompt_tokens\":9,\"completion_tokens\":40"));
+}
+
 TEST(AccessLog, AnErrorHasItsCode) {
   AccessRecord failed = record();
   failed.status = 503;
@@ -48,7 +56,7 @@ TEST(AccessLog, JsonHasTheSame) {
                                   {"status", 200},
                                   {"request_id", "req-1"},
                                   {"client", "::1"},
-                                  {"bytes_out", 512},
+                                  {"bytes", 512},
                                   {"response_time", 0.25}}));
 }
 
