@@ -177,7 +177,7 @@ void LogFile::trim() {
   const size_t end = pending_.find('\n', pending_.size() - options_.max_pending_bytes - 1) + 1;
   dropped_ += count_lines(std::string_view(pending_).substr(0, end));
   pending_.erase(0, end);
-  if (std::exchange(mid_line_, false)) pending_.insert(0, "\n");
+  mid_line_ = false;  // the rest of that line is gone: open() ends it
 }
 
 }  // namespace qwen
