@@ -31,7 +31,7 @@ class Responder {
   virtual void finish(std::string code = {}) = 0;
 
   // Before the end, where the answer was generated.
-  virtual void count_tokens(TokenCount tokens) = 0;
+  virtual void count_tokens(TokenCount) {}
 
   // Runs `task` on the connection's I/O thread; dropped once the server has stopped.
   virtual void post(std::function<void()> task) = 0;
