@@ -187,9 +187,9 @@ LogStats ServiceLog::stats() const { return sink_->stats(); }
 
 std::string service_log_path(const std::string& configured) {
   if (configured == "none") return "";
+  const std::string place = configured.empty() ? kGuidesFolder : configured;
   std::error_code ignored;
-  if (!configured.empty() || !std::filesystem::is_directory(kGuidesFolder, ignored)) return configured;
-  return std::string(kGuidesFolder) + "/service.log";
+  return std::filesystem::is_directory(place, ignored) ? place + "/service.log" : configured;
 }
 
 }  // namespace qwen

@@ -45,8 +45,8 @@ class ServiceLog {
   std::shared_ptr<Sink> sink_;
 };
 
-// Where the log files go: `configured`, nowhere for "none"; where nothing is configured, the deployment guide's
-// /app/logs/service.log if that folder exists, else nowhere ("").
+// Where service.log goes: where `configured` says, into it if that is a folder, nowhere ("") for "none"; where nothing
+// is configured, the deployment guide's /app/logs/service.log if that folder exists, else nowhere.
 std::string service_log_path(const std::string& configured);
 
 }  // namespace qwen

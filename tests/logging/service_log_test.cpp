@@ -206,6 +206,7 @@ TEST_F(ServiceLogs, ASignalThatEndsTheProcessIsTheLastLine) {
 TEST(ServiceLogPath, IsTheConfiguredOneOrTheGuides) {
   EXPECT_EQ(service_log_path("none"), "");
   EXPECT_EQ(service_log_path("here/service.log"), "here/service.log");
+  EXPECT_EQ(service_log_path("/tmp"), "/tmp/service.log");
   if (!std::filesystem::is_directory("/app/logs")) {
     EXPECT_EQ(service_log_path(""), "");
   }
