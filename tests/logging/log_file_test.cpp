@@ -90,6 +90,10 @@ TEST_F(LogFiles, FollowsItsNameWhenSomebodyElseMovesIt) {
   file.append("two\n");
   EXPECT_EQ(read("service.log.1"), "one\n");
   EXPECT_EQ(read(), "two\n");
+  std::filesystem::rename(path(), path("service.log.2"));
+  std::ofstream(path()) << "";  // logrotate's create
+  file.append("created\n");
+  EXPECT_EQ(read(), "created\n");
   std::filesystem::remove(path());
   file.append("three\n");
   EXPECT_EQ(read(), "three\n");
