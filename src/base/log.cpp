@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -31,7 +32,7 @@ Sink& sink() {
 }
 
 int thread_id() {
-  thread_local const int id = ::gettid();
+  thread_local const int id = static_cast<int>(::syscall(SYS_gettid));  // gettid() is younger than glibc 2.28
   return id;
 }
 

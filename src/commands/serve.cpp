@@ -182,8 +182,10 @@ bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_sig
   EffectiveConfig effective = options.flags.resolve(files);
   const std::vector<ConfigNotice> notices = review_config(effective);
   set_log_level(effective.config.log_level);
-  const ServiceLog log(log_options(effective.config));
+  const ServiceLogOptions logs = log_options(effective.config);
+  const ServiceLog log(logs);
   say_config(files, notices);
+  if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
   try {
     return serve_model(options, std::move(effective), log, signals, second_signal);
   } catch (const std::exception& error) {
