@@ -118,7 +118,7 @@ LogWriter::LogWriter(Write write, Bounds bounds, std::chrono::milliseconds tick)
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void LogWriter::push(LogRecord record) {
+bool LogWriter::push(LogRecord record) {
   const size_t size = size_of(record);
   {
     const std::lock_guard lock(state_->mutex);
@@ -126,14 +126,15 @@ void LogWriter::push(LogRecord record) {
     if (state_->closed || used + size > (urgent(record) ? state_->bounds.urgent_bytes : state_->bounds.bytes)) {
       ++state_->dropped_since;
       ++state_->dropped;
-      return;
+      return false;
     }
     state_->queue.push_back(std::move(record));
     used += size;
     ++state_->pushed;
-    if (state_->queue.size() > 1) return;  // it has been woken
+    if (state_->queue.size() > 1) return true;  // it has been woken
   }
   wake();
+  return true;
 }
 
 void LogWriter::wake() noexcept { ::sem_post(&state_->wakes); }

@@ -35,7 +35,7 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  void push(LogRecord record);  // any thread
+  bool push(LogRecord record);  // any thread; false: it was dropped
   void wake() noexcept;         // write() is called soon, be it with nothing. Async-signal-safe
   uint64_t dropped() const;
 

@@ -50,11 +50,16 @@ class LogFiles {
   }
   void reopen() { reopen_ = true; }
 
-  void add_stats(LogStats& stats, uint64_t dropped_before) const {
-    stats.targets.push_back(target("service", service_));
-    stats.targets.push_back(target("access", access_));
-    stats.targets.push_back(target("error", error_));
-    stats.targets.front().dropped += dropped_before;  // of which file, the queue does not tell
+  // The record did not get as far as write().
+  void count_dropped(const LogRecord& record) {
+    ++(record.access ? access_missed_ : service_missed_);
+    if (record.level >= LogLevel::kError) ++error_missed_;
+  }
+
+  void add_stats(LogStats& stats) const {
+    stats.targets.push_back(target("service", service_, service_missed_));
+    stats.targets.push_back(target("access", access_, access_missed_));
+    stats.targets.push_back(target("error", error_, error_missed_));
     if (const uint64_t size = disk_size_; size > 0) stats.disk = LogStats::Disk{disk_free_, size};
   }
 
@@ -62,8 +67,8 @@ class LogFiles {
   static LogFileOptions file(const ServiceLogOptions& options, const std::string& path) {
     return {.path = path, .max_bytes = options.max_bytes, .backup_count = options.backup_count, .retry = options.retry};
   }
-  static LogStats::Target target(std::string_view name, const LogFile& file) {
-    return {name, file.dropped(), file.failures(), file.writable()};
+  static LogStats::Target target(std::string_view name, const LogFile& file, uint64_t missed) {
+    return {name, file.dropped() + missed, file.failures(), file.writable()};
   }
 
   // What befell several files is one line.
@@ -98,6 +103,7 @@ class LogFiles {
   std::chrono::steady_clock::time_point next_look_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> disk_free_{0}, disk_size_{0};
+  std::atomic<uint64_t> service_missed_{0}, access_missed_{0}, error_missed_{0};
 };
 
 }  // namespace
@@ -130,8 +136,7 @@ class ServiceLog::Sink final : public LogSink {
   void write(LogRecord record) override {
     if (!record.access) ++said_[static_cast<size_t>(record.level)];
     const bool to_console = record.to_console && (!record.access || log_enabled(record.level));
-    if (file_writer_ && to_console) file_writer_->push(record);
-    if (file_writer_ && !to_console) return file_writer_->push(std::move(record));
+    if (file_writer_ && !file_writer_->push(record)) files_->count_dropped(record);
     if (to_console) console_writer_->push(std::move(record));
   }
   void reopen() override {
@@ -158,7 +163,7 @@ class ServiceLog::Sink final : public LogSink {
   LogStats stats() const {
     LogStats stats;
     for (size_t i = 0; i < kNumLevels; ++i) stats.said.push_back({static_cast<LogLevel>(i), said_[i]});
-    if (files_) files_->add_stats(stats, file_writer_->dropped());
+    if (files_) files_->add_stats(stats);
     stats.targets.push_back(
         {"stderr", console_->dropped() + console_writer_->dropped(), console_->failures(), console_->writable()});
     return stats;

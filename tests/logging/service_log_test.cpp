@@ -155,6 +155,27 @@ TEST_F(ServiceLogs, AConsoleThatHangsHoldsNothingElseUp) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
+// The files cannot keep up: their queue has room for nothing.
+TEST_F(ServiceLogs, WhatIsDroppedIsCountedForItsFile) {
+  ServiceLogOptions none = options();
+  none.queue = {.bytes = 0, .urgent_bytes = 1 << 20};
+  {
+    const ServiceLog log(none);
+    log_access("a request");
+    log_access("another");
+    log_info("lost");
+    log_error("kept");
+    EXPECT_EQ(target(log, "access").dropped, 2u);
+    EXPECT_EQ(target(log, "service").dropped, 1u);
+    EXPECT_EQ(target(log, "error").dropped, 0u);
+    EXPECT_EQ(target(log, "stderr").dropped, 3u);
+  }
+  EXPECT_THAT(read("service.log"), HasSubstr("ERROR - kept"));
+  EXPECT_THAT(read("service.log"), HasSubstr(" lines are missing in the log files"));
+  EXPECT_THAT(read("service.log"), HasSubstr(" lines are missing on standard error"));
+  EXPECT_EQ(read("access.log"), "");
+}
+
 TEST_F(ServiceLogs, AClosedConsoleIsCounted) {
   const auto ignore = std::signal(SIGPIPE, SIG_IGN);
   ::close(pipe_[0]);
