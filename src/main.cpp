@@ -1,5 +1,7 @@
 // Entry point: declares the commands, parses the command line, and turns every way of failing into one line on stderr
 // and the exit status of base/error.h.
+#include <fcntl.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -36,6 +38,13 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
   return fail(2, std::string(error.what()) + " (see " + command + " --help)");
 }
 
+// A closed standard descriptor would be the number of the next file or connection that is opened, and what is said to
+// people would go there.
+void open_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor)
+    if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) return;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Serves dense Qwen3 models: one program, CPU only or with a GPU.", "qwen-thinking");
   app.require_subcommand(1);
@@ -69,6 +78,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   try {
     return run(argc, argv);
   } catch (const qwen::Error& error) {

@@ -1,76 +1,87 @@
 #include "base/log.h"
 
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include <memory>
-#include <string>
+#include <atomic>
+#include <cstdio>
+#include <mutex>
 #include <utility>
 
+#include "base/log_format.h"
 #include "base/quote.h"
 
 namespace qwen {
 namespace {
 
-spdlog::level::level_enum to_spdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarning:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      return spdlog::level::err;
+std::atomic<LogLevel> least_level{LogLevel::kInfo};
+
+// Never destroyed: threads may log to the very end.
+struct Sink {
+  std::shared_ptr<LogSink> get() {
+    const std::lock_guard lock(mutex);
+    return current;
   }
-  return spdlog::level::info;
+  std::mutex mutex;  // guards current; never held while something is written
+  std::shared_ptr<LogSink> current;
+  std::atomic<LogSink*> for_signals{nullptr};  // the same, for handlers, which must not lock
+};
+Sink& sink() {
+  static Sink& instance = *new Sink;
+  return instance;
 }
 
-// Python's names: `grep ERROR` finds what it should.
-class LevelName final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-    const std::string_view name = level_name(message.level);
-    out.append(name.data(), name.data() + name.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
+int thread_id() {
+  thread_local const int id = static_cast<int>(::syscall(SYS_gettid));  // gettid() is younger than glibc 2.28
+  return id;
+}
 
- private:
-  static std::string_view level_name(spdlog::level::level_enum level) {
-    switch (level) {
-      case spdlog::level::trace:
-      case spdlog::level::debug:
-        return "DEBUG";
-      case spdlog::level::info:
-        return "INFO";
-      case spdlog::level::warn:
-        return "WARNING";
-      default:
-        return "ERROR";
-    }
-  }
-};
-
-spdlog::logger& logger() {
-  static const auto instance = [] {
-    auto created = std::make_shared<spdlog::logger>("qwen-thinking", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    // The guide's format: "%(asctime)s - %(name)s - %(levelname)s - %(message)s".
-    auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<LevelName>('*').set_pattern("%Y-%m-%d %H:%M:%S,%e - %n - %* - %v");
-    created->set_formatter(std::move(formatter));
-    created->flush_on(spdlog::level::debug);
-    return created;
-  }();
-  return *instance;
+void write_record(LogRecord record) {
+  record.thread = thread_id();
+  if (const auto current = sink().get()) return current->write(std::move(record));
+  static const LogFormat& format = *new LogFormat;
+  if (!record.to_console || (record.access && !log_enabled(record.level))) return;
+  std::string line;
+  format.append(line, record);
+  std::fwrite(line.data(), 1, line.size(), stderr);  // one write: stderr has no buffer of its own
 }
 
 }  // namespace
 
-void set_log_level(LogLevel level) { logger().set_level(to_spdlog(level)); }
+void set_log_sink(std::shared_ptr<LogSink> next) {
+  Sink& target = sink();
+  target.for_signals = next.get();
+  const std::lock_guard lock(target.mutex);
+  std::swap(target.current, next);
+}
 
-bool log_enabled(LogLevel level) { return logger().should_log(to_spdlog(level)); }
+void reopen_log() {
+  if (const auto current = sink().get()) current->reopen();
+}
 
-void log_message(LogLevel level, std::string_view message) { logger().log(to_spdlog(level), escape_controls(message)); }
+void flush_log(std::chrono::milliseconds limit) noexcept {
+  if (LogSink* const current = sink().for_signals) current->flush(limit);
+}
+
+void set_log_level(LogLevel level) { least_level = level; }
+
+bool log_enabled(LogLevel level) { return level >= least_level.load(std::memory_order_relaxed); }
+
+void log_message(LogLevel level, std::string_view message) {
+  write_record({.level = level, .message = escape_controls(message)});
+}
+
+void log_to_files(LogLevel level, std::string_view message) {
+  write_record({.level = level, .to_console = false, .message = escape_controls(message)});
+}
+
+void log_access(std::string_view message, std::string members) {
+  write_record({.access = true, .message = escape_controls(message), .members = std::move(members)});
+}
+
+bool access_wants_members() {
+  const auto current = sink().get();
+  return current && current->wants_members();
+}
 
 }  // namespace qwen

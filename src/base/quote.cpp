@@ -7,17 +7,44 @@
 
 namespace qwen {
 
+namespace {
+
+// C1 controls, line and paragraph separators, and what turns the direction of the text around it.
+bool misleads(char32_t c) {
+  return (c >= 0x80 && c < 0xa0) || c == 0x2028 || c == 0x2029 || (c >= 0x202a && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069);
+}
+
+void append_escaped(std::string& out, const char* format, unsigned value) {
+  char escaped[8];
+  std::snprintf(escaped, sizeof escaped, format, value);
+  out += escaped;
+}
+
+}  // namespace
+
 std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) {
-      out += c;
-    } else {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
-      out += escaped;
+  while (!text.empty()) {
+    const auto byte = static_cast<unsigned char>(text[0]);
+    if (byte < 0x80) {
+      if (byte >= 0x20 && byte != 0x7f)
+        out += text[0];
+      else
+        append_escaped(out, "\\x%02x", byte);
+      text.remove_prefix(1);
+      continue;
     }
+    const Utf8Char c = utf8_decode(text);
+    const std::string_view bytes = text.substr(0, static_cast<size_t>(c.length));
+    if (!c.valid)
+      for (const char one : bytes) append_escaped(out, "\\x%02x", static_cast<unsigned char>(one));
+    else if (misleads(c.code_point))
+      append_escaped(out, "\\u%04x", static_cast<unsigned>(c.code_point));
+    else
+      out += bytes;
+    text.remove_prefix(bytes.size());
   }
   return out;
 }

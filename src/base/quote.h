@@ -9,7 +9,8 @@ namespace qwen {
 
 std::string quote(std::string_view foreign);
 
-// Control characters as \xNN: one message stays one line.
+// Control characters and bytes that are no UTF-8 as \xNN, what else could end a line or turn its direction as \uNNNN:
+// one message stays one line, on a terminal, too.
 std::string escape_controls(std::string_view text);
 
 }  // namespace qwen

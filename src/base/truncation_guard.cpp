@@ -13,12 +13,14 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/quote.h"
 
 namespace qwen {
 namespace {
 
 constexpr size_t kMaxGuards = 2048;
+constexpr std::chrono::milliseconds kLogFlush{500};
 constexpr size_t kMaxPath = 700, kMaxMend = 160, kMaxMessage = 1024;
 
 // `end` is set last and cleared first: a handler that finds an address in the range sees the message of that range.
@@ -41,6 +43,7 @@ void on_bus_error(int, siginfo_t* info, void*) {
     if (sent || address >= slot.end.load() || address < slot.begin.load()) continue;
     while (reported.test_and_set()) ::pause();  // another thread says it and ends the process
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, slot.message.data(), slot.message_size);
+    flush_log(kLogFlush);
     ::_exit(exit_status(ErrorCode::kBadData));
   }
   ::sigaction(SIGBUS, &previous_action, nullptr);  // the access is repeated on return and meets that action

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "commands/format_number.h"
 #include "commands/load_service.h"
@@ -28,6 +29,7 @@ void say_ready(const LoadedModel& model, double seconds) {
 void say(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
+  log_to_files(LogLevel::kInfo, line);
 }
 
 ModelLoading::ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals) {

@@ -21,6 +21,7 @@
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
 #include "commands/service_signals.h"
+#include "logging/service_log.h"
 #include "server/config/config_file.h"
 #include "server/config/config_review.h"
 #include "server/server.h"
@@ -139,15 +140,12 @@ class ServeLoop {
 };
 
 // Serves until something ends it; true: to be started anew.
-bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_signal) {
-  const std::vector<std::string> files = options.files();
-  EffectiveConfig effective = options.flags.resolve(files);
+bool serve_model(const ServeOptions& options, EffectiveConfig effective, const ServiceLog& log, ServiceSignals& signals,
+                 int& second_signal) {
   ServiceConfig config = effective.config;
-  set_log_level(config.log_level);
-  say_config(files, review_config(effective));
   place_model(config);
   GenerationService service;
-  HttpServer server(config, service);
+  HttpServer server(config, service, &log);
   server.start();
   say("listening on " + address(config.host, server.port()));
   if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
@@ -170,6 +168,30 @@ bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_sig
   loading.stop();
   service.shutdown();
   return false;
+}
+
+ServiceLogOptions log_options(const ServiceConfig& config) {
+  return {.file = service_log_path(config.log_file),
+          .format = config.log_format,
+          .max_bytes = config.log_max_bytes,
+          .backup_count = config.log_backup_count};
+}
+
+bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_signal) {
+  const std::vector<std::string> files = options.files();
+  EffectiveConfig effective = options.flags.resolve(files);
+  const std::vector<ConfigNotice> notices = review_config(effective);
+  set_log_level(effective.config.log_level);
+  const ServiceLogOptions logs = log_options(effective.config);
+  const ServiceLog log(logs);
+  say_config(files, notices);
+  if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
+  try {
+    return serve_model(options, std::move(effective), log, signals, second_signal);
+  } catch (const std::exception& error) {
+    log_to_files(LogLevel::kError, str("the service ends: ", error.what()));  // main says it on standard error
+    throw;
+  }
 }
 
 int run_serve(const ServeOptions& options) {

@@ -42,7 +42,8 @@ int ServiceSignals::take() {
   while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     const int number = static_cast<int>(info.ssi_signo);
     if (number != SIGUSR1) return number;
-    log_info("SIGUSR1 from process ", info.ssi_pid, ": ignored");
+    log_info("SIGUSR1 from process ", info.ssi_pid, ": the log files are opened anew");
+    reopen_log();
   }
   return 0;
 }

@@ -1,7 +1,7 @@
 // What may end or disturb a running service from outside. SIGINT and SIGTERM end it; SIGHUP asks it to read its
-// configuration again; SIGUSR1 (sent by log rotation) is taken and ignored; the service's own events arrive by wake(),
-// never by a signal, which anybody could send. Invariant: none of these signals kills the process from the construction
-// on.
+// configuration again; SIGUSR1 (sent by log rotation) has the log files opened anew, without anybody waiting for it;
+// the service's own events arrive by wake(), never by a signal, which anybody could send. Invariant: none of these
+// signals kills the process from the construction on.
 #pragma once
 
 #include <chrono>

@@ -97,6 +97,18 @@ struct Metrics {
   Family<Gauge> engine_heartbeat{
       registry, "qwen_engine_heartbeat_timestamp_seconds", "When the engine last showed that it is alive.", {}};
 
+  // --- The logs of `serve`; read. `log`: service, access, error (the files, where there are any), stderr.
+  Family<Counter> log_messages{
+      registry, "qwen_log_messages_total", "Log lines by level, without requests'.", {"level"}};
+  Family<Counter> log_dropped{
+      registry, "qwen_log_dropped_total", "Log lines that could not be written in time, or not at all.", {"log"}};
+  Family<Counter> log_failures{
+      registry, "qwen_log_failures_total", "Failures to open, write or rotate a log.", {"log"}};
+  Family<Gauge> log_writable{registry, "qwen_log_writable", "1 where the log can be written.", {"log"}};
+  // No member where there are no files.
+  Family<Gauge> log_disk_free{registry, "qwen_log_disk_free_bytes", "Room on the disk of the log files.", {}};
+  Family<Gauge> log_disk_size{registry, "qwen_log_disk_size_bytes", "Size of the disk of the log files.", {}};
+
   // --- The service; read.
   Family<Gauge> state{registry,
                       "qwen_state",

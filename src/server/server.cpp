@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "server/access_log.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
 #include "server/self_check.h"
@@ -22,12 +22,6 @@ constexpr size_t kMaxQueuedWork = 2048;
 constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the error events of what did not finish
 
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
-
-void log_access(const AccessRecord& record) {
-  log_info(record.method, ' ', record.path, " status ", record.status, record.code.empty() ? "" : " ", record.code,
-           " id ", record.request_id, " client ", record.client, " bytes ", record.bytes_out, " response_time ",
-           record.seconds);
-}
 
 // A connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
 void raise_descriptor_limit() {
@@ -57,11 +51,11 @@ struct IoLoops {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(const ServiceConfig& settings, GenerationService& text_service)
+  Impl(const ServiceConfig& settings, GenerationService& text_service, const ServiceLog* log)
       : config(settings),
         service(text_service),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
-        monitor(text_service),
+        monitor(text_service, log),
         handler_context{config, service, workers, &monitor},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
@@ -90,7 +84,7 @@ struct HttpServer::Impl {
     made->routes = std::move(routes);
     made->on_request = [this](const AccessRecord& record) {
       monitor.on_request(record);
-      log_access(record);
+      write_access_log(record);
     };
     return made;
   }
@@ -118,8 +112,8 @@ struct HttpServer::Impl {
   bool stopped = false;
 };
 
-HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service)
-    : impl_(std::make_unique<Impl>(config, service)) {}
+HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log)
+    : impl_(std::make_unique<Impl>(config, service, log)) {}
 
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
 

@@ -11,11 +11,13 @@
 
 namespace qwen {
 
+class ServiceLog;
+
 class HttpServer {
  public:
-  // Binds the port and, where the configuration has one, the metrics port. `service` must outlive the server. Errors:
-  // kOs naming address and port.
-  HttpServer(const ServiceConfig& config, GenerationService& service);
+  // Binds the port and, where the configuration has one, the metrics port. `service` and `log`, of which the metrics
+  // tell where there is one, must outlive the server. Errors: kOs naming address and port.
+  HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log = nullptr);
   ~HttpServer();  // stop(0)
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -90,7 +90,10 @@ struct ServiceConfig {
 
   LogLevel log_level = LogLevel::kInfo;
   std::string log_format = "%(asctime)s - %(name)s - %(levelname)s - %(message)s";  // or json
-  std::string log_file;                                                             // empty = standard error alone
+  std::string log_file;                     // empty = chosen, "none" = standard error alone
+  size_t log_max_bytes = size_t{50} << 20;  // of each file before it is rotated; 0 = never
+  int log_backup_count = 5;                 // rotated files that are kept of each; 0 = never rotated
+  bool log_prompts = false;                 // what clients ask is logged
 };
 
 }  // namespace qwen

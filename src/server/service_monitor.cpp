@@ -2,6 +2,7 @@
 
 #include "base/cpu_count.h"
 #include "base/memory_usage.h"
+#include "logging/service_log.h"
 #include "metrics/metrics.h"
 #include "server/api/json_writer.h"
 
@@ -23,8 +24,9 @@ double kv_cache_usage(const EngineStats& stats) {
 
 }  // namespace
 
-ServiceMonitor::ServiceMonitor(const GenerationService& service)
+ServiceMonitor::ServiceMonitor(const GenerationService& service, const ServiceLog* log)
     : service_(service),
+      log_(log),
       metrics_(service.metrics()),
       requests_(metrics_),
       cpu_(read_process_usage().cpu_seconds, usable_cores()) {
@@ -48,6 +50,7 @@ std::string ServiceMonitor::scrape() {
   read_service();
   read_connections();
   read_machine();
+  read_logs();
   return metrics_.registry.text();
 }
 
@@ -95,6 +98,21 @@ void ServiceMonitor::read_machine() {
   metrics_.process_virtual_memory.set(static_cast<double>(process.virtual_bytes));
   metrics_.process_open_fds.set(static_cast<double>(process.open_fds));
   metrics_.process_max_fds.set(static_cast<double>(process.max_fds));
+}
+
+void ServiceMonitor::read_logs() const {
+  if (log_ == nullptr) return;
+  const LogStats stats = log_->stats();
+  for (const LogStats::Said& said : stats.said)
+    metrics_.log_messages.with({level_name(said.level)}).follow(static_cast<double>(said.lines));
+  for (const LogStats::Target& target : stats.targets) {
+    metrics_.log_dropped.with({target.name}).follow(static_cast<double>(target.dropped));
+    metrics_.log_failures.with({target.name}).follow(static_cast<double>(target.failures));
+    metrics_.log_writable.with({target.name}).set(target.writable ? 1 : 0);
+  }
+  if (!stats.disk) return;
+  metrics_.log_disk_free.with({}).set(static_cast<double>(stats.disk->free_bytes));
+  metrics_.log_disk_size.with({}).set(static_cast<double>(stats.disk->size_bytes));
 }
 
 std::string ServiceMonitor::stats_json() {

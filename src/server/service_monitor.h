@@ -14,9 +14,12 @@
 
 namespace qwen {
 
+class ServiceLog;
+
 class ServiceMonitor {
  public:
-  explicit ServiceMonitor(const GenerationService& service);  // which must outlive the monitor
+  // Both must outlive the monitor; `log` is null where there is none to tell about.
+  explicit ServiceMonitor(const GenerationService& service, const ServiceLog* log = nullptr);
 
   // The routes and connections to tell about; once, before the first request.
   void watch(std::shared_ptr<const ConnectionContext> connections);
@@ -30,8 +33,10 @@ class ServiceMonitor {
   void read_service() const;
   void read_connections() const;
   void read_machine();
+  void read_logs() const;
 
   const GenerationService& service_;
+  const ServiceLog* const log_;
   const Metrics& metrics_;
   RequestMetrics requests_;
   CpuMeter cpu_;

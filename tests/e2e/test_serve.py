@@ -105,7 +105,7 @@ class Life(unittest.TestCase):
             self.assertEqual(service.stop(), 0)
 
     def survives(self, service):
-        for number, what in ((signal.SIGUSR1, "ignored"), (signal.SIGHUP, "nothing changed")):
+        for number, what in ((signal.SIGUSR1, "opened anew"), (signal.SIGHUP, "nothing changed")):
             service.process.send_signal(number)
             end = time.monotonic() + 10 * harness.PATIENCE
             while not any(number.name in line and what in line for line in service.errors):

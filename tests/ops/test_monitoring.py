@@ -89,8 +89,8 @@ class Live(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         metrics_port, cls.port = free_port(), free_port()
-        cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1)
         cls.folder = tempfile.TemporaryDirectory()
+        cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1, "--log-file", f"{cls.folder.name}/service.log")
         root = pathlib.Path(cls.folder.name)
         for file in ("alerts.yml", "recording_rules.yml"):
             shutil.copy(MONITORING / file, root)

@@ -48,8 +48,20 @@ TEST(ConfigReview, WithoutEffectIsSaidOnce) {
   EXPECT_NE(lines.find("memory.enable_optimization"), std::string::npos);
   EXPECT_EQ(lines.find("cpu_offload"), std::string::npos);
   EXPECT_EQ(notices_of("memory: {gradient_checkpointing: false}"), "");
+  EXPECT_EQ(notices_of("logging: {file: x.log, format: json, prompts: false}"), "");
+  EXPECT_NE(notices_of("logging: {prompts: true}").find("f.yaml:1: logging.prompts (true) puts"), std::string::npos);
   EXPECT_NE(notices_of("gpu: {visible_devices: 0}").find("model.device cpu"), std::string::npos);
   EXPECT_EQ(notices_of("gpu: {visible_devices: 0}\nmodel: {device: 'cuda:0'}"), "");
+}
+
+TEST(LogFile, IsAFileWithRoomBesideIt) {
+  for (const char* path : {"none", "/app/logs/service.log", "here.log", "/app/logs"})
+    EXPECT_EQ(parse_log_file(path), path);
+  for (const char* path : {"", "/app/logs/", "/x/access.log", "error.log", "/dev/stdout", "/proc/self/fd/2"})
+    EXPECT_THROW(parse_log_file(path), Disallowed) << path;
+  EXPECT_EQ(parse_log_size("0"), 0u);
+  EXPECT_EQ(parse_log_size("4KiB"), 4096u);
+  EXPECT_THROW(parse_log_size("4095"), Disallowed);
 }
 
 TEST(LogFormat, AsPythonSpellsIt) {

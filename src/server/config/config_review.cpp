@@ -17,7 +17,7 @@ struct Remark {
 bool always(const ServiceConfig&) { return true; }
 bool on_cpu(const ServiceConfig& config) { return config.device == "cpu"; }
 
-// Settings that are accepted and change nothing.
+// Settings that are accepted and change nothing, or more than one may think.
 constexpr Remark kWithoutEffect[] = {
     {"memory.enable_optimization", always,
      "has no effect: memory is always managed (quantized weights, paged KV cache)"},
@@ -34,9 +34,8 @@ constexpr Remark kWithoutEffect[] = {
      "has no effect with model.device cpu"},
     {"cache_config.enable", [](const ServiceConfig& c) { return c.cache_enable; },
      "has no effect yet: this version has no response cache, every request is computed", LogLevel::kWarning},
-    {"logging.file", always, "has no effect yet: this version logs to standard error alone", LogLevel::kWarning},
-    {"logging.format", [](const ServiceConfig& c) { return c.log_format != ServiceConfig().log_format; },
-     "has no effect yet: this version logs in its default format", LogLevel::kWarning},
+    {"logging.prompts", [](const ServiceConfig& c) { return c.log_prompts; },
+     "puts what clients ask into the log, for everybody who can read it", LogLevel::kWarning},
 };
 
 struct Refusal {

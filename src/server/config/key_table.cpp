@@ -267,9 +267,19 @@ constexpr auto kRows = std::to_array<ConfigRow>({
     {{"logging.format", "log-format", "LOG_FORMAT", "Of log lines: json, or as Python's logging spells it"},
      [](C& c, const std::string& text) { c.log_format = parse_log_format(text); },
      show<&C::log_format>},
-    {{"logging.file", "log-file", "LOG_FILE", "Service log; access.log and error.log lie beside it"},
-     set_text<&C::log_file>,
+    {{"logging.file", "log-file", "LOG_FILE",
+      "Service log; access.log and error.log lie beside it; none: standard error alone"},
+     [](C& c, const std::string& text) { c.log_file = parse_log_file(text); },
      show<&C::log_file>},
+    {{"logging.max_bytes", "log-max-bytes", "LOG_MAX_BYTES", "Size at which a log file is rotated; 0: never"},
+     [](C& c, const std::string& text) { c.log_max_bytes = parse_log_size(text); },
+     show<&C::log_max_bytes>},
+    {{"logging.backup_count", "log-backup-count", "LOG_BACKUP_COUNT", "Rotated files kept of each log; 0: no rotation"},
+     set_int<&C::log_backup_count, 0, 1000>,
+     show<&C::log_backup_count>},
+    {{"logging.prompts", "log-prompts", "LOG_PROMPTS", "Log what clients ask, prompts included: true or false"},
+     set_bool<&C::log_prompts>,
+     show<&C::log_prompts>},
 });
 
 constexpr auto kKeys = [] {

@@ -1,6 +1,8 @@
 #include "server/config/value_text.h"
 
-#include <array>
+#include <filesystem>
+
+#include "base/log_format.h"
 
 namespace qwen {
 namespace {
@@ -12,7 +14,7 @@ std::string upper(const std::string& text) {
   return result;
 }
 
-constexpr std::array<std::string_view, 5> kLogFields = {"asctime", "name", "levelname", "message", "process"};
+constexpr size_t kMinLogBytes = 4096;
 
 }  // namespace
 
@@ -49,41 +51,30 @@ LogLevel parse_log_level(const std::string& text) {
 }
 
 std::string parse_log_format(const std::string& text) {
-  static const std::string kAllowed =
-      "json, or text with %(message)s and any of %(asctime)s, %(name)s, %(levelname)s, %(process)s; %% is a percent "
-      "sign";
-  if (text == "json") return text;
-  bool message = false;
-  for (size_t at = 0; (at = text.find('%', at)) != std::string::npos;) {
-    if (text.compare(at, 2, "%%") == 0) {
-      at += 2;
-      continue;
-    }
-    const size_t end = text.find(')', at);
-    if (text.compare(at, 2, "%(") != 0 || end == std::string::npos) throw Disallowed{kAllowed};
-    const std::string field = text.substr(at + 2, end - at - 2);
-    const bool known = std::find(kLogFields.begin(), kLogFields.end(), field) != kLogFields.end();
-    if (!known || end + 1 == text.size() || (text[end + 1] != 's' && !(field == "process" && text[end + 1] == 'd')))
-      throw Disallowed{kAllowed};
-    message = message || field == "message";
-    at = end + 2;
+  try {
+    const LogFormat checked(text);
+  } catch (const Error& error) {
+    throw Disallowed{error.what()};
   }
-  if (!message) throw Disallowed{kAllowed};
   return text;
 }
 
-std::string to_text(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "DEBUG";
-    case LogLevel::kInfo:
-      return "INFO";
-    case LogLevel::kWarning:
-      return "WARNING";
-    case LogLevel::kError:
-      break;
-  }
-  return "ERROR";
+std::string parse_log_file(const std::string& text) {
+  const std::string name = std::filesystem::path(text).filename().string();
+  const bool device = text.compare(0, 5, "/dev/") == 0 || text.compare(0, 6, "/proc/") == 0;
+  if (name.empty() || name == "." || name == ".." || name == "access.log" || name == "error.log" || device)
+    throw Disallowed{
+        "the path of the service log, a file beside which access.log and error.log have room, or none "
+        "(standard error has all lines anyway)"};
+  return text;
 }
+
+size_t parse_log_size(const std::string& text) {
+  const size_t bytes = parse_bytes(text);
+  if (bytes > 0 && bytes < kMinLogBytes) throw Disallowed{str("0, or a size of at least ", kMinLogBytes, " bytes")};
+  return bytes;
+}
+
+std::string to_text(LogLevel level) { return level_name(level); }
 
 }  // namespace qwen

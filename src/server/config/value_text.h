@@ -43,7 +43,9 @@ std::string one_of(const std::string& text, const Names& allowed) {
 bool parse_bool(const std::string& text);               // YAML's, Python's and the shell's words, 1 and 0
 size_t parse_bytes(const std::string& text);            // "8GiB", "512M", "1000000": K, M, G are powers of 1024
 LogLevel parse_log_level(const std::string& text);      // any case
-std::string parse_log_format(const std::string& text);  // json, or Python's: "%(asctime)s - %(message)s"
+std::string parse_log_format(const std::string& text);  // json, or Python's: see base/log_format.h
+std::string parse_log_file(const std::string& text);
+size_t parse_log_size(const std::string& text);  // 0, or no less than some lines need
 
 inline std::string to_text(const std::string& value) { return value; }
 inline std::string to_text(bool value) { return value ? "true" : "false"; }

@@ -129,8 +129,21 @@ void GenerationSession::drain_streams() {
     ++num_finished_;
     if (stream_) format_->finished(out, i, stream.completion());
   }
-  if (num_finished_ == streams_.size()) return complete(std::move(out));
+  if (num_finished_ == streams_.size()) {
+    count_tokens();
+    return complete(std::move(out));
+  }
   if (!out.empty()) responder_->write(std::move(out));
+}
+
+// Several answers to one prompt count it each time: each generation has it in its cache.
+void GenerationSession::count_tokens() const {
+  TokenCount tokens;
+  for (const auto& stream : streams_) {
+    tokens.prompt += stream->completion().usage.prompt_tokens;
+    tokens.completion += stream->completion().usage.completion_tokens;
+  }
+  responder_->count_tokens(tokens);
 }
 
 void GenerationSession::complete(std::string out) {

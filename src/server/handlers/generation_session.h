@@ -53,6 +53,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   void drain();
   void drain_streams();
   void fail(const ApiError& error, std::string out);
+  void count_tokens() const;
   void complete(std::string out);
 
   const ResponderPtr responder_;

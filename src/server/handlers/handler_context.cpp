@@ -1,5 +1,6 @@
 #include "server/handlers/handler_context.h"
 
+#include "base/log.h"
 #include "server/api/errors.h"
 #include "server/api/request_json.h"
 
@@ -10,10 +11,20 @@ void answer_error(const ResponderPtr& responder, std::exception_ptr error, const
   responder->send(error_response(to_api_error(std::move(error), request_id)));
 }
 
+// Asked for by logging.prompts: no other line of a log has anything of a request's body.
+void log_prompt(const Request& request) {
+  constexpr size_t kMaxBytes = 16 * 1024;
+  const std::string_view body = request.body;
+  const bool cut = body.size() > kMaxBytes;
+  log_info("request ", request.request_id, " asks ", request.head.path, ": ", body.substr(0, kMaxBytes),
+           cut ? str(" (cut, ", body.size(), " bytes)") : "");
+}
+
 }  // namespace
 
 void run_on_worker(const HandlerContext& context, Request request, ResponderPtr responder,
                    std::function<void(Request&, const ResponderPtr&)> work) {
+  if (context.config.log_prompts) log_prompt(request);
   // More than that takes milliseconds to parse and tokenize.
   const bool large = request.body.size() > context.config.http.small_body_bytes;
   const auto shared = std::make_shared<Request>(std::move(request));

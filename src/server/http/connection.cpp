@@ -46,6 +46,9 @@ class Connection final : public LoopMember, public AnswerSink, public std::enabl
   void begin_stream(uint64_t exchange, Response head, std::string heartbeat) override;
   void write_stream(uint64_t exchange, std::string bytes) override;
   void finish_stream(uint64_t exchange, std::string code) override;
+  void count_tokens(uint64_t exchange, TokenCount tokens) override {
+    if (current(exchange)) record_.tokens = tokens;
+  }
 
  private:
   enum class State { kIdle, kHead, kBody, kHandling, kLingering, kClosed };

@@ -32,6 +32,7 @@ struct AccessRecord {
   Shortage shortage = Shortage::kNone;
   double seconds = 0;
   size_t bytes_out = 0;
+  TokenCount tokens;
 };
 
 // The status of a request whose client left before the answer was complete, or did not take it.

@@ -55,6 +55,10 @@ void Exchange::finish(std::string code) {
   });
 }
 
+void Exchange::count_tokens(TokenCount tokens) {
+  on_sink([number = number_, tokens](AnswerSink& sink) { sink.count_tokens(number, tokens); });
+}
+
 void Exchange::on_disconnect(std::function<void()> callback) {
   loop_->dispatch([self = shared_from_this(), callback = std::move(callback)]() mutable {
     if (self->complete_) return;

@@ -21,6 +21,7 @@ class AnswerSink {
   virtual void begin_stream(uint64_t exchange, Response head, std::string heartbeat) = 0;
   virtual void write_stream(uint64_t exchange, std::string bytes) = 0;
   virtual void finish_stream(uint64_t exchange, std::string code) = 0;
+  virtual void count_tokens(uint64_t exchange, TokenCount tokens) = 0;
 };
 
 class Exchange final : public Responder, public std::enable_shared_from_this<Exchange> {
@@ -33,6 +34,7 @@ class Exchange final : public Responder, public std::enable_shared_from_this<Exc
   void begin_stream(Response head, std::string heartbeat) override;
   void write(std::string bytes) override;
   void finish(std::string code = {}) override;
+  void count_tokens(TokenCount tokens) override;
   void post(std::function<void()> task) override { loop_->post(std::move(task)); }
   void post_soon(std::function<void()> task) override { loop_->post_soon(std::move(task)); }
   void on_disconnect(std::function<void()> callback) override;

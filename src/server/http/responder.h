@@ -4,6 +4,7 @@
 // answered 500.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,11 @@
 #include "server/http/response.h"
 
 namespace qwen {
+
+// What a request's answers took, all together; for the access log.
+struct TokenCount {
+  int64_t prompt = 0, completion = 0;
+};
 
 class Responder {
  public:
@@ -23,6 +29,9 @@ class Responder {
   virtual void write(std::string bytes) = 0;
   // `code`: of the error that the stream ended with, for logs and figures; empty where it ended well.
   virtual void finish(std::string code = {}) = 0;
+
+  // Before the end, where the answer was generated.
+  virtual void count_tokens(TokenCount) {}
 
   // Runs `task` on the connection's I/O thread; dropped once the server has stopped.
   virtual void post(std::function<void()> task) = 0;

@@ -1,0 +1,18 @@
+// A request's line: of access.log and, from INFO on, of standard error. The response time stands last, in seconds, as a
+// plain number: `awk '{print $NF}' | sort -n` puts the lines in its order.
+//   POST /generate status 200 id r-1 client ::1 bytes 512 prompt_tokens 9 completion_tokens 40 response_time 0.123456
+// The code of an error stands after the status; tokens only where something was generated to its end.
+#pragma once
+
+#include <string>
+
+#include "server/http/connection.h"
+
+namespace qwen {
+
+std::string access_line(const AccessRecord& record);
+std::string access_members(const AccessRecord& record);  // the same as members of a JSON object
+
+void write_access_log(const AccessRecord& record);
+
+}  // namespace qwen
