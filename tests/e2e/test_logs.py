@@ -257,7 +257,7 @@ class Failures(Logs):
         return pathlib.Path(f"/proc/{service.process.pid}/root{self.folder}")
 
     def test_a_full_disk_never_stops_serving(self):
-        with self.service(preexec=self.mounted(b"size=64k")) as service:
+        with self.service(preexec=self.mounted(b"size=1m")) as service:
             disk = self.inside(service)
             with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
                 while filler.write(b"x" * 4096):
