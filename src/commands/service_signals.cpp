@@ -39,12 +39,8 @@ ServiceSignals::~ServiceSignals() {
 
 int ServiceSignals::take() {
   signalfd_siginfo info;
-  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    const int number = static_cast<int>(info.ssi_signo);
-    if (number != SIGUSR1) return number;
-    log_info("SIGUSR1 from process ", info.ssi_pid, ": ignored");
-  }
-  return 0;
+  const bool any = ::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+  return any ? static_cast<int>(info.ssi_signo) : 0;
 }
 
 int ServiceSignals::wait(std::optional<std::chrono::milliseconds> limit) {
@@ -64,8 +60,8 @@ int ServiceSignals::wait(std::optional<std::chrono::milliseconds> limit) {
 int ServiceSignals::poll() {
   for (;;) {
     const int number = take();
-    if (number != SIGHUP) return number;
-    log_info("SIGHUP: ignored, the service is shutting down");
+    if (number != SIGHUP && number != SIGUSR1) return number;
+    log_info(number == SIGHUP ? "SIGHUP" : "SIGUSR1", ": ignored, the service is shutting down");
   }
 }
 

@@ -1,6 +1,6 @@
 // What the service knows about itself, for /metrics and /stats: joins the metrics that are counted where things happen
 // with what is read when somebody asks (engine, connections, process, machine). Never waits for the engine's work or a
-// model that loads.
+// model that loads. Of a service of several processes it tells the whole, whichever of them is asked.
 #pragma once
 
 #include <memory>
@@ -11,12 +11,14 @@
 #include "server/http/connection.h"
 #include "server/process_usage.h"
 #include "server/request_metrics.h"
+#include "server/workers/worker_board.h"
 
 namespace qwen {
 
 class ServiceMonitor {
  public:
-  explicit ServiceMonitor(const GenerationService& service);  // which must outlive the monitor
+  // `service` must outlive the monitor. `seat`: this process's part in a service of several; null: it is alone.
+  explicit ServiceMonitor(const GenerationService& service, std::shared_ptr<const WorkerSeat> seat = {});
 
   // The routes and connections to tell about; once, before the first request.
   void watch(std::shared_ptr<const ConnectionContext> connections);
@@ -24,8 +26,12 @@ class ServiceMonitor {
 
   std::string scrape();      // all metrics in Prometheus' text format 0.0.4; any thread
   std::string stats_json();  // the answer of GET /stats
+  void publish();            // this process's figures to the others; any thread
+  void on_restart() const;   // of a worker: the supervisor started one again
 
  private:
+  ServiceSnapshot read();  // of this process alone, under scrape_mutex_
+  ServiceSnapshot whole();
   void read_engine() const;
   void read_service() const;
   void read_connections() const;
@@ -33,10 +39,12 @@ class ServiceMonitor {
 
   const GenerationService& service_;
   const Metrics& metrics_;
+  const std::shared_ptr<const WorkerSeat> seat_;
   RequestMetrics requests_;
   CpuMeter cpu_;
   std::shared_ptr<const ConnectionContext> connections_;  // null until watch()
   std::mutex scrape_mutex_;                               // one reading at a time: counters follow totals
+  bool too_large_ = false;                                // guarded by it
 };
 
 }  // namespace qwen
