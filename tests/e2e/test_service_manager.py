@@ -15,7 +15,7 @@ import connection_cases as cases
 import harness
 from test_workers import children, eventually
 
-PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+PTRACE_ATTACH, PTRACE_DETACH, WALL = 16, 17, 0x40000000
 
 
 class Manager:
@@ -60,11 +60,12 @@ def stopped_engine(pid):
     thread = next(int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == "engine")
     if libc.ptrace(PTRACE_ATTACH, thread, None, None) != 0:
         raise unittest.SkipTest(f"ptrace is not allowed: {os.strerror(ctypes.get_errno())}")
-    os.waitpid(thread, 0x40000000)  # __WALL
+    os.waitpid(thread, WALL)
     try:
         yield
     finally:
-        libc.ptrace(PTRACE_DETACH, thread, None, None)
+        if libc.ptrace(PTRACE_DETACH, thread, None, None) != 0:  # killed meanwhile; nobody else may bury it before
+            os.waitpid(thread, WALL)
 
 
 class Notifications(unittest.TestCase):

@@ -100,7 +100,7 @@ class Rolling(unittest.TestCase):
             for future in futures:
                 future.result()
         self.assertEqual(statuses, [0, 0, 0])
-        self.assertEqual(failures[:3], [])
+        self.assertEqual(failures[:3], [], nginx.errors())
         self.assertGreater(len(done), 2 * CLIENTS)
         time.sleep(0.5)
         self.assertEqual(instances.answered(), done)  # each exactly once

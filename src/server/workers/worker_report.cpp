@@ -7,7 +7,7 @@ namespace qwen {
 namespace {
 
 constexpr std::chrono::milliseconds kStateInterval{250};
-constexpr int kStatesPerFigures = 4;
+constexpr int kStatesPerFigures = 2;  // about a millisecond each
 
 WorkerState worker_state(ServiceState state) {
   switch (state) {

@@ -1,4 +1,4 @@
-// Keeps a process's place on the board up to date: its state every quarter of a second, its figures every second and
+// Keeps a process's place on the board up to date: its state every quarter of a second, its figures every half second and
 // whenever somebody asks.
 #pragma once
 
