@@ -47,14 +47,18 @@ void give_memory_back() {
   ::mallopt(M_TRIM_THRESHOLD, kBytes);
 }
 
-PortSharing port_sharing(const std::shared_ptr<const WorkerSeat>& seat) {
-  if (!seat) return {};
-  const auto supervisor = [seat] { return seat->board->anybody_accepts() ? Turn::kNotNow : Turn::kTake; };
-  if (seat->supervisor()) return {.turn = supervisor};
-  const auto worker = [seat] {
-    return seat->board->somebody_is_less_busy(seat->place) ? Turn::kAfterAMoment : Turn::kTake;
-  };
-  return {.inherited_socket = seat->listening_socket, .closes_for_all = false, .turn = worker};
+PortSharing port_sharing(const ServiceConfig& config, const std::shared_ptr<const WorkerSeat>& seat) {
+  PortSharing sharing{.opens_late = !config.listen_while_loading};
+  if (!seat) return sharing;
+  if (seat->supervisor()) {
+    sharing.turn = [seat] { return seat->board->anybody_accepts() ? Turn::kNotNow : Turn::kTake; };
+    return sharing;
+  }
+  sharing.inherited_socket = seat->listening_socket;
+  sharing.opens_late = true;
+  sharing.closes_for_all = false;
+  sharing.turn = [seat] { return seat->board->somebody_is_less_busy(seat->place) ? Turn::kAfterAMoment : Turn::kTake; };
+  return sharing;
 }
 
 // Stopped whatever happens: a task that was queued on a loop may hold the loop itself.
@@ -82,7 +86,7 @@ struct HttpServer::Impl {
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());
     if (seat) context->count.mirror(seat->board->load(seat->place));
-    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(seat));
+    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
     port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
@@ -204,11 +208,11 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
     }
   }
   impl_->self_check.reset();
-  impl_->report.reset();
   impl_->metrics_listener.reset();
   impl_->listener.reset();
   impl_->workers.stop();
   impl_->loops.stop();
+  impl_->report.reset();  // with whatever ended only now
 }
 
 }  // namespace qwen

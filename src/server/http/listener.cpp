@@ -258,6 +258,7 @@ Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<C
     if (!error) acceptor.bind(endpoint, error);
   }
   if (!error) acceptor.non_blocking(true, error);
+  if (!error && !impl_->sharing.opens_late) acceptor.listen(kBacklog, error);
   if (error) throw cannot_listen(impl_->name, error);
   impl_->acceptor_ipv6 = endpoint.address().is_v6();
   impl_->port = acceptor.local_endpoint().port();
@@ -267,7 +268,7 @@ Listener::~Listener() { stop(); }
 
 void Listener::start() {
   boost::system::error_code error;
-  impl_->io->acceptor.listen(kBacklog, error);
+  if (impl_->sharing.opens_late) impl_->io->acceptor.listen(kBacklog, error);
   if (error) throw cannot_listen(impl_->name, error);
   impl_->listening = true;
   impl_->loops[0]->post([impl = impl_] {

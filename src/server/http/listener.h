@@ -15,13 +15,12 @@ namespace qwen {
 
 class Listener {
  public:
-  // Binds at once; who connects is refused until start(). `host` is an address or a name; port 0 takes a free one.
-  // Errors: kOs naming address and port.
+  // Binds at once. `host` is an address or a name; port 0 takes a free one. Errors: kOs naming address and port.
   Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context,
            const std::string& host, int port, PortSharing sharing = {});
   ~Listener();  // stop(); before the loops are stopped
 
-  void start();   // listens and accepts from here on, on the first loop. Errors: kOs
+  void start();   // accepts from here on, on the first loop. Errors: kOs, of a port that opens late
   void finish();  // takes who has connected until now, then closes the port; any thread
   void stop();    // closes the port; any thread; connections stay
   bool closed() const;

@@ -11,6 +11,7 @@ enum class Turn { kTake, kAfterAMoment, kNotNow };  // kNotNow: not as long as o
 
 struct PortSharing {
   int inherited_socket = -1;   // -1: opens the port itself
+  bool opens_late = false;     // who connects before start() is refused; else waits
   bool closes_for_all = true;  // stopping it turns away who comes later, in whichever process
   std::function<Turn()> turn;  // on the I/O thread, before a connection is taken; empty: always kTake
 };
