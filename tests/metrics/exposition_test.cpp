@@ -56,9 +56,9 @@ TEST(Exposition, HistogramsAddUpBucketByBucket) {
   const std::string one = metrics.registry.text();
   const std::string both =
       join_expositions(std::vector<Exposition>{{Source::kWorker, "0", one}, {Source::kWorker, "1", one}});
-  for (const char* line : {"qwen_batch_size_count 4\n", "qwen_batch_size_sum 200006\n",
-                           "qwen_batch_size_bucket{le=\"2\"} 0\n", "qwen_batch_size_bucket{le=\"4\"} 2\n",
-                           "qwen_batch_size_bucket{le=\"+Inf\"} 4\n"})
+  for (const char* line :
+       {"qwen_batch_size_count 4\n", "qwen_batch_size_sum 200006\n", "qwen_batch_size_bucket{le=\"2\"} 0\n",
+        "qwen_batch_size_bucket{le=\"4\"} 2\n", "qwen_batch_size_bucket{le=\"+Inf\"} 4\n"})
     EXPECT_NE(both.find(line), std::string::npos) << line;
   // Joined once more it stays what it is: what ended is joined again and again.
   const std::string again = join_expositions(std::vector<Exposition>{{Source::kEnded, "", both}});

@@ -1,5 +1,5 @@
-// Keeps a process's place on the board up to date: its state every quarter of a second, its figures every half second and
-// whenever somebody asks.
+// Keeps a process's place on the board up to date: its state every quarter of a second, its figures every half second
+// and whenever somebody asks.
 #pragma once
 
 #include <condition_variable>
