@@ -227,7 +227,7 @@ class Workers(unittest.TestCase):
             harness.Service.wait_ready(service)
 
     def test_the_configuration_shows_the_workers(self):
-        report = harness.run("serve", "--check-config", "--workers", "2").stdout
+        report = harness.run("serve", "--check-config", "-w", "2").stdout
         self.assertRegex(report, r"server.workers +2 +--workers")
         self.assertRegex(report, r"model.weights +mmap +default")
         self.assertRegex(report, r"# 2 worker processes share \d+ cores: \d+ compute threads")
