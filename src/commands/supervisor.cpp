@@ -95,15 +95,16 @@ void Supervisor::start_due() {
     worker.start_at.reset();
     worker.ready_since.reset();
     const int place = static_cast<int>(i);
+    seat_->board->set_state(place, WorkerState::kLoading);
     try {
       worker.pid = start_worker(*seat_->board, place, server_.listening_socket(), gpu_of_worker(config_, place));
     } catch (const Error& error) {
       if (!any_ready_ever_) throw;
       worker.start_at = now + worker.backoff.after_end({});
+      seat_->board->retire(place);
       log_error(error.what());
       continue;
     }
-    seat_->board->set_state(place, WorkerState::kLoading);
     log_info("worker ", place, " is process ", worker.pid);
     if (std::exchange(worker.started_once, true)) server_.on_worker_restart();
   }
