@@ -144,16 +144,15 @@ void ServiceMonitor::read_machine() {
 
 std::string ServiceMonitor::stats_json() {
   const ServiceFigures all = whole().figures;
-  const double mean_seconds = all.successful == 0 ? 0.0 : all.successful_seconds / static_cast<double>(all.successful);
+  const RequestTotals requests{all.successful, all.failed, all.cancelled, all.successful_seconds};
   const double uptime = seat_
                             ? std::chrono::duration<double>(WorkerBoard::Clock::now() - seat_->board->started()).count()
                             : service_.uptime_seconds();
   JsonWriter json;
   json.begin_object();
-  json.field("total_requests", all.successful + all.failed + all.cancelled)
-      .field("successful_requests", all.successful);
-  json.field("failed_requests", all.failed).field("cancelled_requests", all.cancelled);
-  json.key("average_response_time").fixed(mean_seconds, 4);
+  json.field("total_requests", requests.total()).field("successful_requests", requests.successful);
+  json.field("failed_requests", requests.failed).field("cancelled_requests", requests.cancelled);
+  json.key("average_response_time").fixed(requests.mean_seconds(), 4);
   json.key("model_memory_usage").fixed(static_cast<double>(all.own_bytes + all.shared_bytes) / kGib, 3);
   json.key("gpu_utilization").fixed(0.0, 1);
   json.key("uptime_hours").fixed(uptime / 3600, 4);
