@@ -22,6 +22,7 @@ std::string help_of(const ConfigKey& key, const std::string& value) {
 
 std::string flag_of(const ConfigKey& key) {
   if (key.flag == "model") return "-m,--model";
+  if (key.flag == "workers") return "-w,--workers";
   if (key.flag == "quantization") return "--quantization,--format";
   return "--" + std::string(key.flag);
 }

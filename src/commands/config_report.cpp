@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/cpu_count.h"
 #include "base/error.h"
 #include "base/quote.h"
+#include "commands/worker_process.h"
 #include "server/config/config_review.h"
 
 namespace qwen {
@@ -39,6 +41,12 @@ std::string config_report(const EffectiveConfig& effective, const std::vector<st
   for (const EffectiveValue& value : effective.values)
     report += padded(std::string(value.name), kNameWidth) + padded(shown_value(effective, value), kValueWidth) +
               escape_controls(value.origin) + '\n';
+  if (const int workers = effective.config.workers; workers > 1) {
+    const int cores = usable_cores();
+    const ServiceConfig first = worker_config(effective.config, 0, workers, cores);
+    report += str("# ", workers, " worker processes share ", cores, " cores: ", first.threads,
+                  " compute threads for the first one, ", first.http.max_connections, " connections for each\n");
+  }
   report += str("# stopping takes up to ", least_stop_grace_period(effective.config),
                 " s: systemd's TimeoutStopSec, compose's stop_grace_period and Kubernetes' "
                 "terminationGracePeriodSeconds (this and preStop's sleep) must be longer\n");

@@ -41,6 +41,7 @@ EngineOptions engine_options(const ServiceConfig& config, const Tokenizer& token
   options.max_num_batched_tokens = config.max_num_batched_tokens;
   options.max_waiting = config.max_waiting;
   options.kv_cache_bytes = config.kv_cache_bytes;
+  if (config.device == "cpu") options.processes = config.workers;
   options.num_valid_tokens = tokenizer.vocab_size();
   return options;
 }

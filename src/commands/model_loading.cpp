@@ -16,9 +16,9 @@ namespace {
 
 struct Stopped {};
 
-void say_ready(const LoadedModel& model, double seconds) {
+void say_ready(const std::string& who, const LoadedModel& model, double seconds) {
   const ModelInfo& info = model.info;
-  say(str("ready: ", info.name, ", ", grouped(info.parameters), " parameters, ",
+  say(str(who, "ready: ", info.name, ", ", grouped(info.parameters), " parameters, ",
           info.quantization == "none" ? info.dtype : info.quantization, ", ", info.device, ", kernels ", info.kernels,
           ", context ", grouped(model.engine->max_model_len()), ", loaded in ", fixed(seconds, 1), " s"));
   if (info.demo) say("This is a demonstration model: it knows a little arithmetic and cryptography, and nothing else.");
@@ -32,14 +32,16 @@ void say(const std::string& line) {
   log_to_files(LogLevel::kInfo, line);
 }
 
-ModelLoading::ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals) {
+ModelLoading::ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals,
+                           std::string who)
+    : who_(std::move(who)) {
   thread_ = std::thread([this, &config, &service, &signals] {
     try {
       load(config, service);
     } catch (...) {
       failure_ = std::current_exception();
-      signals.wake();
     }
+    signals.wake();
   });
 }
 
@@ -69,7 +71,7 @@ void ModelLoading::load(const ServiceConfig& config, GenerationService& service)
   bar.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   service.set_ready(std::move(model));
-  say_ready(*service.model(), seconds);
+  say_ready(who_, *service.model(), seconds);
 }
 
 }  // namespace qwen

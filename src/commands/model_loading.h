@@ -15,20 +15,22 @@ namespace qwen {
 
 class ModelLoading {
  public:
-  // Starts. A failure is kept and wakes whoever waits for `signals`. All three must outlive the loading.
-  ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals);
+  // Starts. The end, good or bad, wakes whoever waits for `signals`. All three must outlive the loading. `who` stands
+  // before the line that says that the model is ready.
+  ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals, std::string who = {});
   ~ModelLoading() { stop(); }
   ModelLoading(const ModelLoading&) = delete;
   ModelLoading& operator=(const ModelLoading&) = delete;
 
   // Ends a loading that still goes on.
   void stop();
-  // Once the signals were woken: why.
+  // Once the signals were woken: why it failed; null: it has not, and the service is ready.
   std::exception_ptr failure_after_wake();
 
  private:
   void load(const ServiceConfig& config, GenerationService& service);
 
+  const std::string who_;
   std::atomic<bool> stopping_{false};
   std::exception_ptr failure_;
   std::thread thread_;

@@ -1,5 +1,6 @@
 // `serve`: the HTTP service. It listens at once and answers health questions while the model loads on a thread of its
-// own; SIGTERM and SIGINT drain it, a second one ends it at once; SIGHUP has the configuration read again.
+// own; SIGTERM and SIGINT drain it, a second one ends it at once; SIGHUP has the configuration read again. With several
+// workers the process that was started is their supervisor, and each of them serves as one process would.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu_count.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/quote.h"
@@ -20,10 +22,14 @@
 #include "commands/live_config.h"
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
+#include "commands/service_manager.h"
 #include "commands/service_signals.h"
+#include "commands/supervisor.h"
+#include "commands/worker_process.h"
 #include "logging/service_log.h"
 #include "server/config/config_file.h"
 #include "server/config/config_review.h"
+#include "server/http/request_id.h"
 #include "server/server.h"
 
 namespace qwen {
@@ -69,20 +75,17 @@ void place_model(ServiceConfig& config) {
   if (name != config.origins.end() && name->second.from_file) config.model_name.clear();  // of the one not there
 }
 
-// What ends the service while it runs.
-struct Ending {
-  int signal = 0;              // SIGINT, SIGTERM
-  std::exception_ptr failure;  // of loading
-  bool restart = false;
-};
+void say_listening(const ServiceConfig& config, const HttpServer& server) {
+  say("listening on " + address(config.host, server.port()));
+}
 
-class ServeLoop {
+// What may change the service while it runs: SIGHUP, and files with --reload.
+class ChangeWatch {
  public:
-  ServeLoop(const ServeOptions& options, EffectiveConfig running, const std::string& model_path,
-            ServiceSignals& signals)
-      : options_(options), signals_(signals), live_(std::move(running), [&options] { return options.read(); }) {
-    if (!options.reload) return;
-    watch_.emplace(
+  ChangeWatch(const ServeOptions& options, EffectiveConfig running, const std::string& model_path, bool watch_files)
+      : options_(options), live_(std::move(running), [&options] { return options.read(); }) {
+    if (!watch_files) return;
+    files_.emplace(
         [&options] {
           try {
             return options.files();
@@ -93,27 +96,10 @@ class ServeLoop {
         model_path);
   }
 
-  Ending run(ModelLoading& loading) {
-    constexpr std::chrono::milliseconds kBetweenLooks{500};
-    for (;;) {
-      const int event = watch_ ? signals_.wait(kBetweenLooks) : signals_.wait();
-      if (event == SIGHUP) {
-        live_.reload();
-      } else if (event == ServiceSignals::kNothing) {
-        if (should_restart()) return {.restart = true};
-      } else if (event != ServiceSignals::kWoken) {
-        return {.signal = event};
-      } else if (const std::exception_ptr failure = loading.failure_after_wake(); !watch_) {
-        return {.failure = failure};
-      } else {
-        say_failure(failure);
-      }
-    }
-  }
-
- private:
-  bool should_restart() {
-    const std::optional<std::string> changed = watch_->look();
+  void reload() { live_.reload(); }
+  bool watches_files() const { return files_.has_value(); }
+  bool restart_wanted() {
+    const std::optional<std::string> changed = files_ ? files_->look() : std::nullopt;
     if (!changed) return false;
     try {
       review_config(options_.read());
@@ -125,6 +111,75 @@ class ServeLoop {
     return true;
   }
 
+ private:
+  const ServeOptions& options_;
+  LiveConfig live_;
+  std::optional<RestartWatch> files_;
+};
+
+// What ends the service while it runs.
+struct Ending {
+  int signal = 0;              // SIGINT, SIGTERM
+  std::exception_ptr failure;  // of loading
+  bool restart = false;
+};
+
+// One process that serves: alone, or as a worker.
+class ServeLoop {
+ public:
+  ServeLoop(const ServiceConfig& config, GenerationService& service, HttpServer& server, ServiceSignals& signals,
+            ServiceManager& manager, ChangeWatch& changes)
+      : config_(config), service_(service), server_(server), signals_(signals), manager_(manager), changes_(changes) {}
+
+  // `announces`: says where it listens, once it does.
+  Ending run(ModelLoading& loading, bool announces) {
+    constexpr std::chrono::milliseconds kBetweenLooks{500};
+    std::optional<std::chrono::milliseconds> limit = manager_.interval();
+    if (changes_.watches_files()) limit = std::min(limit.value_or(kBetweenLooks), kBetweenLooks);
+    for (;;) {
+      tell_manager();
+      const int event = signals_.wait(limit);
+      if (event == SIGHUP) {
+        manager_.reloading();
+        changes_.reload();
+        manager_.reloaded();
+      } else if (event == SIGUSR1) {
+        continue;
+      } else if (event == ServiceSignals::kNothing) {
+        if (changes_.restart_wanted()) return {.restart = true};
+      } else if (event != ServiceSignals::kWoken) {
+        return {.signal = event};
+      } else if (const std::exception_ptr failure = loading.failure_after_wake(); !failure) {
+        server_.open_port();
+        if (announces && !config_.listen_while_loading) say_listening(config_, server_);
+      } else if (!changes_.watches_files()) {
+        return {.failure = failure};
+      } else {
+        say_failure(failure);
+      }
+    }
+  }
+
+  void tell_manager() const {
+    using Phase = ServiceManager::Condition::Phase;
+    ServiceManager::Condition condition{.progress = service_.progress(),
+                                        .alive = service_.makes_progress(config_.engine_watchdog)};
+    switch (service_.state()) {
+      case ServiceState::kLoading:
+        break;
+      case ServiceState::kReady:
+        condition.phase = Phase::kReady;
+        break;
+      case ServiceState::kDraining:
+        condition.phase = Phase::kStopping;
+        break;
+      case ServiceState::kUnhealthy:
+        condition.phase = Phase::kUnhealthy;
+    }
+    manager_.tell(condition);
+  }
+
+ private:
   static void say_failure(const std::exception_ptr& failure) {
     try {
       std::rethrow_exception(failure);
@@ -133,41 +188,80 @@ class ServeLoop {
     }
   }
 
-  const ServeOptions& options_;
+  const ServiceConfig& config_;
+  GenerationService& service_;
+  HttpServer& server_;
   ServiceSignals& signals_;
-  LiveConfig live_;
-  std::optional<RestartWatch> watch_;
+  ServiceManager& manager_;
+  ChangeWatch& changes_;
 };
 
-// Serves until something ends it; true: to be started anew.
-bool serve_model(const ServeOptions& options, EffectiveConfig effective, const ServiceLog& log, ServiceSignals& signals,
-                 int& second_signal) {
-  ServiceConfig config = effective.config;
-  place_model(config);
-  GenerationService service;
-  HttpServer server(config, service, &log);
-  server.start();
-  say("listening on " + address(config.host, server.port()));
-  if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
-  ServeLoop loop(options, std::move(effective), config.model_path, signals);
-  ModelLoading loading(config, service, signals);
+// What the service was started with, as it is going to be used.
+struct Start {
+  std::vector<std::string> files;
+  EffectiveConfig effective;
+  std::vector<ConfigNotice> notices;
+  ServiceConfig config;
+};
+Start read_start(const ServeOptions& options) {
+  Start start{.files = options.files()};
+  start.effective = options.flags.resolve(start.files);
+  start.notices = review_config(start.effective);
+  start.config = start.effective.config;
+  return start;
+}
 
-  const Ending ending = loop.run(loading);
+// The exit status; nothing: to be started anew.
+std::optional<int> serve(const ServeOptions& options, Start start, const ServiceLog& log, ServiceSignals& signals,
+                         ServiceManager& manager, const std::shared_ptr<const WorkerSeat>& seat) {
+  if (seat) {
+    start.config = worker_config(std::move(start.config), seat->place, seat->board->workers(), usable_cores());
+    name_worker_in_request_ids(seat->place);
+  }
+  const ServiceConfig& config = start.config;
+  GenerationService service;
+  HttpServer server(config, service, &log, seat);
+  server.start();
+  if (!seat && config.listen_while_loading) say_listening(config, server);
+  if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
+  ChangeWatch changes(options, std::move(start.effective), config.model_path, options.reload && !seat);
+  ServeLoop loop(config, service, server, signals, manager, changes);
+  ModelLoading loading(config, service, signals, seat ? str("worker ", seat->place, " ") : "");
+
+  const Ending ending = loop.run(loading, !seat);
   if (ending.failure || ending.restart) {
     server.stop(std::chrono::milliseconds(0));
     loading.stop();
     service.shutdown();
     if (ending.failure) std::rethrow_exception(ending.failure);
-    return true;
+    return std::nullopt;
   }
   log_info("draining: running requests may finish within ", config.drain_timeout.count(), " s");
-  server.stop(config.drain_timeout, [&] {
+  int second_signal = 0;
+  const auto hurry = [&] {
+    loop.tell_manager();
     if (second_signal == 0) second_signal = signals.poll();
     return second_signal != 0;
-  });
+  };
+  // Whoever is at the terminal needs no time to look elsewhere.
+  const bool nobody_to_tell = ending.signal == SIGINT || !service.model();
+  server.close_port(nobody_to_tell ? std::chrono::seconds(0) : config.drain_grace, hurry);
+  server.stop(config.drain_timeout, hurry);
   loading.stop();
   service.shutdown();
-  return false;
+  return second_signal == 0 ? 0 : 128 + second_signal;
+}
+
+std::optional<int> supervise(const ServeOptions& options, Start start, const ServiceLog& log, ServiceSignals& signals,
+                             ServiceManager& manager) {
+  ChangeWatch changes(options, std::move(start.effective), start.config.model_path, options.reload);
+  Supervisor::Hooks hooks{.reload = [&changes] { changes.reload(); },
+                          .listening = [&start](const HttpServer& server) { say_listening(start.config, server); }};
+  if (options.reload) hooks.restart_wanted = [&changes] { return changes.restart_wanted(); };
+  Supervisor supervisor(start.config, log, signals, manager, std::move(hooks));
+  if (const int port = supervisor.metrics_port(); port > 0)
+    say("metrics on " + address(start.config.host, port) + "/metrics");
+  return supervisor.run();
 }
 
 ServiceLogOptions log_options(const ServiceConfig& config) {
@@ -177,17 +271,24 @@ ServiceLogOptions log_options(const ServiceConfig& config) {
           .backup_count = config.log_backup_count};
 }
 
-bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_signal) {
-  const std::vector<std::string> files = options.files();
-  EffectiveConfig effective = options.flags.resolve(files);
-  const std::vector<ConfigNotice> notices = review_config(effective);
-  set_log_level(effective.config.log_level);
-  const ServiceLogOptions logs = log_options(effective.config);
+// As one process, as a supervisor or as one of its workers: the exit status; nothing: to be started anew.
+std::optional<int> run_service(const ServeOptions& options) {
+  const std::shared_ptr<const WorkerSeat> seat = inherited_seat();
+  ServiceSignals signals;
+  // A worker's manager is its supervisor, which reads the board.
+  ServiceManager manager([&](const char* name) -> const char* { return seat ? nullptr : std::getenv(name); });
+  Start start = read_start(options);
+  set_log_level(start.config.log_level);
+  const ServiceLogOptions logs = log_options(start.config);
   const ServiceLog log(logs);
-  say_config(files, notices);
-  if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
   try {
-    return serve_model(options, std::move(effective), log, signals, second_signal);
+    if (!seat) {
+      say_config(start.files, start.notices);
+      if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
+    }
+    place_model(start.config);
+    if (!seat && start.config.workers > 1) return supervise(options, std::move(start), log, signals, manager);
+    return serve(options, std::move(start), log, signals, manager, seat);
   } catch (const std::exception& error) {
     log_to_files(LogLevel::kError, str("the service ends: ", error.what()));  // main says it on standard error
     throw;
@@ -196,10 +297,9 @@ bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_sig
 
 int run_serve(const ServeOptions& options) {
   if (options.check_config) return check_config(options);
-  ServiceSignals signals;
-  int second_signal = 0;
-  if (serve(options, signals, second_signal)) restart_process();
-  return second_signal == 0 ? 0 : 128 + second_signal;
+  const std::optional<int> status = run_service(options);
+  if (!status) restart_process();
+  return *status;
 }
 
 }  // namespace

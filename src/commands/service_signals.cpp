@@ -39,13 +39,13 @@ ServiceSignals::~ServiceSignals() {
 
 int ServiceSignals::take() {
   signalfd_siginfo info;
-  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    const int number = static_cast<int>(info.ssi_signo);
-    if (number != SIGUSR1) return number;
+  if (::read(signals_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return 0;
+  const int number = static_cast<int>(info.ssi_signo);
+  if (number == SIGUSR1) {
     log_info("SIGUSR1 from process ", info.ssi_pid, ": the log files are opened anew");
     reopen_log();
   }
-  return 0;
+  return number;
 }
 
 int ServiceSignals::wait(std::optional<std::chrono::milliseconds> limit) {
@@ -65,8 +65,10 @@ int ServiceSignals::wait(std::optional<std::chrono::milliseconds> limit) {
 int ServiceSignals::poll() {
   for (;;) {
     const int number = take();
-    if (number != SIGHUP) return number;
-    log_info("SIGHUP: ignored, the service is shutting down");
+    if (number == SIGHUP)
+      log_info("SIGHUP: ignored, the service is shutting down");
+    else if (number != SIGUSR1)
+      return number;
   }
 }
 

@@ -1,7 +1,7 @@
 // What may end or disturb a running service from outside. SIGINT and SIGTERM end it; SIGHUP asks it to read its
-// configuration again; SIGUSR1 (sent by log rotation) has the log files opened anew, without anybody waiting for it;
-// the service's own events arrive by wake(), never by a signal, which anybody could send. Invariant: none of these
-// signals kills the process from the construction on.
+// configuration again; SIGUSR1 (sent by log rotation) has had this process's log files opened anew by the time that
+// anybody hears of it; the service's own events arrive by wake(), never by a signal, which anybody could send.
+// Invariant: none of these signals kills the process from the construction on.
 #pragma once
 
 #include <chrono>
@@ -19,16 +19,16 @@ class ServiceSignals {
   ServiceSignals& operator=(const ServiceSignals&) = delete;
 
   static constexpr int kWoken = 0, kNothing = -1;
-  // Waits for SIGINT, SIGTERM or SIGHUP and returns its number, for wake() and returns kWoken, or for `limit` to pass
+  // Waits for one of the four signals and returns its number, for wake() and returns kWoken, or for `limit` to pass
   // and returns kNothing.
   int wait(std::optional<std::chrono::milliseconds> limit = {});
-  // A signal to end that has arrived meanwhile; 0 where none has. A SIGHUP is ignored.
+  // A signal to end that has arrived meanwhile; 0 where none has. The others are ignored.
   int poll();
   // Ends wait(), or the next one. From any thread.
   void wake() noexcept;
 
  private:
-  int take();  // the next signal but SIGUSR1, without waiting; 0 where there is none
+  int take();  // the next signal, without waiting; 0 where there is none
 
   sigset_t set_;
   int signals_ = -1;  // signalfd

@@ -1,6 +1,8 @@
 // See engine.h. The thread runs a StepLoop; this file is the border around it.
 #include "engine/engine.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <mutex>
 #include <thread>
@@ -40,7 +42,7 @@ KvSizing size_cache(CausalLm& model, const EngineOptions& options) {
   KvSizingInput input;
   input.bytes_per_token =
       static_cast<size_t>(config.num_hidden_layers) * backend.kv_bytes_per_token(backend.kv_dtype(), config.heads());
-  input.free_memory = backend.free_memory();
+  input.free_memory = backend.free_memory() / static_cast<size_t>(std::max(options.processes, 1));
   input.kv_cache_bytes = options.kv_cache_bytes;
   input.block_size = options.block_size;
   input.max_num_seqs = options.max_num_seqs;
@@ -60,7 +62,10 @@ struct Engine::Impl {
               sizing.num_blocks, options.block_size, model->config().heads()),
         inbox(options.max_num_seqs + options.max_waiting),
         loop(*model, cache, inbox, {options.max_num_seqs, options.max_num_batched_tokens}, options.num_valid_tokens),
-        thread([this] { loop.run(); }) {}
+        thread([this] {
+          ::pthread_setname_np(::pthread_self(), "engine");
+          loop.run();
+        }) {}
 
   ~Impl() { shutdown(); }
 

@@ -24,7 +24,8 @@ struct EngineOptions {
   int max_num_batched_tokens = 512;  // tokens in one step; a longer prompt is prefilled in chunks
   int max_waiting = 1024;            // requests beyond max_num_seqs that may wait; past it submit() throws kOverloaded
   int block_size = 0;                // tokens of a KV block; 0 = the backend's tile
-  size_t kv_cache_bytes = 0;         // 0 = derived from free memory
+  size_t kv_cache_bytes = 0;         // 0 = derived from free memory,
+  int processes = 1;                 // which so many engines like this one share
   int num_valid_tokens = 0;  // ids from here on pad the embedding table and are never sampled; 0 = all are valid
 };
 

@@ -114,6 +114,10 @@ struct Metrics {
                       "qwen_state",
                       "1 for the state that the service is in.",
                       {"state"}};  // loading, healthy, draining, unhealthy
+  // No members but in the supervisor of several worker processes.
+  Family<Gauge> workers{registry, "qwen_workers", "Worker processes by state.", {"state"}};
+  Family<Counter> worker_restarts{
+      registry, "qwen_worker_restarts_total", "Worker processes that ended and were started again.", {}};
   Family<Gauge> build_info{registry, "qwen_build_info", "Always 1.", {"version", "compiler"}};
   Family<Gauge> model_info{registry,
                            "qwen_model_info",

@@ -72,6 +72,14 @@ void drop_name_of_another_model(Layers& layers) {
   for (ConfigLayer& layer : layers) layer.entries.erase("model.name");
 }
 
+// Several processes share the pages of one file, where nobody says otherwise.
+void share_weights(EffectiveConfig& effective) {
+  if (effective.config.workers == 1 || effective.config.origins.count("model.weights") > 0) return;
+  effective.config.weights = "mmap";
+  for (EffectiveValue& value : effective.values)
+    if (value.name == "model.weights") value.value = effective.config.weights;
+}
+
 }  // namespace
 
 std::vector<std::string> words(std::string_view names) {
@@ -121,6 +129,7 @@ EffectiveConfig resolve_config(std::span<const ConfigLayer> given) {
     }
     effective.values.push_back(std::move(value));
   }
+  share_weights(effective);
   return effective;
 }
 

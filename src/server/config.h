@@ -65,9 +65,9 @@ struct EffectiveConfig {
 };
 
 // `layers`: the strongest first. Within one layer, quantization.enable false stands for the format none and
-// enable_dynamic_batching false for max_num_seqs 1. A model.name from a weaker layer than the model.path holds for a
-// folder of the same name only: it names another model otherwise. Errors: see above; also for a key that no row of the
-// table has.
+// enable_dynamic_batching false for max_num_seqs 1; with several workers model.weights is mmap by default. A model.name
+// from a weaker layer than the model.path holds for a folder of the same name only: it names another model otherwise.
+// Errors: see above; also for a key that no row of the table has.
 EffectiveConfig resolve_config(std::span<const ConfigLayer> layers);
 
 // For a value that is wrong only beside something else, the model for one: "--max-model-len is …" with the code of the

@@ -63,10 +63,12 @@ void GenerationService::set_ready(LoadedModel model) {
   ready_since_ = std::chrono::system_clock::now();
 }
 
-void GenerationService::begin_drain() { draining_ = true; }
+void GenerationService::announce_drain() { announced_ = true; }
+
+void GenerationService::begin_drain() { announced_ = draining_ = true; }
 
 void GenerationService::shutdown() {
-  draining_ = true;
+  begin_drain();
   if (const auto loaded = model()) loaded->engine->shutdown();
 }
 
@@ -81,9 +83,9 @@ std::chrono::system_clock::time_point GenerationService::ready_since() const {
 }
 
 ServiceState GenerationService::state() const {
-  if (draining_) return ServiceState::kDraining;
+  if (announced_) return ServiceState::kDraining;
   const auto loaded = model();
-  if (!loaded) return ServiceState::kLoading;
+  if (!loaded) return others_;
   return loaded->engine->stats().healthy ? ServiceState::kReady : ServiceState::kUnhealthy;
 }
 
@@ -92,6 +94,13 @@ double GenerationService::progress() const { return model() ? 1.0 : progress_.lo
 EngineStats GenerationService::stats() const {
   const auto loaded = model();
   return loaded ? loaded->engine->stats() : EngineStats{};
+}
+
+bool GenerationService::makes_progress(std::chrono::seconds limit) const {
+  const auto loaded = model();
+  if (!loaded) return true;
+  const EngineStats now = loaded->engine->stats();
+  return now.healthy && (limit.count() == 0 || std::chrono::steady_clock::now() - now.heartbeat < limit);
 }
 
 double GenerationService::tokens_per_second() const { return token_rate_->per_second(); }
@@ -103,6 +112,8 @@ double GenerationService::uptime_seconds() const {
 std::shared_ptr<const LoadedModel> GenerationService::ready_model() const {
   if (draining_) throw Error(ErrorCode::kDraining, "the service is shutting down");
   auto loaded = model();
+  if (!loaded && others_ == ServiceState::kUnhealthy)
+    throw Error(ErrorCode::kTemporary, "no worker process is up; they are being started again");
   if (!loaded) throw Error(ErrorCode::kLoading, "the model is still loading");
   return loaded;
 }

@@ -81,14 +81,19 @@ class GenerationService {
   // --- The life of the model; thread-safe.
   void set_progress(uint64_t done, uint64_t total) noexcept;
   void set_ready(LoadedModel model);
-  void begin_drain();  // refuses new requests; running ones go on
-  void shutdown();     // ends running requests with kCancelled
+  void announce_drain();  // state() says so from here on; requests are taken as before
+  void begin_drain();     // refuses new requests; running ones go on
+  void shutdown();        // ends running requests with kCancelled
+  // Of who has no model itself and speaks for others that have: kUnhealthy refuses with kTemporary.
+  void speak_for(ServiceState others) { others_ = others; }
 
   ServiceState state() const;
   double progress() const;                           // of loading, 0…1
   std::shared_ptr<const LoadedModel> model() const;  // null until ready
   EngineStats stats() const;                         // zeros until ready
   const Metrics& metrics() const { return *metrics_; }
+  // The engine has shown that it is alive within `limit` (0 = for ever), or does not exist yet.
+  bool makes_progress(std::chrono::seconds limit) const;
   double tokens_per_second() const;  // generated, over the last minute
   double uptime_seconds() const;
   std::chrono::system_clock::time_point ready_since() const;  // when the model was loaded
@@ -115,7 +120,8 @@ class GenerationService {
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   const std::shared_ptr<const Metrics> metrics_;  // shared with what may outlive the service: streams, the engine
   const std::shared_ptr<RateWindow> token_rate_;
-  std::atomic<bool> draining_{false};
+  std::atomic<bool> announced_{false}, draining_{false};
+  std::atomic<ServiceState> others_{ServiceState::kLoading};
   std::atomic<double> progress_{0};
   mutable std::mutex mutex_;  // guards the two below
   std::shared_ptr<const LoadedModel> model_;

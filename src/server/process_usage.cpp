@@ -59,8 +59,9 @@ ProcessUsage read_process_usage() {
     usage.cpu_seconds = static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) * 1e-9;
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   std::ifstream memory("/proc/self/statm");
-  if (uint64_t all = 0, resident = 0; memory >> all >> resident) {
+  if (uint64_t all = 0, resident = 0, shared = 0; memory >> all >> resident >> shared) {
     usage.virtual_bytes = all * page;
+    usage.shared_bytes = shared * page;
     usage.resident_bytes = resident * page;
   }
   usage.open_fds = count_open_fds();

@@ -11,6 +11,7 @@ struct ProcessUsage {
   double start_time = 0;   // seconds since 1970
   double cpu_seconds = 0;  // user and system
   uint64_t resident_bytes = 0, virtual_bytes = 0;
+  uint64_t shared_bytes = 0;  // of the resident ones: pages of files, which other processes may share
   uint64_t open_fds = 0, max_fds = 0;
 };
 

@@ -14,12 +14,14 @@
 #include "server/http/listener.h"
 #include "server/self_check.h"
 #include "server/service_monitor.h"
+#include "server/workers/worker_report.h"
 
 namespace qwen {
 namespace {
 
 constexpr size_t kMaxQueuedWork = 2048;
 constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the error events of what did not finish
+constexpr std::chrono::milliseconds kPortCloses{1000};            // at most, where nothing is amiss
 
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
 
@@ -39,6 +41,20 @@ void give_memory_back() {
   ::mallopt(M_TRIM_THRESHOLD, kBytes);
 }
 
+PortSharing port_sharing(const ServiceConfig& config, const std::shared_ptr<const WorkerSeat>& seat) {
+  PortSharing sharing{.opens_late = !config.listen_while_loading};
+  if (!seat) return sharing;
+  if (seat->supervisor()) {
+    sharing.turn = [seat] { return seat->board->anybody_accepts() ? Turn::kNotNow : Turn::kTake; };
+    return sharing;
+  }
+  sharing.inherited_socket = seat->listening_socket;
+  sharing.opens_late = true;
+  sharing.closes_for_all = false;
+  sharing.turn = [seat] { return seat->board->somebody_is_less_busy(seat->place) ? Turn::kAfterAMoment : Turn::kTake; };
+  return sharing;
+}
+
 // Stopped whatever happens: a task that was queued on a loop may hold the loop itself.
 struct IoLoops {
   ~IoLoops() { stop(); }
@@ -51,18 +67,21 @@ struct IoLoops {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(const ServiceConfig& settings, GenerationService& text_service, const ServiceLog* log)
+  Impl(const ServiceConfig& settings, GenerationService& text_service, const ServiceLog* log,
+       std::shared_ptr<const WorkerSeat> own_seat)
       : config(settings),
         service(text_service),
+        seat(std::move(own_seat)),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
-        monitor(text_service, log),
-        handler_context{config, service, workers, &monitor},
+        monitor(text_service, log, seat),
+        handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());
-    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port);
+    if (seat) context->count.mirror(seat->board->load(seat->place));
+    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
     port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
@@ -89,17 +108,29 @@ struct HttpServer::Impl {
     return made;
   }
 
-  bool wait_until_idle(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const {
+  template <typename Done>
+  static bool wait_until(const Done& done, std::chrono::milliseconds limit, const std::function<bool()>& hurry) {
     const auto end = std::chrono::steady_clock::now() + limit;
-    while (context->count.open() > 0) {
+    while (!done()) {
       if (std::chrono::steady_clock::now() >= end || (hurry && hurry())) return false;
       std::this_thread::sleep_for(kPoll);
     }
     return true;
   }
+  bool wait_until_idle(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const {
+    return wait_until([this] { return context->count.open() == 0; }, limit, hurry);
+  }
+
+  void accepting(bool now) const {
+    if (seat) seat->board->set_accepting(seat->place, now);
+  }
+  void report_state() const {
+    if (report) report->report_state();
+  }
 
   const ServiceConfig config;
   GenerationService& service;
+  const std::shared_ptr<const WorkerSeat> seat;  // null: alone
   WorkerPool workers;
   ServiceMonitor monitor;
   const HandlerContext handler_context;
@@ -107,13 +138,14 @@ struct HttpServer::Impl {
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
   std::optional<SelfCheck> self_check;                   // from start() to stop()
+  std::optional<WorkerReport> report;                    // the same, of several processes
   int port = 0, metrics_port = 0;
-  bool started = false;
-  bool stopped = false;
+  bool started = false, port_opened = false, port_closed = false, stopped = false;
 };
 
-HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log)
-    : impl_(std::make_unique<Impl>(config, service, log)) {}
+HttpServer::HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log,
+                       std::shared_ptr<const WorkerSeat> seat)
+    : impl_(std::make_unique<Impl>(config, service, log, std::move(seat))) {}
 
 HttpServer::~HttpServer() { stop(std::chrono::milliseconds(0)); }
 
@@ -121,25 +153,51 @@ void HttpServer::start() {
   raise_descriptor_limit();
   give_memory_back();
   for (const auto& loop : impl_->loops.all) loop->start();
-  impl_->listener->start();
+  impl_->started = true;
   if (impl_->metrics_listener) impl_->metrics_listener->start();
   impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
-  impl_->started = true;
+  if (impl_->seat) impl_->report.emplace(*impl_->seat, impl_->service, impl_->monitor);
+  const bool worker = impl_->seat && !impl_->seat->supervisor();
+  if (impl_->config.listen_while_loading && !worker) open_port();
+}
+
+void HttpServer::open_port() {
+  if (std::exchange(impl_->port_opened, true)) return;
+  impl_->listener->start();
+  impl_->report_state();
+  impl_->accepting(true);
 }
 
 int HttpServer::port() const { return impl_->port; }
 int HttpServer::metrics_port() const { return impl_->metrics_port; }
+int HttpServer::listening_socket() const { return impl_->listener->socket(); }
+void HttpServer::on_worker_restart() { impl_->monitor.on_restart(); }
 int HttpServer::open_connections() const { return impl_->context->count.open(); }
+
+void HttpServer::close_port(std::chrono::milliseconds grace, const std::function<bool()>& hurry) {
+  if (!impl_->started || std::exchange(impl_->port_closed, true)) return;
+  impl_->service.announce_drain();
+  impl_->report_state();
+  impl_->context->draining = true;  // each answer ends its connection
+  if (impl_->port_opened && grace.count() > 0) impl_->wait_until([] { return false; }, grace, hurry);
+  impl_->accepting(false);
+  impl_->listener->finish();
+  impl_->wait_until([this] { return impl_->listener->closed(); }, kPortCloses, hurry);
+  impl_->listener->stop();
+}
 
 void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry) {
   if (impl_->stopped) return;
   impl_->stopped = true;
   if (impl_->started) {
+    if (drain.count() > 0) close_port({}, hurry);
     impl_->context->draining = true;
-    impl_->service.begin_drain();
+    impl_->accepting(false);
     impl_->listener->stop();
     for (const auto& loop : impl_->loops.all) loop->drain();
-    if (!impl_->wait_until_idle(drain, hurry)) {
+    const auto first_requests = std::min(drain, impl_->config.http.drain_first_request);
+    if (!impl_->wait_until_idle(first_requests, hurry)) impl_->service.begin_drain();
+    if (!impl_->wait_until_idle(drain - first_requests, hurry)) {
       impl_->service.shutdown();
       impl_->workers.stop();  // what is still queued there is answered now, while the loops can send it
       impl_->wait_until_idle(kLastWords, hurry);
@@ -150,6 +208,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
   impl_->listener.reset();
   impl_->workers.stop();
   impl_->loops.stop();
+  impl_->report.reset();  // with whatever ended only now
 }
 
 }  // namespace qwen

@@ -1,5 +1,6 @@
 // The HTTP server: ports, I/O threads, routes. Answers health questions from start() on, whether or not the model is
-// loaded.
+// loaded. Of several processes of a service each has one: the workers answer on the port that their supervisor opened,
+// once they are ready, and the supervisor as long as no worker does; the metrics port is the supervisor's.
 #pragma once
 
 #include <chrono>
@@ -8,6 +9,7 @@
 
 #include "server/generation_service.h"
 #include "server/service_config.h"
+#include "server/workers/worker_board.h"
 
 namespace qwen {
 
@@ -16,21 +18,31 @@ class ServiceLog;
 class HttpServer {
  public:
   // Binds the port and, where the configuration has one, the metrics port. `service` and `log`, of which the metrics
-  // tell where there is one, must outlive the server. Errors: kOs naming address and port.
-  HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log = nullptr);
+  // tell where there is one, must outlive the server. `seat`: this process's part in a service of several; null: it is
+  // alone. Errors: kOs naming address and port.
+  HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log = nullptr,
+             std::shared_ptr<const WorkerSeat> seat = {});
   ~HttpServer();  // stop(0)
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  // Errors: kOs. The port is opened at once where it may be (ServiceConfig::listen_while_loading), else by open_port().
   void start();
-  int port() const;          // the real one where the configuration says 0
+  void open_port();  // takes connections from here on; does nothing where it does already. Errors: kOs
+  int port() const;  // the real one where the configuration says 0
+  int listening_socket() const;
   int metrics_port() const;  // 0 where there is none
   int open_connections() const;
 
-  // Closes the port (the metrics port stays to the end), lets running requests finish for at most `drain`, ends the
-  // rest with an error each (GenerationService::shutdown), and joins the threads. `hurry`, where given, is looked at
-  // while waiting: true ends the wait.
+  // Says that it is not ready any more, answers everything as before for `grace`, and closes the port: who has
+  // connected until then is answered. The metrics port stays to the end. `hurry`, where given, is looked at while
+  // waiting, here and below: true ends the wait.
+  void close_port(std::chrono::milliseconds grace, const std::function<bool()>& hurry = {});
+  // close_port() without grace, where that has not been; lets running requests finish for at most `drain`, ends the
+  // rest with an error each (GenerationService::shutdown), and joins the threads.
   void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
+
+  void on_worker_restart();  // the supervisor's: a worker was started again
 
  private:
   struct Impl;

@@ -40,13 +40,15 @@ struct ServiceConfig {
   // The HTTP service.
   std::string host = "0.0.0.0";
   int port = 8000;
-  int workers = 1;       // processes
-  int io_threads = 0;    // 0 = 2, or 1 on a single core
-  int text_threads = 0;  // parse and tokenize; 0 = 2
+  int workers = 1;                   // processes; each has its own engine
+  bool listen_while_loading = true;  // false: who connects is refused until there is somebody who can answer
+  int io_threads = 0;                // 0 = 2, or 1 on a single core
+  int text_threads = 0;              // parse and tokenize; 0 = 2
   HttpLimits http;
   int max_batch_prompts = 64;                   // of one /batch_generate or /v1/completions request
   std::chrono::seconds request_timeout{300};    // a request's default deadline
-  std::chrono::seconds drain_timeout{60};       // running requests may finish this long after SIGTERM
+  std::chrono::seconds drain_grace{5};          // not ready, but answering as before, so long after SIGTERM
+  std::chrono::seconds drain_timeout{60};       // running requests may finish this long after that
   std::chrono::seconds stop_grace_period{0};    // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
   std::map<std::string, std::string> api_keys;  // key by name; empty = open to everybody
   std::string ssl_cert_file, ssl_key_file;      // PEM; empty = plain HTTP
@@ -58,9 +60,10 @@ struct ServiceConfig {
   int batch_timeout_ms = 0;
   int max_num_batched_tokens = 512;
   int max_waiting = 1024;
-  std::chrono::seconds max_wait{60};    // for a request's turn; 0 = until its deadline
-  size_t kv_cache_bytes = 0;            // 0 = derived from free memory
-  std::string kv_cache_dtype = "auto";  // of keys and values: one of base/kv_cache_dtype.h
+  std::chrono::seconds max_wait{60};          // for a request's turn; 0 = until its deadline
+  size_t kv_cache_bytes = 0;                  // 0 = derived from free memory
+  std::chrono::seconds engine_watchdog{120};  // without a sign of life, after which it is taken to hang; 0 = never
+  std::string kv_cache_dtype = "auto";        // of keys and values: one of base/kv_cache_dtype.h
 
   // Sampling of the native routes; /v1 takes the checkpoint's generation_config. top_k and min_p come from there on
   // every route.

@@ -1,6 +1,7 @@
 #include "server/service_monitor.h"
 
 #include "base/cpu_count.h"
+#include "base/log.h"
 #include "base/memory_usage.h"
 #include "logging/service_log.h"
 #include "metrics/metrics.h"
@@ -16,18 +17,18 @@ double seconds_since_1970(std::chrono::steady_clock::time_point time) {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch() - ago).count();
 }
 
-double kv_cache_usage(const EngineStats& stats) {
-  return stats.total_blocks == 0
-             ? 0
-             : static_cast<double>(stats.total_blocks - stats.free_blocks) / static_cast<double>(stats.total_blocks);
+double kv_cache_usage(int used, int total) {
+  return total == 0 ? 0 : static_cast<double>(used) / static_cast<double>(total);
 }
 
 }  // namespace
 
-ServiceMonitor::ServiceMonitor(const GenerationService& service, const ServiceLog* log)
+ServiceMonitor::ServiceMonitor(const GenerationService& service, const ServiceLog* log,
+                               std::shared_ptr<const WorkerSeat> seat)
     : service_(service),
       log_(log),
       metrics_(service.metrics()),
+      seat_(std::move(seat)),
       requests_(metrics_),
       cpu_(read_process_usage().cpu_seconds, usable_cores()) {
   metrics_.build_info.with({QWEN_VERSION, __VERSION__}).set(1);
@@ -37,6 +38,7 @@ ServiceMonitor::ServiceMonitor(const GenerationService& service, const ServiceLo
   for (const ThinkingEnd end : {ThinkingEnd::kNatural, ThinkingEnd::kBudget, ThinkingEnd::kDeadline, ThinkingEnd::kLoop,
                                 ThinkingEnd::kClient, ThinkingEnd::kLength})
     metrics_.thoughts.with({thinking_end_name(end)});
+  if (seat_ && seat_->supervisor()) metrics_.worker_restarts.with({});
 }
 
 void ServiceMonitor::watch(std::shared_ptr<const ConnectionContext> connections) {
@@ -44,21 +46,61 @@ void ServiceMonitor::watch(std::shared_ptr<const ConnectionContext> connections)
   requests_.declare(connections_->routes);
 }
 
-std::string ServiceMonitor::scrape() {
+std::string ServiceMonitor::scrape() { return whole().metrics; }
+
+void ServiceMonitor::on_restart() const { metrics_.worker_restarts.with({}).add(); }
+
+// What is told is always what was published: another process, asked a moment later, must not say less.
+ServiceSnapshot ServiceMonitor::whole() {
+  if (seat_) {
+    publish();
+    return seat_->board->total();
+  }
   const std::lock_guard lock(scrape_mutex_);
+  return read();
+}
+
+void ServiceMonitor::publish() {
+  if (!seat_) return;
+  const std::lock_guard lock(scrape_mutex_);
+  if (!seat_->board->publish(seat_->place, read()) && !std::exchange(too_large_, true))
+    log_error("this process has more metrics than it can tell the others");
+}
+
+ServiceSnapshot ServiceMonitor::read() {
   read_engine();
   read_service();
   read_connections();
   read_machine();
   read_logs();
-  return metrics_.registry.text();
+  const RequestTotals totals = requests_.totals();
+  const EngineStats engine = service_.stats();
+  const ProcessUsage process = read_process_usage();
+  ServiceSnapshot snapshot{.metrics = metrics_.registry.text()};
+  ServiceFigures& figures = snapshot.figures;
+  figures.successful = totals.successful;
+  figures.failed = totals.failed;
+  figures.cancelled = totals.cancelled;
+  figures.successful_seconds = totals.successful_seconds;
+  figures.prompt_tokens = static_cast<double>(engine.prompt_tokens);
+  figures.generated_tokens = static_cast<double>(engine.generated_tokens);
+  figures.first_tokens = static_cast<double>(metrics_.time_to_first_token.count());
+  figures.first_token_seconds = metrics_.time_to_first_token.mean() * figures.first_tokens;
+  figures.running = engine.running;
+  figures.waiting = engine.waiting;
+  figures.used_blocks = engine.total_blocks - engine.free_blocks;
+  figures.total_blocks = engine.total_blocks;
+  figures.tokens_per_second = service_.tokens_per_second();
+  figures.shared_bytes = process.shared_bytes;
+  figures.own_bytes = process.resident_bytes - std::min(process.shared_bytes, process.resident_bytes);
+  return snapshot;
 }
 
 void ServiceMonitor::read_engine() const {
   const EngineStats stats = service_.stats();
   metrics_.requests_running.set(stats.running);
   metrics_.requests_waiting.set(stats.waiting);
-  metrics_.kv_cache_usage.set(kv_cache_usage(stats));
+  metrics_.kv_cache_usage.set(kv_cache_usage(stats.total_blocks - stats.free_blocks, stats.total_blocks));
   metrics_.kv_blocks.with({"used"}).set(stats.total_blocks - stats.free_blocks);
   metrics_.kv_blocks.with({"free"}).set(stats.free_blocks);
   metrics_.preemptions.follow(static_cast<double>(stats.preemptions));
@@ -73,6 +115,10 @@ void ServiceMonitor::read_service() const {
   for (const ServiceState state :
        {ServiceState::kLoading, ServiceState::kReady, ServiceState::kDraining, ServiceState::kUnhealthy})
     metrics_.state.with({service_state_name(state)}).set(state == now ? 1 : 0);
+  if (seat_ && seat_->supervisor())
+    for (const WorkerState state : {WorkerState::kDown, WorkerState::kLoading, WorkerState::kReady,
+                                    WorkerState::kDraining, WorkerState::kUnhealthy})
+      metrics_.workers.with({worker_state_name(state)}).set(seat_->board->count(state));
   const auto model = service_.model();
   if (!model) return;
   metrics_.engine_heartbeat.with({}).set(seconds_since_1970(model->engine->stats().heartbeat));
@@ -116,21 +162,32 @@ void ServiceMonitor::read_logs() const {
 }
 
 std::string ServiceMonitor::stats_json() {
-  const RequestTotals totals = requests_.totals();
-  const EngineStats engine = service_.stats();
+  const ServiceFigures all = whole().figures;
+  const RequestTotals requests{all.successful, all.failed, all.cancelled, all.successful_seconds};
+  const double uptime = seat_
+                            ? std::chrono::duration<double>(WorkerBoard::Clock::now() - seat_->board->started()).count()
+                            : service_.uptime_seconds();
   JsonWriter json;
   json.begin_object();
-  json.field("total_requests", totals.total()).field("successful_requests", totals.successful);
-  json.field("failed_requests", totals.failed).field("cancelled_requests", totals.cancelled);
-  json.key("average_response_time").fixed(totals.mean_seconds(), 4);
-  json.key("model_memory_usage").fixed(static_cast<double>(read_process_usage().resident_bytes) / kGib, 3);
+  json.field("total_requests", requests.total()).field("successful_requests", requests.successful);
+  json.field("failed_requests", requests.failed).field("cancelled_requests", requests.cancelled);
+  json.key("average_response_time").fixed(requests.mean_seconds(), 4);
+  json.key("model_memory_usage").fixed(static_cast<double>(all.own_bytes + all.shared_bytes) / kGib, 3);
   json.key("gpu_utilization").fixed(0.0, 1);
-  json.key("uptime_hours").fixed(service_.uptime_seconds() / 3600, 4);
-  json.field("requests_running", engine.running).field("requests_waiting", engine.waiting);
-  json.key("kv_cache_usage").fixed(kv_cache_usage(engine), 4);
-  json.field("prompt_tokens", engine.prompt_tokens).field("generated_tokens", engine.generated_tokens);
-  json.key("tokens_per_second").fixed(service_.tokens_per_second(), 2);
-  json.key("average_time_to_first_token").fixed(metrics_.time_to_first_token.mean(), 4);
+  json.key("uptime_hours").fixed(uptime / 3600, 4);
+  json.field("requests_running", all.running).field("requests_waiting", all.waiting);
+  json.key("kv_cache_usage").fixed(kv_cache_usage(all.used_blocks, all.total_blocks), 4);
+  json.field("prompt_tokens", static_cast<uint64_t>(all.prompt_tokens));
+  json.field("generated_tokens", static_cast<uint64_t>(all.generated_tokens));
+  json.key("tokens_per_second").fixed(all.tokens_per_second, 2);
+  json.key("average_time_to_first_token")
+      .fixed(all.first_tokens == 0 ? 0.0 : all.first_token_seconds / all.first_tokens, 4);
+  if (seat_)
+    json.key("workers")
+        .begin_object()
+        .field("configured", seat_->board->workers())
+        .field("ready", seat_->board->count(WorkerState::kReady))
+        .end_object();
   json.end_object();
   return json.take();
 }

@@ -13,13 +13,15 @@ void on_a_thread(Body body) {
   std::thread(body).join();
 }
 
-TEST(ServiceSignals, SignalsOfLogRotationEndNothing) {
+TEST(ServiceSignals, SignalsOfLogRotationEndNothing) {  // but are told while the service runs
   on_a_thread([] {
     ServiceSignals signals;
     for (const int number : {SIGUSR1, SIGHUP}) ::pthread_kill(::pthread_self(), number);
     EXPECT_EQ(signals.poll(), 0);
+    ::pthread_kill(::pthread_self(), SIGUSR1);
+    EXPECT_EQ(signals.wait(), SIGUSR1);
     for (const int number : {SIGUSR1, SIGTERM}) ::pthread_kill(::pthread_self(), number);
-    EXPECT_EQ(signals.wait(), SIGTERM);
+    EXPECT_EQ(signals.poll(), SIGTERM);
     ::pthread_kill(::pthread_self(), SIGINT);
     EXPECT_EQ(signals.poll(), SIGINT);
     EXPECT_EQ(signals.poll(), 0);

@@ -29,7 +29,7 @@ SKIPPED_STATUS = 77  # ctest's SKIP_RETURN_CODE
 
 CONFIG_VARIABLES = re.compile(r"^(MODEL_PATH|HOST|PORT|KERNELS|THREADS|MAX_\w+|DEFAULT_\w+|TEMPERATURE|TOP_P|QUANTIZATION_FORMAT|HEAD_FORMAT|LOG_LEVEL|"
                               r"BATCH_SIZE|API_KEYS|CACHE_\w+|WEIGHTS|CHAT_TEMPLATE|DEMO|\w+_TIMEOUT|METRICS_PORT|ENABLE_\w+|CONFIG_FILES?|CUDA_\w+|GPU_ID|"
-                              r"BATCH_CONFIG|SSL_\w+|LOG_\w+|HEALTH_CHECK_INTERVAL|STOP_GRACE_PERIOD|GRADIENT_CHECKPOINTING)$")
+                              r"BATCH_CONFIG|SSL_\w+|DRAIN_GRACE|LISTEN_WHILE_LOADING|ENGINE_WATCHDOG|NOTIFY_SOCKET|WATCHDOG_\w+|LOG_\w+|HEALTH_CHECK_INTERVAL|STOP_GRACE_PERIOD|GRADIENT_CHECKPOINTING)$")
 
 SLOW_LIMITS = {"REQUEST_TIMEOUT": 300, "MAX_WAIT": 60, "WRITE_STALL_TIMEOUT": 30}  # the defaults
 
@@ -40,6 +40,7 @@ def environment(**extra):
     if PATIENCE > 1:  # a service that is slow on purpose has more time, too
         kept.update({key: str(int(seconds * PATIENCE)) for key, seconds in SLOW_LIMITS.items()})
     kept["CONFIG_FILES"] = "none"
+    kept["DRAIN_GRACE"] = "0"  # no balancer has to learn that a service ends
     kept.update(extra)
     return kept
 
@@ -113,10 +114,10 @@ class Answer:
 
 
 class Service:
-    """`qwen-thinking serve` on a free port of the loopback interface. Waits until it is ready unless told not to."""
+    """`qwen-thinking serve` on a port of the loopback interface (0: a free one). Waits until it is ready unless told not to."""
 
-    def __init__(self, model, *flags, wait_ready=True, env=None, cwd=None, preexec=None):
-        self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", "0", *map(str, flags)],
+    def __init__(self, model, *flags, port=0, wait_ready=True, env=None, cwd=None, preexec=None):
+        self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", str(port), *map(str, flags)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
                                         env=env or environment(), cwd=cwd, preexec_fn=preexec)
         self.output, self.errors = [], []

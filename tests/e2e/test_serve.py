@@ -1,9 +1,11 @@
 """The life of `serve`: listens at once, says how far loading is, becomes ready, drains, ends; and every way of not starting."""
 
+import http.client
 import json
 import signal
 import socket
 import struct
+import threading
 import time
 import unittest
 
@@ -126,6 +128,56 @@ class Life(unittest.TestCase):
             self.assertEqual(json.loads(rest[-2])["generated_text"], whole)
             self.assertTrue(first)
             self.assertEqual(service.process.wait(60 * harness.PATIENCE), 0)
+
+    def test_a_balancer_has_time_to_look_elsewhere(self):
+        body = {"prompt": "1+1=?", "max_length": 2}
+        with harness.Service(harness.needs_demo(), env=harness.environment(DRAIN_GRACE="2")) as service:
+            service.process.send_signal(signal.SIGTERM)
+            start = time.monotonic()
+            while service.get("/readyz").status == 200:
+                self.assertLess(time.monotonic() - start, 1 * harness.PATIENCE)
+            answer = service.post("/generate", body)
+            self.assertEqual((answer.status, answer.headers["Connection"]), (200, "close"))
+            self.assertEqual(service.get("/health").json()["status"], "draining")
+            self.assertEqual(service.process.wait(30 * harness.PATIENCE), 0)
+            self.assertGreater(time.monotonic() - start, 2)
+        with harness.Service(harness.needs_demo(), env=harness.environment(DRAIN_GRACE="600")) as service:
+            self.assertEqual(service.stop(signal.SIGINT), 0)  # whoever is at the terminal need not wait
+        with harness.Service(harness.needs_demo(), env=harness.environment(DRAIN_GRACE="600")) as service:
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            self.assertIsNone(service.process.poll())
+            self.assertEqual(service.stop(signal.SIGTERM, 10), 143)
+
+    def test_connections_are_refused_while_the_model_loads_where_that_is_wanted(self):
+        for flags in ([], ["--workers", 2]):
+            with self.subTest(flags), harness.changed_model(harness.needs_demo()) as model:
+                slow_model(model)
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    port = probe.getsockname()[1]
+                tried = []
+                knocking = threading.Thread(target=self.knock_until_it_answers, args=(port, tried))
+                knocking.start()
+                with harness.Service(model, *flags, port=port, env=harness.environment(LISTEN_WHILE_LOADING="false")) as service:
+                    knocking.join()
+                    self.assertGreater(tried.count("refused"), 5)
+                    self.assertEqual(tried[-1], 200)
+                    self.assertEqual(service.stop(), 0)
+
+    @staticmethod
+    def knock_until_it_answers(port, tried):
+        end = time.monotonic() + 60 * harness.PATIENCE
+        while time.monotonic() < end and (not tried or tried[-1] == "refused"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            try:
+                connection.request("GET", "/readyz")
+                tried.append(connection.getresponse().status)
+            except ConnectionRefusedError:
+                tried.append("refused")
+            finally:
+                connection.close()
+            time.sleep(0.02)
 
     def test_a_second_signal_ends_at_once(self):
         never = lambda config: config.update(eos_token_id=0)

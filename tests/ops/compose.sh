@@ -38,8 +38,9 @@ for name in $(sed -n 's/^#\?\([A-Z][A-Z_]*\)=.*/\1/p' .env.example); do
   grep -qE "^    $name:" docker-compose.yml || { echo "FAIL: docker-compose.yml does not pass $name on"; exit 1; }
 done
 
-# Open answers may end: the grace is longer than DRAIN_TIMEOUT's default and five seconds for the rest.
+# Open answers may end: the grace is longer than the defaults of DRAIN_GRACE and DRAIN_TIMEOUT and five seconds for the rest.
 grace=$(sed -n 's/.*stop_grace_period:.*STOP_GRACE_PERIOD:-\([0-9]*\)}s.*/\1/p' docker-compose.yml | sort -n | head -n 1)
-drain=$(sed -n 's/.*seconds drain_timeout{\([0-9]*\)}.*/\1/p' src/server/service_config.h)
+drain=0
+for seconds in $(sed -n 's/.*seconds drain_[a-z]*{\([0-9]*\)}.*/\1/p' src/server/service_config.h); do drain=$((drain + seconds)); done
 [ "$grace" -gt $((drain + 5)) ] || { echo "FAIL: stop_grace_period $grace s, but draining takes $drain s"; exit 1; }
 echo "compose: ${composes[*]}"

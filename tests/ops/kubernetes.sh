@@ -21,7 +21,9 @@ number() { sed -n "s/.*$1[^0-9]*\([0-9]*\).*/\1/p" k8s/base/deployment.yaml | ta
 grace=$(number 'terminationGracePeriodSeconds:')
 sleep=$(number '"sleep", ')
 drain=$(grep -A1 'name: DRAIN_TIMEOUT' k8s/base/deployment.yaml | tr -dc 0-9)
-[ "$grace" -gt $((sleep + drain + 5)) ] || fail "terminationGracePeriodSeconds $grace, but preStop $sleep + DRAIN_TIMEOUT $drain"
+announce=$(sed -n 's/.*seconds drain_grace{\([0-9]*\)}.*/\1/p' src/server/service_config.h)
+[ "$grace" -gt $((sleep + announce + drain + 5)) ] ||
+  fail "terminationGracePeriodSeconds $grace, but preStop $sleep + DRAIN_GRACE $announce + DRAIN_TIMEOUT $drain"
 startup=$(sed -n '/startupProbe/,/livenessProbe/p' k8s/base/deployment.yaml | awk '/periodSeconds/ {p = $2} /failureThreshold/ {f = $2} END {print p * f}')
 [ "$startup" -eq 600 ] || fail "a start has $startup s, not ten minutes"
 [ "$(number 'progressDeadlineSeconds:')" -gt "$startup" ] || fail "progressDeadlineSeconds ends a start before its probe does"

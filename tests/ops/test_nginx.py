@@ -53,6 +53,9 @@ class Balancer(harness.Service):
             time.sleep(0.01)
         raise AssertionError("nginx does not listen")
 
+    def errors(self):
+        return (pathlib.Path(self.folder.name) / "error.log").read_text()
+
     def close(self):
         self.process.terminate()
         self.process.wait(10)

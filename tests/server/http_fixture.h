@@ -18,16 +18,16 @@ class HttpFixture : public testing::Test {
   void add(const std::string& method, const std::string& path, Handler handler, size_t max_body = 0) {
     context_->routes.add({method, path, Access::kOpen, std::move(handler), max_body});
   }
-  void start(int loops = 2) {
+  void start(int loops = 2, PortSharing sharing = {}) {
     context_->on_request = [this](const AccessRecord& record) {
       if (fail_next_record_.exchange(false)) throw std::bad_alloc();
       const std::lock_guard lock(mutex_);
       records_.push_back(record);
     };
     for (int i = 0; i < loops; ++i) loops_.push_back(std::make_shared<IoLoop>());
-    listener_ = std::make_unique<Listener>(loops_, context_, "127.0.0.1", 0);
+    listener_ = std::make_unique<Listener>(loops_, context_, "127.0.0.1", 0, sharing);
     for (const auto& loop : loops_) loop->start();
-    listener_->start();
+    if (!sharing.opens_late) listener_->start();
   }
   void stop() {
     if (listener_) listener_->stop();

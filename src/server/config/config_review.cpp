@@ -53,8 +53,6 @@ constexpr Refusal kRefused[] = {
      "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
     {"ssl_config.key_file", [](const ServiceConfig& c) { return !c.ssl_key_file.empty(); },
      "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
-    {"server.workers", [](const ServiceConfig& c) { return c.workers > 1; },
-     "is more than 1 but this version runs one process, which uses all cores. Set it to 1"},
 };
 
 void check_ports(const ServiceConfig& config, std::vector<ConfigNotice>& notices) {
@@ -73,16 +71,17 @@ void check_times(const ServiceConfig& config) {
   const auto granted = config.stop_grace_period.count();
   const int needed = least_stop_grace_period(config);
   if (granted > 0 && granted < needed)
-    throw wrong_setting(config, "server.stop_grace_period",
-                        str("is ", granted, " s but stopping takes up to server.drain_timeout + 5 = ", needed,
-                            " s; raise it there and where it is granted, or lower server.drain_timeout"));
+    throw wrong_setting(
+        config, "server.stop_grace_period",
+        str("is ", granted, " s but stopping takes up to server.drain_grace + server.drain_timeout + 5 = ", needed,
+            " s; raise it there and where it is granted, or lower server.drain_timeout"));
 }
 
 }  // namespace
 
 int least_stop_grace_period(const ServiceConfig& config) {
   constexpr int kLastWords = 5;  // errors to what did not finish, logs
-  return static_cast<int>(config.drain_timeout.count()) + kLastWords;
+  return static_cast<int>((config.drain_grace + config.drain_timeout).count()) + kLastWords;
 }
 
 std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {

@@ -12,12 +12,14 @@
 namespace qwen {
 
 class ServiceMonitor;
+class WorkerBoard;
 
 struct HandlerContext {  // outlives the server's threads
   const ServiceConfig& config;
   GenerationService& service;
   WorkerPool& workers;
-  ServiceMonitor* monitor = nullptr;  // null: no /metrics and no /stats
+  ServiceMonitor* monitor = nullptr;       // null: no /metrics and no /stats
+  const WorkerBoard* processes = nullptr;  // of a service of several
 };
 
 // Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then, or

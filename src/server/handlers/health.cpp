@@ -5,12 +5,11 @@
 #include "base/memory_usage.h"
 #include "server/api/json_writer.h"
 #include "server/handlers/handlers.h"
+#include "server/workers/worker_board.h"
 
 namespace qwen {
 namespace {
 
-// A step of a large model on a slow machine may take this long; past it the engine thread is taken to hang.
-constexpr std::chrono::seconds kEngineWatchdog{120};
 constexpr int kRetrySeconds = 5;
 
 std::string utc_timestamp() {
@@ -41,6 +40,12 @@ void write_memory(JsonWriter& json) {
   json.end_object();
 }
 
+void write_workers(JsonWriter& json, const WorkerBoard& processes) {
+  json.key("workers").begin_object();
+  json.field("configured", processes.workers()).field("ready", processes.count(WorkerState::kReady));
+  json.end_object();
+}
+
 }  // namespace
 
 Handler health_handler(const HandlerContext& context) {
@@ -50,12 +55,14 @@ Handler health_handler(const HandlerContext& context) {
     JsonWriter json;
     json.begin_object();
     json.field("status", service_state_name(state)).field("timestamp", utc_timestamp());
-    json.field("model_loaded", service.model() != nullptr).field("gpu_available", false);
+    const bool loaded = service.model() != nullptr || state == ServiceState::kReady;  // a worker's, asked elsewhere
+    json.field("model_loaded", loaded).field("gpu_available", false);
     json.key("memory_usage");
     write_memory(json);
     json.key("uptime_seconds").fixed(service.uptime_seconds(), 3);
     json.field("version", QWEN_VERSION);
     if (state == ServiceState::kLoading) json.key("progress").fixed(service.progress(), 4);
+    if (context.processes) write_workers(json, *context.processes);
     json.end_object();
     responder->send(answer(state == ServiceState::kReady, json.take()));
   };
@@ -63,11 +70,7 @@ Handler health_handler(const HandlerContext& context) {
 
 Handler live_handler(const HandlerContext& context) {
   return [&context](Request, ResponderPtr responder) {
-    bool alive = true;
-    if (context.service.model()) {
-      const EngineStats stats = context.service.stats();
-      alive = stats.healthy && std::chrono::steady_clock::now() - stats.heartbeat < kEngineWatchdog;
-    }
+    const bool alive = context.service.makes_progress(context.config.engine_watchdog);
     JsonWriter json;
     json.begin_object().field("status", alive ? "alive" : "stalled").end_object();
     responder->send(answer(alive, json.take()));

@@ -475,9 +475,13 @@ std::optional<Clock::time_point> Connection::waiting_since() const {
   return state_ == State::kIdle || state_ == State::kHead ? std::optional(waiting_since_) : std::nullopt;
 }
 
+// Who has just connected is about to send a request, and may have no way to repeat it; who has had answers is told
+// nothing new by the end of an idle connection.
 void Connection::drain() {
   keep_alive_ = false;
-  if (state_ == State::kIdle) close();
+  if (state_ != State::kIdle) return;
+  if (number_ > 0) return close();
+  deadline_ = std::min(deadline_, Clock::now() + limits().drain_first_request);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ ConnectionCount::Place ConnectionCount::acquire(const std::string& client, const
   if (!is_loopback(client) && own >= limits.max_connections_per_client) return Place::kClientFull;
   ++own;
   ++open_;
+  if (copy_ != nullptr) copy_->store(open_);
   return Place::kFree;
 }
 
@@ -32,6 +33,7 @@ void ConnectionCount::release(const std::string& client) {
   const std::string key = client_key(client);
   const std::lock_guard lock(mutex_);
   --open_;
+  if (copy_ != nullptr) copy_->store(open_);
   const auto own = by_client_.find(key);
   if (own != by_client_.end() && --own->second == 0) by_client_.erase(own);
 }

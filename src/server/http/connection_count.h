@@ -20,9 +20,12 @@ class ConnectionCount {
   Place acquire(const std::string& client, const HttpLimits& limits);
   void release(const std::string& client);
   int open() const { return open_.load(); }
+  // Keeps `copy`, which must outlive this, equal to open(). To be said before the first acquire().
+  void mirror(std::atomic<int>& copy) { copy_ = &copy; }
 
  private:
   std::atomic<int> open_{0};
+  std::atomic<int>* copy_ = nullptr;
   std::mutex mutex_;
   std::unordered_map<std::string, int> by_client_;
 };

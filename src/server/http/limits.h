@@ -24,6 +24,7 @@ struct HttpLimits {
   std::chrono::milliseconds idle_timeout{75'000};         // between requests; silent close
   std::chrono::milliseconds write_stall_timeout{30'000};  // client accepts next to nothing; abort
   std::chrono::milliseconds linger_timeout{1'000};        // wait for the client's FIN after our last byte
+  std::chrono::milliseconds drain_first_request{1'000};   // for the request of a new connection when the server stops
   std::chrono::milliseconds eviction_age{1'000};          // without a request, after which a connection may be closed
                                                           // for another
   std::chrono::milliseconds heartbeat{15'000};            // silence on a stream after which a comment is sent

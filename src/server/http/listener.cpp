@@ -21,6 +21,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr size_t kMakeRoomFor = 32;  // connections closed at once when descriptors run out
+constexpr int kBacklog = 1024;
+constexpr std::chrono::milliseconds kMoment{1};  // for a process that is less busy to take a connection
+constexpr std::chrono::milliseconds kNotNowPause{50};
+// For handshakes that are under way when the port closes. A process that closes for itself alone gives the one that
+// closes for all the time to begin.
+constexpr std::chrono::milliseconds kLastHandshakes{50}, kOthersBegin{100};
 
 // An accepted socket that no connection serves yet; closed where none ever does.
 struct Arrival {
@@ -48,6 +54,10 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
   return results.begin()->endpoint();
 }
 
+Error cannot_listen(const std::string& name, const boost::system::error_code& error) {
+  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message()), "port"};
+}
+
 // The connection is one too many: a best effort to say so, never waiting.
 void turn_away(const Arrival& arrival, ConnectionContext& context) {
   // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
@@ -71,8 +81,11 @@ void turn_away(const Arrival& arrival, ConnectionContext& context) {
 }  // namespace
 
 struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
-  Impl(std::vector<std::shared_ptr<IoLoop>> io_loops, std::shared_ptr<ConnectionContext> shared)
-      : loops(std::move(io_loops)), context(std::move(shared)), io(std::make_unique<Io>(loops[0]->context())) {}
+  Impl(std::vector<std::shared_ptr<IoLoop>> io_loops, std::shared_ptr<ConnectionContext> shared, PortSharing how)
+      : loops(std::move(io_loops)),
+        context(std::move(shared)),
+        sharing(std::move(how)),
+        io(std::make_unique<Io>(loops[0]->context())) {}
 
   // What belongs to the first loop's context, and goes with it.
   struct Io {
@@ -81,22 +94,79 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
     asio::steady_timer pause;
   };
 
+  bool open() const { return io && io->acceptor.is_open(); }
+
   void accept() {
-    io->acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error, tcp::socket socket) {
-      self->on_accept(error, std::move(socket));
-    });
+    io->acceptor.async_wait(tcp::acceptor::wait_read,
+                            [self = shared_from_this()](const boost::system::error_code& error) {
+                              if (!error && self->open()) self->on_readable();
+                            });
   }
 
-  void on_accept(const boost::system::error_code& error, tcp::socket socket) {
-    if (!io || !io->acceptor.is_open()) return;
-    if (error) return wait_for_descriptors(error.message());
+  void on_readable() {
+    for (;;) {
+      switch (sharing.turn ? sharing.turn() : Turn::kTake) {
+        case Turn::kNotNow:
+          return after(kNotNowPause, [this] { accept(); });
+        case Turn::kAfterAMoment:
+          return after(kMoment, [this] {
+            if (take()) accept();
+          });
+        case Turn::kTake:
+          if (take()) continue;
+          return;
+      }
+    }
+  }
+
+  // Takes one connection. False: there was none, or no room for it; it has seen to it that it goes on.
+  bool take() {
+    boost::system::error_code error;
+    tcp::socket socket = io->acceptor.accept(error);
+    if (error == asio::error::would_block || error == asio::error::try_again) {
+      if (finishing)
+        close();
+      else
+        accept();
+      return false;
+    }
+    // The client has gone again, or the network told of an earlier trouble: of this connection alone.
+    if (error == asio::error::connection_aborted || error == asio::error::interrupted) return true;
+    if (error) return wait_for_descriptors(error.message()), false;
     try {
       hand_over(std::move(socket));
       paused = false;
     } catch (const std::exception& e) {
-      return wait_for_descriptors(e.what());
+      return wait_for_descriptors(e.what()), false;
     }
-    accept();
+    return true;
+  }
+
+  template <typename Then>
+  void after(std::chrono::milliseconds time, Then then) {
+    io->pause.expires_after(time);
+    io->pause.async_wait([self = shared_from_this(), then](const boost::system::error_code& cancelled) {
+      if (!cancelled && self->open()) then();
+    });
+  }
+
+  void finish() {
+    if (!open() || std::exchange(finishing, true)) return;
+    if (!listening) return close();
+    if (sharing.closes_for_all) end_handshakes(io->acceptor.native_handle());
+    boost::system::error_code ignored;
+    io->acceptor.cancel(ignored);  // the wait for a connection, not the socket
+    after(sharing.closes_for_all ? kLastHandshakes : kOthersBegin + kLastHandshakes, [this] {
+      while (take()) {
+      }
+    });
+  }
+
+  void close() {
+    boost::system::error_code ignored;
+    if (io) io->acceptor.close(ignored);
+    if (io) io->pause.cancel();
+    is_closed = true;
   }
 
   // Descriptors or memory ran out. Whoever waits in the backlog will still be there in a moment; connections that ask
@@ -104,9 +174,12 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   void wait_for_descriptors(const std::string& reason) {
     if (!paused) log_warning("accept: ", reason, "; pausing");
     paused = true;
-    io->pause.expires_after(kAcceptPause);
-    io->pause.async_wait([self = shared_from_this()](const boost::system::error_code& cancelled) {
-      if (!cancelled && self->io && self->io->acceptor.is_open()) self->accept();
+    after(kAcceptPause, [this] {
+      if (finishing)
+        while (take()) {
+        }
+      else
+        accept();
     });
     for (const auto& loop : loops)
       loop->post([loop, before = std::chrono::steady_clock::now() - context->limits.eviction_age] {
@@ -157,27 +230,36 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
 
   std::vector<std::shared_ptr<IoLoop>> loops;
   std::shared_ptr<ConnectionContext> context;
+  const PortSharing sharing;
   std::unique_ptr<Io> io;  // null once the loop has ended
+  std::string name;        // of the port, for errors
   bool acceptor_ipv6 = false;
-  bool paused = false;
+  bool paused = false, finishing = false;
+  std::atomic<bool> listening = false, is_closed = false;
   std::atomic<size_t> next = 0;
   int port = 0;
 };
 
 Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<ConnectionContext> context,
-                   const std::string& host, int port)
-    : impl_(std::make_shared<Impl>(std::move(loops), std::move(context))) {
+                   const std::string& host, int port, PortSharing sharing)
+    : impl_(std::make_shared<Impl>(std::move(loops), std::move(context), std::move(sharing))) {
   const tcp::endpoint endpoint = resolve(impl_->loops[0]->context(), host, port);
   boost::system::error_code error;
   auto& acceptor = impl_->io->acceptor;
   impl_->loops[0]->at_end([listener = std::weak_ptr(impl_)] {
     if (const auto alive = listener.lock()) alive->io.reset();
   });
-  acceptor.open(endpoint.protocol(), error);
-  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(1024, error);
-  if (error) throw Error(ErrorCode::kOs, str("cannot listen on ", host, ':', port, ": ", error.message()), "port");
+  impl_->name = str(host, ':', port);
+  if (impl_->sharing.inherited_socket >= 0) {
+    acceptor.assign(endpoint.protocol(), impl_->sharing.inherited_socket, error);
+  } else {
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+  }
+  if (!error) acceptor.non_blocking(true, error);
+  if (!error && !impl_->sharing.opens_late) acceptor.listen(kBacklog, error);
+  if (error) throw cannot_listen(impl_->name, error);
   impl_->acceptor_ipv6 = endpoint.address().is_v6();
   impl_->port = acceptor.local_endpoint().port();
 }
@@ -185,16 +267,25 @@ Listener::Listener(std::vector<std::shared_ptr<IoLoop>> loops, std::shared_ptr<C
 Listener::~Listener() { stop(); }
 
 void Listener::start() {
-  impl_->loops[0]->post([impl = impl_] { impl->accept(); });
+  boost::system::error_code error;
+  if (impl_->sharing.opens_late) impl_->io->acceptor.listen(kBacklog, error);
+  if (error) throw cannot_listen(impl_->name, error);
+  impl_->listening = true;
+  impl_->loops[0]->post([impl = impl_] {
+    if (impl->open()) impl->accept();
+  });
+}
+
+void Listener::finish() {
+  impl_->loops[0]->post([impl = impl_] { impl->finish(); });
 }
 
 void Listener::stop() {
-  impl_->loops[0]->post([impl = impl_] {
-    boost::system::error_code ignored;
-    impl->io->acceptor.close(ignored);
-    impl->io->pause.cancel();
-  });
+  impl_->loops[0]->post([impl = impl_] { impl->close(); });
 }
+
+bool Listener::closed() const { return impl_->is_closed; }
+int Listener::socket() const { return impl_->io->acceptor.native_handle(); }
 
 int Listener::port() const { return impl_->port; }
 

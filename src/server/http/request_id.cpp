@@ -9,6 +9,12 @@
 
 namespace qwen {
 
+namespace {
+std::string prefix = "req-";  // changed before there are threads
+}
+
+void name_worker_in_request_ids(int worker) { prefix = "req-w" + std::to_string(worker) + '-'; }
+
 std::string random_hex(int digits) {
   thread_local std::mt19937_64 generator{[] {
     std::random_device device;
@@ -24,7 +30,7 @@ std::string request_id_or_new(std::string_view from_client) {
   };
   if (!from_client.empty() && from_client.size() <= 64 && std::all_of(from_client.begin(), from_client.end(), valid))
     return std::string(from_client);
-  return "req-" + random_hex(24);
+  return prefix + random_hex(24);
 }
 
 std::string_view callers_request_id(std::string_view head) {

@@ -10,6 +10,9 @@ namespace qwen {
 // replaced by ours.
 std::string request_id_or_new(std::string_view from_client);
 
+// Ours begin with "req-w<worker>-" from here on, in a service of several processes; to be said before the first one.
+void name_worker_in_request_ids(int worker);
+
 // The value of X-Request-Id in a request head, of which the end may be missing and whatever else may be wrong: also
 // who is refused gets his id back. Empty where there is none, or more than one.
 std::string_view callers_request_id(std::string_view head);
