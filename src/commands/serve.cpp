@@ -18,6 +18,7 @@
 #include "commands/config_report.h"
 #include "commands/demo_model.h"
 #include "commands/live_config.h"
+#include "commands/key_files.h"
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
 #include "commands/service_signals.h"
@@ -28,9 +29,10 @@
 namespace qwen {
 namespace {
 
-std::string address(const std::string& host, int port) {
+std::string address(const ServiceConfig& config, int port) {
+  const std::string& host = config.host;
   const bool v6 = host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return (config.ssl_cert_file.empty() ? "http://" : "https://") + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
 struct ServeOptions {
@@ -78,8 +80,12 @@ struct Ending {
 class ServeLoop {
  public:
   ServeLoop(const ServeOptions& options, EffectiveConfig running, const std::string& model_path,
-            ServiceSignals& signals)
-      : options_(options), signals_(signals), live_(std::move(running), [&options] { return options.read(); }) {
+            ServiceSignals& signals, HttpServer& server)
+      : options_(options),
+        signals_(signals),
+        live_(
+            std::move(running), [&options] { return options.read(); },
+            [&server](const ServiceConfig& config) { server.reload(config); }) {
     if (!options.reload) return;
     watch_.emplace(
         [&options] {
@@ -145,13 +151,14 @@ bool serve(const ServeOptions& options, ServiceSignals& signals, int& second_sig
   ServiceConfig config = effective.config;
   set_log_level(config.log_level);
   say_config(files, review_config(effective));
+  warn_of_readable_keys(effective);
   place_model(config);
   GenerationService service;
   HttpServer server(config, service);
   server.start();
-  say("listening on " + address(config.host, server.port()));
-  if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
-  ServeLoop loop(options, std::move(effective), config.model_path, signals);
+  say("listening on " + address(config, server.port()));
+  if (server.metrics_port() > 0) say("metrics on " + address(config, server.metrics_port()) + "/metrics");
+  ServeLoop loop(options, std::move(effective), config.model_path, signals, server);
   ModelLoading loading(config, service, signals);
 
   const Ending ending = loop.run(loading);

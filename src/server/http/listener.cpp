@@ -50,6 +50,11 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
 
 // The connection is one too many: a best effort to say so, never waiting.
 void turn_away(const Arrival& arrival, ConnectionContext& context) {
+  if (context.tls) {  // no word could be said before a handshake
+    if (context.on_request)
+      context.on_request({.client = arrival.client, .status = 503, .shortage = Shortage::kConnections});
+    return;
+  }
   // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
   char sent_already[4096];
   const auto taken = ::recv(arrival.descriptor, sent_already, sizeof sent_already, MSG_DONTWAIT);
