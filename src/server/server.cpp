@@ -26,8 +26,8 @@ int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
 
 void log_access(const AccessRecord& record) {
   log_info(record.method, ' ', record.path, " status ", record.status, record.code.empty() ? "" : " ", record.code,
-           " id ", record.request_id, " client ", record.client, " bytes ", record.bytes_out, " response_time ",
-           record.seconds);
+           " id ", record.request_id, " client ", record.client, record.key_name.empty() ? "" : " key ",
+           record.key_name, " bytes ", record.bytes_out, " response_time ", record.seconds);
 }
 
 AccessSettings access_settings(const ServiceConfig& config) {
@@ -156,7 +156,8 @@ void HttpServer::start() {
   impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
   if (impl_->tls) impl_->certificate_watch.emplace(impl_->tls);
   if (impl_->access->open())
-    log_warning("no API keys are configured: whoever reaches this port may use the service (API_KEYS, api_keys)");
+    log_warning("no API keys are configured: whoever reaches ", impl_->config.host, " port ", impl_->port,
+                " may use the service (API_KEYS)");
   impl_->started = true;
 }
 

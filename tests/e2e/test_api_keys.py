@@ -158,9 +158,9 @@ class Keys(unittest.TestCase):
         self.assertEqual(self.service.post("/generate", GENERATE).status, 200)
 
     def test_the_log_names_keys_and_says_none(self):
-        self.assertEqual(self.ask("POST", "/tokenize", "the-key-of-the-writer", {"text": "x"}).status, 200)
+        self.assertEqual(self.ask("POST", "/tokenize", "the-key-of-the-writer", {"prompt": "x"}).status, 200)
         self.assertTrue(self.log(" key writer "))
-        self.ask("POST", "/tokenize", "guess-of-a-stranger", {"text": "x"})
+        self.ask("POST", "/tokenize", "guess-of-a-stranger", {"prompt": "x"})
         self.assertTrue(self.log("invalid_api_key"))
         everything = "".join(self.service.errors + self.service.output) + self.service.get("/metrics").text
         for secret in ("the-key-of", "guess-of-a-stranger"):

@@ -81,7 +81,7 @@ class Serving(Tls):
         connection = self.service.connection()
         self.addCleanup(connection.close)
         for _ in range(20):
-            connection.request("POST", "/tokenize", json.dumps({"text": "文" * 20000}).encode(), {"Content-Type": "application/json"})
+            connection.request("POST", "/tokenize", json.dumps({"prompt": "文" * 1000}).encode(), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             self.assertGreater(len(json.loads(answer.read())["tokens"]), 0)
 

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Everything around the service, checked without a Docker engine or a cluster. Each part says PASS, SKIP with the reason, or FAIL; exit status
 # 1 if any failed. Nothing here is part of `make test`.
-# Usage: tests/ops/run.sh [part…]      parts: lint compose kubernetes systemd dockerfile nginx monitoring
+# Usage: tests/ops/run.sh [part…]      parts: lint compose kubernetes systemd dockerfile nginx tls monitoring
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export QWEN_SOURCE_DIR=$PWD QWEN_BINARY=${QWEN_BINARY:-$PWD/build/qwen-thinking}
 failed=0
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(lint compose kubernetes systemd dockerfile nginx monitoring)
+[ ${#parts[@]} -gt 0 ] || parts=(lint compose kubernetes systemd dockerfile nginx tls monitoring)
 for part in "${parts[@]}"; do
   case $part in
     nginx | monitoring) run=(python3 -B "tests/ops/test_$part.py") ;;
     dockerfile) run=(tests/ops/dockerfile_steps.sh --dry-run) ;;
-    lint | compose | kubernetes | systemd) run=("tests/ops/$part.sh") ;;
+    lint | compose | kubernetes | systemd | tls) run=("tests/ops/$part.sh") ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
   output=$("${run[@]}" 2>&1)

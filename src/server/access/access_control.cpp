@@ -91,7 +91,7 @@ std::shared_ptr<const AccessControl::Rules> AccessControl::make_rules(const Acce
   made->open = open;
   for (const auto& [name, key] : settings.keys) {
     const KeyDigest digest = digest_of_configured(key.key);
-    if (find_digest(made->digests, digest)) continue;  // two names of one key: the configuration does not allow it
+    if (find_digest(made->digests, digest) != kNoDigest) continue;  // two names of one key: the configuration does not allow it
     made->digests.push_back(digest);
     Caller caller{.name = name, .scopes = key.scopes};
     caller.requests_per_minute = key.requests_per_minute.value_or(settings.requests_per_minute);
@@ -128,9 +128,9 @@ AccessControl::Verdict AccessControl::judge(const RequestHead& head, Access acce
   const Presented presented = presented_key(head.headers);
   if (presented.ambiguous)
     return refuse({.status = 400, .code = "bad_request", .message = "more than one API key was sent"});
-  const auto place = find_digest(rules->digests, sha256(presented.key));
-  if (!place || presented.key.empty()) return refuse(no_valid_key());
-  const Caller& caller = rules->callers[*place];
+  const size_t place = find_digest(rules->digests, sha256(presented.key));
+  if (place == kNoDigest || presented.key.empty()) return refuse(no_valid_key());
+  const Caller& caller = rules->callers[place];
   verdict.key_name = caller.name;
   if (!allows(caller.scopes, access))
     return refuse({.status = 403,

@@ -34,7 +34,7 @@ KeyDigest digest_of_configured(std::string_view key) {
   return digest;
 }
 
-std::optional<size_t> find_digest(std::span<const KeyDigest> list, const KeyDigest& digest) {
+size_t find_digest(std::span<const KeyDigest> list, const KeyDigest& digest) {
   // Every byte of every entry is looked at, and what was found is kept by masks: no branch and no address depends on
   // it. `volatile` keeps the compiler from ending a loop early.
   volatile size_t found = 0;  // place + 1
@@ -44,7 +44,7 @@ std::optional<size_t> find_digest(std::span<const KeyDigest> list, const KeyDige
     const size_t equal = (static_cast<size_t>(difference) - 1) >> (8 * sizeof(size_t) - 1);  // 1 where there is none
     found = found | ((place + 1) & (0 - equal));
   }
-  return found == 0 ? std::nullopt : std::optional<size_t>(found - 1);
+  return found - 1;  // kNoDigest where nothing was found
 }
 
 }  // namespace qwen

@@ -2,7 +2,6 @@
 // the length of the list alone, not on where or whether a digest agrees.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -19,7 +18,9 @@ KeyDigest digest_of_configured(std::string_view key);
 // False where "sha256:" is not followed by 64 hexadecimal digits; true for every other text.
 bool well_formed_key(std::string_view key);
 
-// The place of the digest in the list.
-std::optional<size_t> find_digest(std::span<const KeyDigest> list, const KeyDigest& digest);
+inline constexpr size_t kNoDigest = static_cast<size_t>(-1);
+
+// The place of the digest in the list, whose digests differ; kNoDigest where it is not there.
+size_t find_digest(std::span<const KeyDigest> list, const KeyDigest& digest);
 
 }  // namespace qwen

@@ -76,7 +76,7 @@ std::string api_keys_problem(const ApiKeys& keys) {
   for (const auto& [name, entry] : keys) {
     if (entry.key.empty()) return str(name, " has no key");
     const KeyDigest digest = digest_of_configured(entry.key);
-    if (find_digest(digests, digest)) return str(name, " has the key of another name");
+    if (find_digest(digests, digest) != kNoDigest) return str(name, " has the key of another name");
     digests.push_back(digest);
   }
   return {};
