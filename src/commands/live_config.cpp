@@ -53,6 +53,7 @@ void LiveConfig::reload() {
     if (live == nullptr) continue;
     to_apply.push_back(live);
     running_.values[i] = after;
+    if (after.name == "api_keys") running_.config.api_keys = next.config.api_keys;  // whose names are shown next time
   }
   const std::string line =
       str("SIGHUP: configuration read again; ", changed.empty() ? "nothing changed" : "changed: ", changed,

@@ -17,13 +17,14 @@
 #include "commands/config_flags.h"
 #include "commands/config_report.h"
 #include "commands/demo_model.h"
-#include "commands/live_config.h"
 #include "commands/key_files.h"
+#include "commands/live_config.h"
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
 #include "commands/service_signals.h"
 #include "server/config/config_file.h"
 #include "server/config/config_review.h"
+#include "server/http/tls_context.h"
 #include "server/server.h"
 
 namespace qwen {
@@ -32,7 +33,8 @@ namespace {
 std::string address(const ServiceConfig& config, int port) {
   const std::string& host = config.host;
   const bool v6 = host.find(':') != std::string::npos;
-  return (config.ssl_cert_file.empty() ? "http://" : "https://") + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return (config.ssl_cert_file.empty() ? "http://" : "https://") + (v6 ? "[" + host + "]" : host) + ":" +
+         std::to_string(port);
 }
 
 struct ServeOptions {
@@ -52,6 +54,8 @@ int check_config(const ServeOptions& options) {
   std::fputs(config_report(effective, files).c_str(), stdout);
   std::fflush(stdout);  // before what may be wrong
   for (const ConfigNotice& notice : review_config(effective)) say("# " + escape_controls(notice.text));
+  const ServiceConfig& config = effective.config;
+  if (!config.ssl_cert_file.empty()) TlsContext(config.ssl_cert_file, config.ssl_key_file);
   return 0;
 }
 

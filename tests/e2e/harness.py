@@ -116,6 +116,8 @@ class Service:
     """`qwen-thinking serve` on a free port of the loopback interface. Waits until it is ready unless told not to. `tls`: an ssl.SSLContext of
     clients, where it speaks HTTPS; `key`: the API key that requests carry."""
 
+    tls = key = None
+
     def __init__(self, model, *flags, wait_ready=True, env=None, cwd=None, preexec=None, tls=None, key=None):
         self.tls, self.key = tls, key
         self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", "0", *map(str, flags)],

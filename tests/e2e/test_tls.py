@@ -185,6 +185,8 @@ class Starts(Tls):
         self.assertEqual(result.returncode, 78, result.stderr)
         errors = [line for line in result.stderr.splitlines() if "no API keys" not in line]
         self.assertEqual(len(errors), 1, result.stderr)
+        checked = harness.run("serve", "--check-config", env=env)
+        self.assertEqual((checked.returncode, checked.stderr.splitlines()), (78, errors))
         for word in words:
             self.assertIn(word, errors[0])
 

@@ -7,7 +7,7 @@ enum class Access {
   kAdmin,    // scope admin; what a row that says nothing gets
   kUser,     // scope generate; counts for the rates of a key
   kMetrics,  // scope metrics
-  kPage,     // files of the page: open unless configured otherwise
+  kPage,     // files of the page and documentation: open unless configured otherwise
   kOpen,     // always open: health
 };
 

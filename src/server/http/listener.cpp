@@ -52,7 +52,11 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
 void turn_away(const Arrival& arrival, ConnectionContext& context) {
   if (context.tls) {  // no word could be said before a handshake
     if (context.on_request)
-      context.on_request({.client = arrival.client, .status = 503, .shortage = Shortage::kConnections});
+      context.on_request({.request_id = request_id_or_new({}),
+                          .client = arrival.client,
+                          .status = 503,
+                          .code = "server_overloaded",
+                          .shortage = Shortage::kConnections});
     return;
   }
   // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
