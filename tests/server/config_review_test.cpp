@@ -42,6 +42,9 @@ TEST(ConfigReview, KeysThatCanBeGuessedAreWarnedOf) {
   const std::string example = notices_of("api_keys: {production: your-secure-api-key}");
   EXPECT_NE(example.find("api_keys.production can be guessed"), std::string::npos);
   EXPECT_EQ(example.find("your-secure"), std::string::npos);
+  EXPECT_NE(notices_of("security: {cors_origins: '*'}").find("every web page"), std::string::npos);
+  EXPECT_EQ(notices_of("security: {cors_origins: 'https://a.example'}"), "");
+  EXPECT_EQ(notices_of("security: {cors_origins: '*'}\napi_keys: {a: 0123456789abcdef}"), "");
   EXPECT_NE(notices_of("security: {tokens_per_minute: 5}").find("there are none"), std::string::npos);
 }
 

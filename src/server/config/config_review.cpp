@@ -87,6 +87,10 @@ void check_keys(const ServiceConfig& config, std::vector<ConfigNotice>& notices)
       notices.push_back({LogLevel::kWarning, str("api_keys.", name, " can be guessed: it is shorter than ", kLeast,
                                                  " characters or an example of the documentation; openssl rand -hex "
                                                  "24 makes a better one")});
+  const auto& origins = config.cors_origins;
+  if (config.api_keys.empty() && std::find(origins.begin(), origins.end(), "*") != origins.end())
+    notices.push_back({LogLevel::kWarning, "security.cors_origins is * and there are no API keys: every web page that "
+                                           "somebody here opens may use the service"});
 }
 
 }  // namespace
