@@ -26,7 +26,7 @@ class HttpServer {
   int open_connections() const;
 
   // Takes over what may change while it runs: API keys, their rates, open routes, certificate and key (which are read
-  // again). What is wrong is logged and stays as it is. Any thread.
+  // again). What is wrong is logged and stays as it is. From the thread that starts and stops it.
   void reload(const ServiceConfig& config);
 
   // Closes the port (the metrics port stays to the end), lets running requests finish for at most `drain`, ends the

@@ -89,8 +89,9 @@ class Serving(Tls):
         """The client is still sending; a connection that was simply closed would be reset under the answer."""
         with self.connection() as tls:
             tls.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n")
-            with contextlib.suppress(OSError):
-                tls.sendall(b"x" * 60000)
+            for _ in range(3):  # after the answer was sent, and not read yet
+                time.sleep(0.1)
+                tls.sendall(b"x" * 10000)
             answer = b""
             with contextlib.suppress(ConnectionResetError, ssl.SSLError):
                 while data := tls.recv(4096):
