@@ -99,6 +99,25 @@ class Serving(Tls):
             self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
             self.assertIn(b"request_too_large", answer)
 
+    def test_a_connection_that_both_sides_ended_is_gone_at_once(self):
+        keep = self.service.connection()
+        self.addCleanup(keep.close)
+
+        def open_now():
+            keep.request("GET", "/metrics")
+            return int(float(next(line for line in keep.getresponse().read().decode().splitlines() if line.startswith("qwen_connections_open ")).split()[1]))
+
+        before = open_now()
+        for _ in range(5):
+            with self.connection() as tls:
+                tls.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                while tls.recv(4096):
+                    pass
+        end = time.monotonic() + 0.4 * harness.PATIENCE  # lingering would be a second
+        while open_now() > before and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertLessEqual(open_now(), before)
+
     def test_versions_and_protocol(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             with self.connection(minimum_version=version, maximum_version=version) as tls:

@@ -36,16 +36,14 @@ class PlainSocket final : public ClientSocket {
   bool needs_handshake() const override { return false; }
   void open(SocketUserPtr user) override { user->on_open(IoResult::kDone); }
   void read(std::span<char> into, SocketUserPtr user) override {
-    socket_.async_read_some(asio::buffer(into.data(), into.size()),
-                            [user = std::move(user)](const ErrorCodeT& error, size_t size) {
-                              user->on_read(result_of(error), size);
-                            });
+    socket_.async_read_some(
+        asio::buffer(into.data(), into.size()),
+        [user = std::move(user)](const ErrorCodeT& error, size_t size) { user->on_read(result_of(error), size); });
   }
   void write(std::string_view bytes, SocketUserPtr user) override {
-    socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()),
-                             [user = std::move(user)](const ErrorCodeT& error, size_t size) {
-                               user->on_written(result_of(error), size);
-                             });
+    socket_.async_write_some(
+        asio::buffer(bytes.data(), bytes.size()),
+        [user = std::move(user)](const ErrorCodeT& error, size_t size) { user->on_written(result_of(error), size); });
   }
   void end_output(SocketUserPtr) override {
     ErrorCodeT ignored;
@@ -67,28 +65,25 @@ class TlsSocket final : public ClientSocket {
   bool needs_handshake() const override { return true; }
 
   void open(SocketUserPtr user) override {
-    stream_.async_handshake(asio::ssl::stream_base::server,
-                            [this, user = std::move(user)](const ErrorCodeT& error) {
-                              if (is_plain_http(error)) answer_plain_http();
-                              user->on_open(error ? IoResult::kFailed : IoResult::kDone);
-                            });
+    stream_.async_handshake(asio::ssl::stream_base::server, [this, user = std::move(user)](const ErrorCodeT& error) {
+      if (is_plain_http(error)) answer_plain_http();
+      user->on_open(error ? IoResult::kFailed : IoResult::kDone);
+    });
   }
 
   void read(std::span<char> into, SocketUserPtr user) override {
     if (output_ended_) return read_raw(into, std::move(user));
     stream_.async_read_some(asio::buffer(into.data(), into.size()),
                             [this, into, user = std::move(user)](const ErrorCodeT& error, size_t size) mutable {
-                              if (error && output_ended_ && stream_.lowest_layer().is_open())
-                                return read_raw(into, std::move(user));
+                              if (error && output_ended_ && !at_end()) return read_raw(into, std::move(user));
                               user->on_read(result_of(error), size);
                             });
   }
 
   void write(std::string_view bytes, SocketUserPtr user) override {
-    stream_.async_write_some(asio::buffer(bytes.data(), bytes.size()),
-                             [user = std::move(user)](const ErrorCodeT& error, size_t size) {
-                               user->on_written(result_of(error), size);
-                             });
+    stream_.async_write_some(
+        asio::buffer(bytes.data(), bytes.size()),
+        [user = std::move(user)](const ErrorCodeT& error, size_t size) { user->on_written(result_of(error), size); });
   }
 
   // A close_notify, and then TCP's own end. OpenSSL would wait for the peer's close_notify, and takes whatever else
@@ -122,11 +117,17 @@ class TlsSocket final : public ClientSocket {
     ::shutdown(socket, SHUT_WR);
   }
 
+  // Closed, or the peer's end has been read already: Asio would wait for another one.
+  bool at_end() {
+    char byte = 0;
+    return !stream_.lowest_layer().is_open() ||
+           ::recv(stream_.lowest_layer().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  }
+
   void read_raw(std::span<char> into, SocketUserPtr user) {
-    stream_.next_layer().async_read_some(asio::buffer(into.data(), into.size()),
-                                         [user = std::move(user)](const ErrorCodeT& error, size_t size) {
-                                           user->on_read(result_of(error), size);
-                                         });
+    stream_.next_layer().async_read_some(
+        asio::buffer(into.data(), into.size()),
+        [user = std::move(user)](const ErrorCodeT& error, size_t size) { user->on_read(result_of(error), size); });
   }
 
   asio::ssl::stream<tcp::socket> stream_;
