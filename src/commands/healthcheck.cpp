@@ -39,7 +39,8 @@ void add_healthcheck(CLI::App& app, CommandRun& run) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("healthcheck", "Ask a running service whether it is ready: exit 0 or 1");
-  command->add_option("--url", options->url, "What to ask; default http://127.0.0.1:PORT/readyz, https where the service speaks it");
+  command->add_option("--url", options->url,
+                      "What to ask; default http://127.0.0.1:PORT/readyz, https where the service speaks it");
   options->flags.declare(*command, {"port", "ssl-certfile"});
   command->add_option("--timeout", options->timeout_seconds, "Seconds to wait")
       ->capture_default_str()

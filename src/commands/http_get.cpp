@@ -28,7 +28,8 @@ Target parse_url(const std::string& url) {
   const bool tls = url.compare(0, kTls.size(), kTls) == 0;
   const std::string_view scheme = tls ? kTls : kPlain;
   const auto bad = [&] {
-    return Error(ErrorCode::kUsage, str("--url: \"", url, "\" is not of the form http://HOST[:PORT][/PATH] or https://…"), "--url");
+    return Error(ErrorCode::kUsage,
+                 str("--url: \"", url, "\" is not of the form http://HOST[:PORT][/PATH] or https://…"), "--url");
   };
   if (url.compare(0, scheme.size(), scheme) != 0) throw bad();
   for (const char c : url) {

@@ -7,8 +7,8 @@
 
 namespace qwen {
 
-// `url`: http:// or https://HOST[:PORT][/PATH], HOST also as [IPv6]. Errors: kUsage for another URL, kFailed when nobody answers in
-// time.
+// `url`: http:// or https://HOST[:PORT][/PATH], HOST also as [IPv6]. Errors: kUsage for another URL, kFailed when
+// nobody answers in time.
 int http_get_status(const std::string& url, int timeout_seconds);
 
 }  // namespace qwen

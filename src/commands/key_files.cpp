@@ -21,8 +21,9 @@ void warn_of_readable_keys(const EffectiveConfig& effective) {
   const std::string file = value->origin.substr(0, value->origin.rfind(':'));  // of "FILE:LINE"
   struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & S_IROTH) != 0)
-    log_warning(escape_controls(file),
-                ": everybody on this machine may read the API keys in it; chmod o-r, or write sha256: and their digests");
+    log_warning(
+        escape_controls(file),
+        ": everybody on this machine may read the API keys in it; chmod o-r, or write sha256: and their digests");
 }
 
 }  // namespace qwen

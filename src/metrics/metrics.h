@@ -48,8 +48,10 @@ struct Metrics {
   Gauge connections_open{registry, "qwen_connections_open", "Open connections of the main port."};  // read
   Gauge streams_open{registry, "qwen_streams_open", "Event streams under way."};                    // read
   // No member without TLS; both read.
-  Family<Gauge> certificate_expiry{
-      registry, "qwen_tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires, since 1970.", {}};
+  Family<Gauge> certificate_expiry{registry,
+                                   "qwen_tls_certificate_expiry_timestamp_seconds",
+                                   "When the certificate in use expires, since 1970.",
+                                   {}};
   Family<Counter> failed_handshakes{
       registry, "qwen_tls_failed_handshakes_total", "Connections that ended before TLS was agreed on.", {}};
 

@@ -46,18 +46,18 @@ struct ServiceConfig {
   int io_threads = 0;    // 0 = 2, or 1 on a single core
   int text_threads = 0;  // parse and tokenize; 0 = 2
   HttpLimits http;
-  int max_batch_prompts = 64;                   // of one /batch_generate or /v1/completions request
-  std::chrono::seconds request_timeout{300};    // a request's default deadline
-  std::chrono::seconds drain_timeout{60};       // running requests may finish this long after SIGTERM
-  std::chrono::seconds stop_grace_period{0};    // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
+  int max_batch_prompts = 64;                 // of one /batch_generate or /v1/completions request
+  std::chrono::seconds request_timeout{300};  // a request's default deadline
+  std::chrono::seconds drain_timeout{60};     // running requests may finish this long after SIGTERM
+  std::chrono::seconds stop_grace_period{0};  // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
 
   // Who may use it.
-  ApiKeys api_keys;                                   // empty = open to everybody
+  ApiKeys api_keys;                                    // empty = open to everybody
   int requests_per_minute = 0, tokens_per_minute = 0;  // of each API key that does not say; 0 = no limit
-  std::string open_routes = "page";                   // of page and metrics, those that need no key; or none
-  std::vector<std::string> cors_origins;              // pages of these may call it; "*" = all; empty = of its own alone
-  std::vector<std::string> trusted_proxies;           // addresses and networks; they say who the client is
-  std::string ssl_cert_file, ssl_key_file;            // PEM; empty = plain HTTP
+  std::string open_routes = "page";                    // of page and metrics, those that need no key; or none
+  std::vector<std::string> cors_origins;     // pages of these may call it; "*" = all; empty = of its own alone
+  std::vector<std::string> trusted_proxies;  // addresses and networks; they say who the client is
+  std::string ssl_cert_file, ssl_key_file;   // PEM; empty = plain HTTP
 
   // The engine.
   int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds

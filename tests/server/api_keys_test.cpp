@@ -33,11 +33,11 @@ TEST(ApiKeysText, IsReadAsItIsWritten) {
 }
 
 TEST(ApiKeysText, WhatIsNone) {
-  for (const char* text : {"just-a-key", "a:", ":b", "a:one,", "a:one,a:two", "a b:one", "a.key:one", "a:t wo",
-                           "a:None", "a:sha256:12", "{a: {scopes: metrics}}", "{a: {key: one, scope: metrics}}",
-                           "{a: {key: one, scopes: write}}", "{a: {key: one, scopes: ''}}", "{a: {key: {key: one}}}",
-                           "{a: {key: one, requests_per_minute: -1}}", "{a: {key: one, tokens_per_minute: many}}",
-                           "{a: one, b: one}", "{a: ''}"}) {
+  for (const char* text :
+       {"just-a-key", "a:", ":b", "a:one,", "a:one,a:two", "a b:one", "a.key:one", "a:t wo", "a:None", "a:sha256:12",
+        "{a: {scopes: metrics}}", "{a: {key: one, scope: metrics}}", "{a: {key: one, scopes: write}}",
+        "{a: {key: one, scopes: ''}}", "{a: {key: {key: one}}}", "{a: {key: one, requests_per_minute: -1}}",
+        "{a: {key: one, tokens_per_minute: many}}", "{a: one, b: one}", "{a: ''}"}) {
     EXPECT_THROW(parse_api_keys(text), Disallowed) << text;
   }
   EXPECT_THROW(parse_api_keys("{a: one, b: 'sha256:" + sha256_hex("one") + "'}"), Disallowed) << "the same key twice";

@@ -91,7 +91,8 @@ std::shared_ptr<const AccessControl::Rules> AccessControl::make_rules(const Acce
   made->open = open;
   for (const auto& [name, key] : settings.keys) {
     const KeyDigest digest = digest_of_configured(key.key);
-    if (find_digest(made->digests, digest) != kNoDigest) continue;  // two names of one key: the configuration does not allow it
+    if (find_digest(made->digests, digest) != kNoDigest)
+      continue;  // two names of one key: the configuration does not allow it
     made->digests.push_back(digest);
     Caller caller{.name = name, .scopes = key.scopes};
     caller.requests_per_minute = key.requests_per_minute.value_or(settings.requests_per_minute);

@@ -1,7 +1,7 @@
 // Who may call a route, decided on the head alone, before a byte of the body is read, and by the very row of the route
 // table that will be called. Without keys everybody may; with keys nobody may what his key does not allow, except on
-// routes that are open by their row. Invariant: no answer says whether a key was missing, wrong or revoked, nor anything
-// that the client sent.
+// routes that are open by their row. Invariant: no answer says whether a key was missing, wrong or revoked, nor
+// anything that the client sent.
 #pragma once
 
 #include <atomic>

@@ -33,9 +33,8 @@ Cors::Cors(std::vector<std::string> origins) : origins_(std::move(origins)) {
 const std::string* Cors::allowed(const Headers& request) const {
   const auto origin = find_header(request, "origin");
   if (!origin) return nullptr;
-  const auto found = std::find_if(origins_.begin(), origins_.end(), [&](const std::string& one) {
-    return one == kEverybody || iequals(one, *origin);
-  });
+  const auto found = std::find_if(origins_.begin(), origins_.end(),
+                                  [&](const std::string& one) { return one == kEverybody || iequals(one, *origin); });
   return found == origins_.end() ? nullptr : &*found;
 }
 

@@ -12,7 +12,7 @@ namespace qwen {
 
 class Cors {
  public:
-  Cors() = default;                                // off
+  Cors() = default;                                 // off
   explicit Cors(std::vector<std::string> origins);  // as check_origin takes them; "*" is everybody
 
   // Of every answer to a request with these headers. The client's words are compared and never repeated.

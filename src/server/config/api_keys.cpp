@@ -45,8 +45,8 @@ void set_scopes(ApiKey& entry, const std::string& text) {
 
 std::string scopes_text(const Scopes& scopes) {
   std::string text;
-  for (const auto& [has, name] : {std::pair(scopes.generate, "generate"), std::pair(scopes.metrics, "metrics"),
-                                  std::pair(scopes.admin, "admin")})
+  for (const auto& [has, name] :
+       {std::pair(scopes.generate, "generate"), std::pair(scopes.metrics, "metrics"), std::pair(scopes.admin, "admin")})
     if (has) text.append(text.empty() ? "" : ",").append(name);
   return text;
 }

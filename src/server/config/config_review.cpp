@@ -89,8 +89,9 @@ void check_keys(const ServiceConfig& config, std::vector<ConfigNotice>& notices)
                                                  "24 makes a better one")});
   const auto& origins = config.cors_origins;
   if (config.api_keys.empty() && std::find(origins.begin(), origins.end(), "*") != origins.end())
-    notices.push_back({LogLevel::kWarning, "security.cors_origins is * and there are no API keys: every web page that "
-                                           "somebody here opens may use the service"});
+    notices.push_back({LogLevel::kWarning,
+                       "security.cors_origins is * and there are no API keys: every web page that "
+                       "somebody here opens may use the service"});
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ RouteTable make_routes(const HandlerContext& context) {
   routes.add({"GET", "/v1/models", Access::kUser, list_models_handler(context)});
   routes.add({"GET", "/v1/models/*", Access::kUser, get_model_handler(context)});
   routes.add({"GET", "/model_info", Access::kUser, model_info_handler(context)});
-  if (context.monitor) routes.add({"GET", "/stats", Access::kMetrics, stats_handler(*context.monitor), 0, Traffic::kPage});
+  if (context.monitor)
+    routes.add({"GET", "/stats", Access::kMetrics, stats_handler(*context.monitor), 0, Traffic::kPage});
   add_probes(routes, context);
   routes.add({"GET", "/", Access::kPage, page_handler(), 0, Traffic::kPage});
   routes.add({"GET", "/assets/*", Access::kPage, page_asset_handler(), 0, Traffic::kPage});

@@ -2,11 +2,11 @@
 // and writes what the handler answers. A read stays outstanding while an answer is computed, so a client that goes away
 // is seen at once.
 //
-//   (handshake ─▶) idle ─bytes─▶ head ─guard, route─▶ body ─complete─▶ handling ─answer written─▶ idle | lingering ─▶ closed
+//   idle ─bytes─▶ head ─guard, route─▶ body ─complete─▶ handling ─answer written─▶ idle | lingering ─▶ closed
 //
-// Everything happens on the connection's IoLoop thread. What it holds is bounded: input by
-// HttpLimits::max_unparsed_bytes beyond the current request, output of a stream by max_stream_buffer; every state has a
-// deadline, except waiting for the handler.
+// Under TLS a handshake comes first. Everything happens on the connection's IoLoop thread. What it holds is bounded:
+// input by HttpLimits::max_unparsed_bytes beyond the current request, output of a stream by max_stream_buffer; every
+// state has a deadline, except waiting for the handler.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@ namespace qwen {
 struct AccessRecord {
   std::string method = "-", path = "-";  // "-" where no request could be read; path is the route's pattern
   std::string request_id, client;
-  std::string key_name;  // of the API key; empty where none was asked for, or it was none
+  std::string key_name;              // of the API key; empty where none was asked for, or it was none
   Traffic traffic = Traffic::kPage;  // kPage where there is no route
   int status = 0;                    // kClientGone; where the server gave up, the error that it would have told
   std::string code;                  // of an error, also of one told in mid-stream; kSlowClient, kWriteStall

@@ -7,8 +7,8 @@
 namespace qwen {
 namespace {
 
-// What every answer says to a browser, where it does not say otherwise itself: it is what its type says, belongs into no
-// frame and no cache, runs nothing, and its address is nobody's business.
+// What every answer says to a browser, where it does not say otherwise itself: it is what its type says, belongs into
+// no frame and no cache, runs nothing, and its address is nobody's business.
 constexpr std::pair<std::string_view, std::string_view> kForBrowsers[] = {
     {"X-Content-Type-Options", "nosniff"},
     {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},

@@ -16,8 +16,8 @@ namespace qwen {
 
 class TlsContext {
  public:
-  // PEM files: the certificate with its chain, and its private key. Errors: kConfig, one line that names the file: it is
-  // missing, is no PEM, is encrypted, has expired, does not belong to the other.
+  // PEM files: the certificate with its chain, and its private key. Errors: kConfig, one line that names the file: it
+  // is missing, is no PEM, is encrypted, has expired, does not belong to the other.
   TlsContext(std::string cert_file, std::string key_file);
 
   // Reads the files again; connections that are open keep what they have. Errors: as above, and the old pair stays.

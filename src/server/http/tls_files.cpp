@@ -104,13 +104,11 @@ void use_key(SSL_CTX* context, const std::string& file, const std::string& cert_
   bool asked = false;
   const Owned<EVP_PKEY> key(::PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, &asked));
   ::OPENSSL_cleanse(text.data(), text.size());
-  if (asked)
-    throw wrong(file, "the key is encrypted; write it without its password: openssl pkey -in OLD -out NEW");
+  if (asked) throw wrong(file, "the key is encrypted; write it without its password: openssl pkey -in OLD -out NEW");
   if (!key) throw wrong(file, "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
   if (::X509_check_private_key(::SSL_CTX_get0_certificate(context), key.get()) != 1)
     throw wrong(file, str("is not the key of the certificate in ", cert_file));
-  if (::SSL_CTX_use_PrivateKey(context, key.get()) != 1)
-    throw wrong(file, str("the key cannot be used: ", reason()));
+  if (::SSL_CTX_use_PrivateKey(context, key.get()) != 1) throw wrong(file, str("the key cannot be used: ", reason()));
 }
 
 void warn_of_readers(const std::string& file) {
