@@ -22,7 +22,8 @@ class FileDescriptor {
 
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
-  void close();  // errno stays
+  void close();                                     // errno stays
+  int release() { return std::exchange(fd_, -1); }  // to somebody who closes it from here on
 
  private:
   int fd_ = -1;

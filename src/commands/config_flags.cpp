@@ -64,7 +64,8 @@ EffectiveConfig ConfigFlags::resolve(std::span<const std::string> files) const {
   std::vector<ConfigLayer> layers = {flag_layer()};
   layers.push_back(environment_layer([this](const char* name) -> const char* {
     // The guide's dictionaries are the service's: a wrong one is no matter for a command that declares none of it.
-    return all_ || !std::string_view(name).ends_with("_CONFIG") ? std::getenv(name) : nullptr;
+    const bool tls = std::string_view(name) == "SSL_CONFIG" && slots_.find("ssl_config.cert_file") != slots_.end();
+    return all_ || tls || !std::string_view(name).ends_with("_CONFIG") ? std::getenv(name) : nullptr;
   }));
   for (auto file = files.rbegin(); file != files.rend(); ++file) layers.push_back(read_config_file(*file));
   for (ConfigLayer& layer : layers) keep_declared(layer);

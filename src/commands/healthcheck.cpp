@@ -15,17 +15,18 @@ namespace qwen {
 namespace {
 
 // Files that cannot be used say nothing: the service runs on what they said when it started.
-int configured_port(const ConfigFlags& flags) {
+ServiceConfig configured(const ConfigFlags& flags) {
   try {
     const auto files = find_config_files({}, [](const char* name) -> const char* { return std::getenv(name); });
-    return flags.resolve(files).config.port;
+    return flags.resolve(files).config;
   } catch (const Error&) {
-    return flags.resolve().port;
+    return flags.resolve();
   }
 }
 
 std::string default_url(const ConfigFlags& flags) {
-  return str("http://127.0.0.1:", configured_port(flags), "/readyz");
+  const ServiceConfig config = configured(flags);
+  return str(config.ssl_cert_file.empty() ? "http" : "https", "://127.0.0.1:", config.port, "/readyz");
 }
 
 }  // namespace
@@ -33,13 +34,14 @@ std::string default_url(const ConfigFlags& flags) {
 void add_healthcheck(CLI::App& app, CommandRun& run) {
   struct Options {
     std::string url;
-    ConfigFlags flags;  // the port, where the service's own configuration says it
+    ConfigFlags flags;  // port and TLS, where the service's own configuration says it
     int timeout_seconds = 5;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("healthcheck", "Ask a running service whether it is ready: exit 0 or 1");
-  command->add_option("--url", options->url, "What to ask; default http://127.0.0.1:PORT/readyz");
-  options->flags.declare(*command, {"port"});
+  command->add_option("--url", options->url,
+                      "What to ask; default http://127.0.0.1:PORT/readyz, https where the service speaks it");
+  options->flags.declare(*command, {"port", "ssl-certfile"});
   command->add_option("--timeout", options->timeout_seconds, "Seconds to wait")
       ->capture_default_str()
       ->check(CLI::Range(1, 600).description(""));

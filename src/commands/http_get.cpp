@@ -1,6 +1,7 @@
 #include "commands/http_get.h"
 
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -19,25 +20,29 @@ namespace {
 struct Target {
   std::string authority;  // as in the Host header
   std::string host, port, path;
+  bool tls = false;
 };
 
 Target parse_url(const std::string& url) {
-  constexpr std::string_view kScheme = "http://";
+  constexpr std::string_view kPlain = "http://", kTls = "https://";
+  const bool tls = url.compare(0, kTls.size(), kTls) == 0;
+  const std::string_view scheme = tls ? kTls : kPlain;
   const auto bad = [&] {
-    return Error(ErrorCode::kUsage, str("--url: \"", url, "\" is not of the form http://HOST[:PORT][/PATH]"), "--url");
+    return Error(ErrorCode::kUsage,
+                 str("--url: \"", url, "\" is not of the form http://HOST[:PORT][/PATH] or https://…"), "--url");
   };
-  if (url.compare(0, kScheme.size(), kScheme) != 0) throw bad();
+  if (url.compare(0, scheme.size(), scheme) != 0) throw bad();
   for (const char c : url) {
     if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) throw bad();
   }
-  Target target;
-  const size_t slash = url.find('/', kScheme.size());
-  target.authority = url.substr(kScheme.size(), slash == std::string::npos ? slash : slash - kScheme.size());
+  Target target{.tls = tls};
+  const size_t slash = url.find('/', scheme.size());
+  target.authority = url.substr(scheme.size(), slash == std::string::npos ? slash : slash - scheme.size());
   target.path = slash == std::string::npos ? "/" : url.substr(slash);
   const size_t bracket = target.authority.find(']');
   const size_t colon = target.authority.find(':', bracket == std::string::npos ? 0 : bracket);
   target.host = target.authority.substr(0, colon);
-  target.port = colon == std::string::npos ? "80" : target.authority.substr(colon + 1);
+  target.port = colon == std::string::npos ? (tls ? "443" : "80") : target.authority.substr(colon + 1);
   if (target.host.size() > 2 && target.host.front() == '[' && target.host.back() == ']')
     target.host = target.host.substr(1, target.host.size() - 2);
   if (target.host.empty() || target.port.empty()) throw bad();
@@ -77,6 +82,40 @@ Socket connect_to(const Target& target, int timeout_seconds, const std::string& 
   throw Error(ErrorCode::kFailed, str(url, ": ", std::strerror(reason), "; is the service running?"));
 }
 
+// Bytes over a connected socket, under TLS where the URL says so. Sends and receives within the socket's limits.
+class Channel {
+ public:
+  Channel(const Socket& socket, bool tls, const std::string& url) : socket_(socket.get()) {
+    if (!tls) return;
+    context_.reset(::SSL_CTX_new(::TLS_client_method()));
+    if (context_) tls_.reset(::SSL_new(context_.get()));
+    if (!tls_ || ::SSL_set_fd(tls_.get(), socket_) != 1 || ::SSL_connect(tls_.get()) != 1)
+      throw Error(ErrorCode::kFailed, str(url, ": no TLS could be agreed on; does the service speak plain HTTP?"));
+  }
+
+  bool send(const std::string& bytes) {
+    if (tls_) return ::SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0;
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
+
+  ssize_t receive(char* buffer, size_t size) {
+    if (tls_) return ::SSL_read(tls_.get(), buffer, static_cast<int>(size));
+    ssize_t n = -1;
+    do n = ::recv(socket_, buffer, size, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+  }
+
+ private:
+  struct Free {
+    void operator()(SSL_CTX* context) const { ::SSL_CTX_free(context); }
+    void operator()(SSL* tls) const { ::SSL_free(tls); }
+  };
+  const int socket_;
+  std::unique_ptr<SSL_CTX, Free> context_;
+  std::unique_ptr<SSL, Free> tls_;
+};
+
 }  // namespace
 
 int http_get_status(const std::string& url, int timeout_seconds) {
@@ -84,14 +123,13 @@ int http_get_status(const std::string& url, int timeout_seconds) {
   const Socket socket = connect_to(target, timeout_seconds, url);
   const std::string request =
       "GET " + target.path + " HTTP/1.1\r\nHost: " + target.authority + "\r\nAccept: */*\r\nConnection: close\r\n\r\n";
-  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
-    throw Error(ErrorCode::kFailed, str(url, ": ", std::strerror(errno)));
+  Channel channel(socket, target.tls, url);
+  if (!channel.send(request)) throw Error(ErrorCode::kFailed, str(url, ": the request could not be sent"));
   std::string answer;
   constexpr size_t kStatusLine = 12;  // "HTTP/1.1 200"
   while (answer.size() < kStatusLine) {
     char buffer[256];
-    const ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = channel.receive(buffer, sizeof buffer);
     if (n <= 0) throw Error(ErrorCode::kFailed, str(url, ": no answer within ", timeout_seconds, " s"));
     answer.append(buffer, static_cast<size_t>(n));
   }

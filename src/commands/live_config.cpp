@@ -10,6 +10,8 @@
 namespace qwen {
 namespace {
 
+void by_the_server(const ServiceConfig&) {}  // HttpServer::reload takes it over
+
 // Settings that can change while the service runs.
 struct LiveSetting {
   std::string_view name;
@@ -17,6 +19,10 @@ struct LiveSetting {
 };
 constexpr LiveSetting kLive[] = {
     {"logging.level", [](const ServiceConfig& config) { set_log_level(config.log_level); }},
+    {"api_keys", by_the_server},
+    {"security.requests_per_minute", by_the_server},
+    {"security.tokens_per_minute", by_the_server},
+    {"security.open_routes", by_the_server},
 };
 
 const LiveSetting* find_live(std::string_view name) {
@@ -47,6 +53,7 @@ void LiveConfig::reload() {
     if (live == nullptr) continue;
     to_apply.push_back(live);
     running_.values[i] = after;
+    if (after.name == "api_keys") running_.config.api_keys = next.config.api_keys;  // whose names are shown next time
   }
   const std::string line =
       str("SIGHUP: configuration read again; ", changed.empty() ? "nothing changed" : "changed: ", changed,
@@ -55,6 +62,7 @@ void LiveConfig::reload() {
   if (heard) log_info(line);
   for (const LiveSetting* live : to_apply) live->apply(next.config);
   if (!heard) log_info(line);
+  if (apply_) apply_(next.config);
 }
 
 }  // namespace qwen

@@ -11,8 +11,10 @@ namespace qwen {
 class LiveConfig {
  public:
   // `read`: the configuration as it is now in flags, environment and files; may throw Error.
-  LiveConfig(EffectiveConfig running, std::function<EffectiveConfig()> read)
-      : running_(std::move(running)), read_(std::move(read)) {}
+  // `apply`, where given, has what else can change taken over, also where only the files that it names have changed.
+  LiveConfig(EffectiveConfig running, std::function<EffectiveConfig()> read,
+             std::function<void(const ServiceConfig&)> apply = {})
+      : running_(std::move(running)), read_(std::move(read)), apply_(std::move(apply)) {}
 
   // One log line says what changed and what needs a restart, or what is wrong.
   void reload();
@@ -20,6 +22,7 @@ class LiveConfig {
  private:
   EffectiveConfig running_;  // values that need a restart stay the ones of the start
   std::function<EffectiveConfig()> read_;
+  std::function<void(const ServiceConfig&)> apply_;
 };
 
 }  // namespace qwen

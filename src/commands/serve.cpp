@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "commands/config_flags.h"
 #include "commands/config_report.h"
 #include "commands/demo_model.h"
+#include "commands/key_files.h"
 #include "commands/live_config.h"
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
@@ -30,14 +32,17 @@
 #include "server/config/config_file.h"
 #include "server/config/config_review.h"
 #include "server/http/request_id.h"
+#include "server/http/tls_context.h"
 #include "server/server.h"
 
 namespace qwen {
 namespace {
 
-std::string address(const std::string& host, int port) {
+std::string address(const ServiceConfig& config, int port) {
+  const std::string& host = config.host;
   const bool v6 = host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return (config.ssl_cert_file.empty() ? "http://" : "https://") + (v6 ? "[" + host + "]" : host) + ":" +
+         std::to_string(port);
 }
 
 struct ServeOptions {
@@ -57,6 +62,8 @@ int check_config(const ServeOptions& options) {
   std::fputs(config_report(effective, files).c_str(), stdout);
   std::fflush(stdout);  // before what may be wrong
   for (const ConfigNotice& notice : review_config(effective)) say("# " + escape_controls(notice.text));
+  const ServiceConfig& config = effective.config;
+  if (!config.ssl_cert_file.empty()) TlsContext(config.ssl_cert_file, config.ssl_key_file);
   return 0;
 }
 
@@ -76,14 +83,18 @@ void place_model(ServiceConfig& config) {
 }
 
 void say_listening(const ServiceConfig& config, const HttpServer& server) {
-  say("listening on " + address(config.host, server.port()));
+  say("listening on " + address(config, server.port()));
 }
 
 // What may change the service while it runs: SIGHUP, and files with --reload.
 class ChangeWatch {
  public:
-  ChangeWatch(const ServeOptions& options, EffectiveConfig running, const std::string& model_path, bool watch_files)
-      : options_(options), live_(std::move(running), [&options] { return options.read(); }) {
+  // `apply`: takes over what may change at once.
+  ChangeWatch(const ServeOptions& options, EffectiveConfig running, const std::string& model_path, bool watch_files,
+              std::function<void(const ServiceConfig&)> apply)
+      : options_(options),
+        live_(
+            std::move(running), [&options] { return options.read(); }, std::move(apply)) {
     if (!watch_files) return;
     files_.emplace(
         [&options] {
@@ -223,8 +234,9 @@ std::optional<int> serve(const ServeOptions& options, Start start, const Service
   HttpServer server(config, service, &log, seat);
   server.start();
   if (!seat && config.listen_while_loading) say_listening(config, server);
-  if (server.metrics_port() > 0) say("metrics on " + address(config.host, server.metrics_port()) + "/metrics");
-  ChangeWatch changes(options, std::move(start.effective), config.model_path, options.reload && !seat);
+  if (server.metrics_port() > 0) say("metrics on " + address(config, server.metrics_port()) + "/metrics");
+  ChangeWatch changes(options, std::move(start.effective), config.model_path, options.reload && !seat,
+                      [&server](const ServiceConfig& changed) { server.reload(changed); });
   ServeLoop loop(config, service, server, signals, manager, changes);
   ModelLoading loading(config, service, signals, seat ? str("worker ", seat->place, " ") : "");
 
@@ -254,14 +266,16 @@ std::optional<int> serve(const ServeOptions& options, Start start, const Service
 
 std::optional<int> supervise(const ServeOptions& options, Start start, const ServiceLog& log, ServiceSignals& signals,
                              ServiceManager& manager) {
-  ChangeWatch changes(options, std::move(start.effective), start.config.model_path, options.reload);
+  std::optional<Supervisor> supervisor;
+  ChangeWatch changes(options, std::move(start.effective), start.config.model_path, options.reload,
+                      [&supervisor](const ServiceConfig& changed) { supervisor->reload(changed); });
   Supervisor::Hooks hooks{.reload = [&changes] { changes.reload(); },
                           .listening = [&start](const HttpServer& server) { say_listening(start.config, server); }};
   if (options.reload) hooks.restart_wanted = [&changes] { return changes.restart_wanted(); };
-  Supervisor supervisor(start.config, log, signals, manager, std::move(hooks));
-  if (const int port = supervisor.metrics_port(); port > 0)
-    say("metrics on " + address(start.config.host, port) + "/metrics");
-  return supervisor.run();
+  supervisor.emplace(start.config, log, signals, manager, std::move(hooks));
+  if (const int port = supervisor->metrics_port(); port > 0)
+    say("metrics on " + address(start.config, port) + "/metrics");
+  return supervisor->run();
 }
 
 ServiceLogOptions log_options(const ServiceConfig& config) {
@@ -284,6 +298,7 @@ std::optional<int> run_service(const ServeOptions& options) {
   try {
     if (!seat) {
       say_config(start.files, start.notices);
+      warn_of_readable_keys(start.effective);
       if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
     }
     place_model(start.config);

@@ -34,6 +34,7 @@ class Supervisor {
   // Until a signal ends the service, or it cannot be: the exit status; nothing: to be started anew (--reload). Errors:
   // kTemporary where no worker ever came up because each was killed.
   std::optional<int> run();
+  void reload(const ServiceConfig& config) { server_.reload(config); }
   int metrics_port() const { return server_.metrics_port(); }
 
  private:

@@ -47,6 +47,13 @@ struct Metrics {
   Counter slow_client_aborts{registry, "qwen_slow_client_aborts_total", "Answers cut off because nobody read them."};
   Gauge connections_open{registry, "qwen_connections_open", "Open connections of the main port."};  // read
   Gauge streams_open{registry, "qwen_streams_open", "Event streams under way."};                    // read
+  // No member without TLS; both read.
+  Family<Gauge> certificate_expiry{registry,
+                                   "qwen_tls_certificate_expiry_timestamp_seconds",
+                                   "When the certificate in use expires, since 1970.",
+                                   {}};
+  Family<Counter> failed_handshakes{
+      registry, "qwen_tls_failed_handshakes_total", "Connections that ended before TLS was agreed on.", {}};
 
   // --- Generations: one for each prompt and answer, of which a request may have several.
   Family<Counter> finished{registry,

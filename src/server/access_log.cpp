@@ -26,6 +26,7 @@ std::string access_line(const AccessRecord& record) {
   line.append(record.method).append(" ").append(record.path).append(" status ").append(std::to_string(record.status));
   if (!record.code.empty()) line.append(" ").append(record.code);
   line.append(" id ").append(record.request_id).append(" client ").append(record.client);
+  if (!record.key_name.empty()) line.append(" key ").append(record.key_name);
   line.append(" bytes ").append(std::to_string(record.bytes_out));
   if (generated(record)) {
     line.append(" prompt_tokens ").append(std::to_string(record.tokens.prompt));
@@ -41,7 +42,9 @@ std::string access_members(const AccessRecord& record) {
   json.field("msg", "access").field("method", record.method).field("route", record.path);
   json.field("status", record.status);
   if (!record.code.empty()) json.field("code", record.code);
-  json.field("request_id", record.request_id).field("client", record.client).field("bytes", record.bytes_out);
+  json.field("request_id", record.request_id).field("client", record.client);
+  if (!record.key_name.empty()) json.field("key", record.key_name);
+  json.field("bytes", record.bytes_out);
   if (generated(record))
     json.field("prompt_tokens", record.tokens.prompt).field("completion_tokens", record.tokens.completion);
   json.key("response_time").fixed(record.seconds, kDigits);

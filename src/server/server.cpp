@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "server/access_log.h"
 #include "server/handlers/handlers.h"
+#include "server/http/certificate_watch.h"
 #include "server/http/listener.h"
 #include "server/self_check.h"
 #include "server/service_monitor.h"
@@ -24,6 +25,20 @@ constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the err
 constexpr std::chrono::milliseconds kPortCloses{1000};            // at most, where nothing is amiss
 
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
+
+AccessSettings access_settings(const ServiceConfig& config) {
+  const bool open = config.open_routes != "none";
+  return {.keys = config.api_keys,
+          .requests_per_minute = config.requests_per_minute,
+          .tokens_per_minute = config.tokens_per_minute,
+          .page_open = open && config.open_routes.find("page") != std::string::npos,
+          .metrics_open = open && config.open_routes.find("metrics") != std::string::npos};
+}
+
+std::shared_ptr<TlsContext> tls_of(const ServiceConfig& config) {
+  if (config.ssl_cert_file.empty()) return nullptr;
+  return std::make_shared<TlsContext>(config.ssl_cert_file, config.ssl_key_file);
+}
 
 // A connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
 void raise_descriptor_limit() {
@@ -74,6 +89,8 @@ struct HttpServer::Impl {
         seat(std::move(own_seat)),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
         monitor(text_service, log, seat),
+        access(std::make_shared<AccessControl>(access_settings(config), std::make_shared<ProcessRateStore>())),
+        tls(tls_of(config)),
         handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
@@ -101,6 +118,10 @@ struct HttpServer::Impl {
     auto made = std::make_shared<ConnectionContext>();
     made->limits = config.http;
     made->routes = std::move(routes);
+    made->access = access;
+    made->cors = Cors(config.cors_origins);
+    made->proxies = TrustedProxies(config.trusted_proxies);
+    made->tls = tls;
     made->on_request = [this](const AccessRecord& record) {
       monitor.on_request(record);
       write_access_log(record);
@@ -133,12 +154,15 @@ struct HttpServer::Impl {
   const std::shared_ptr<const WorkerSeat> seat;  // null: alone
   WorkerPool workers;
   ServiceMonitor monitor;
+  const std::shared_ptr<AccessControl> access;
+  const std::shared_ptr<TlsContext> tls;  // null: plain HTTP
   const HandlerContext handler_context;
   std::shared_ptr<ConnectionContext> context;
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
   std::optional<SelfCheck> self_check;                   // from start() to stop()
   std::optional<WorkerReport> report;                    // the same, of several processes
+  std::optional<CertificateWatch> certificate_watch;     // the same, where there is TLS
   int port = 0, metrics_port = 0;
   bool started = false, port_opened = false, port_closed = false, stopped = false;
 };
@@ -157,7 +181,11 @@ void HttpServer::start() {
   if (impl_->metrics_listener) impl_->metrics_listener->start();
   impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
   if (impl_->seat) impl_->report.emplace(*impl_->seat, impl_->service, impl_->monitor);
+  if (impl_->tls) impl_->certificate_watch.emplace(impl_->tls);
   const bool worker = impl_->seat && !impl_->seat->supervisor();
+  if (impl_->access->open() && !worker)
+    log_warning("no API keys are configured: whoever reaches ", impl_->config.host, " port ", impl_->port,
+                " may use the service (API_KEYS)");
   if (impl_->config.listen_while_loading && !worker) open_port();
 }
 
@@ -166,6 +194,12 @@ void HttpServer::open_port() {
   impl_->listener->start();
   impl_->report_state();
   impl_->accepting(true);
+}
+
+void HttpServer::reload(const ServiceConfig& config) {
+  if (impl_->access->set(access_settings(config)))
+    log_error("api_keys is empty now: nobody may use the service until there are keys again; without keys, restart it");
+  if (impl_->certificate_watch) impl_->certificate_watch->reload();
 }
 
 int HttpServer::port() const { return impl_->port; }
@@ -204,6 +238,7 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
     }
   }
   impl_->self_check.reset();
+  impl_->certificate_watch.reset();
   impl_->metrics_listener.reset();
   impl_->listener.reset();
   impl_->workers.stop();

@@ -19,7 +19,7 @@ class HttpServer {
  public:
   // Binds the port and, where the configuration has one, the metrics port. `service` and `log`, of which the metrics
   // tell where there is one, must outlive the server. `seat`: this process's part in a service of several; null: it is
-  // alone. Errors: kOs naming address and port.
+  // alone. Errors: kOs naming address and port; kConfig naming a certificate or key file.
   HttpServer(const ServiceConfig& config, GenerationService& service, const ServiceLog* log = nullptr,
              std::shared_ptr<const WorkerSeat> seat = {});
   ~HttpServer();  // stop(0)
@@ -33,6 +33,10 @@ class HttpServer {
   int listening_socket() const;
   int metrics_port() const;  // 0 where there is none
   int open_connections() const;
+
+  // Takes over what may change while it runs: API keys, their rates, open routes, certificate and key (which are read
+  // again). What is wrong is logged and stays as it is. From the thread that starts and stops it.
+  void reload(const ServiceConfig& config);
 
   // Says that it is not ready any more, answers everything as before for `grace`, and closes the port: who has
   // connected until then is answered. The metrics port stays to the end. `hurry`, where given, is looked at while

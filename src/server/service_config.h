@@ -6,9 +6,11 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "server/access/api_key.h"
 #include "server/http/limits.h"
 
 namespace qwen {
@@ -45,13 +47,19 @@ struct ServiceConfig {
   int io_threads = 0;                // 0 = 2, or 1 on a single core
   int text_threads = 0;              // parse and tokenize; 0 = 2
   HttpLimits http;
-  int max_batch_prompts = 64;                   // of one /batch_generate or /v1/completions request
-  std::chrono::seconds request_timeout{300};    // a request's default deadline
-  std::chrono::seconds drain_grace{5};          // not ready, but answering as before, so long after SIGTERM
-  std::chrono::seconds drain_timeout{60};       // running requests may finish this long after that
-  std::chrono::seconds stop_grace_period{0};    // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
-  std::map<std::string, std::string> api_keys;  // key by name; empty = open to everybody
-  std::string ssl_cert_file, ssl_key_file;      // PEM; empty = plain HTTP
+  int max_batch_prompts = 64;                 // of one /batch_generate or /v1/completions request
+  std::chrono::seconds request_timeout{300};  // a request's default deadline
+  std::chrono::seconds drain_grace{5};        // not ready, but answering as before, so long after SIGTERM
+  std::chrono::seconds drain_timeout{60};     // running requests may finish this long after that
+  std::chrono::seconds stop_grace_period{0};  // what the supervisor grants between SIGTERM and SIGKILL; 0 = unknown
+
+  // Who may use it.
+  ApiKeys api_keys;                                    // empty = open to everybody
+  int requests_per_minute = 0, tokens_per_minute = 0;  // of each API key that does not say; 0 = no limit
+  std::string open_routes = "page";                    // of page and metrics, those that need no key; or none
+  std::vector<std::string> cors_origins;     // pages of these may call it; "*" = all; empty = of its own alone
+  std::vector<std::string> trusted_proxies;  // addresses and networks; they say who the client is
+  std::string ssl_cert_file, ssl_key_file;   // PEM; empty = plain HTTP
 
   // The engine.
   int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds

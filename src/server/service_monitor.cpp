@@ -132,6 +132,9 @@ void ServiceMonitor::read_connections() const {
   if (!connections_) return;
   metrics_.connections_open.set(connections_->count.open());
   metrics_.streams_open.set(connections_->streams_open);
+  if (!connections_->tls) return;
+  metrics_.certificate_expiry.with({}).set(static_cast<double>(connections_->tls->expires()));
+  metrics_.failed_handshakes.with({}).follow(static_cast<double>(connections_->failed_handshakes));
 }
 
 void ServiceMonitor::read_machine() {

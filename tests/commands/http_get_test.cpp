@@ -65,7 +65,7 @@ TEST(HttpGet, WhatIsNotHttpIsAnError) {
 
 TEST(HttpGet, RefusesOtherUrls) {
   for (const char* url :
-       {"https://127.0.0.1/", "127.0.0.1", "http://", "http://:80/", "http://host:/", "http://a/\r\nX: y"}) {
+       {"ftp://127.0.0.1/", "https://", "127.0.0.1", "http://", "http://:80/", "http://host:/", "http://a/\r\nX: y"}) {
     try {
       http_get_status(url, 1);
       ADD_FAILURE() << url;

@@ -24,9 +24,15 @@ class LiveConfigTest : public testing::Test {
     return testing::internal::GetCapturedStderr();
   }
 
- private:
+ protected:
+  int applied_ = 0;
+  ApiKeys keys_;
   std::string text_ = "server:\n  port: 8000\n";
-  LiveConfig live_{read(), [this] { return read(); }};
+  LiveConfig live_{read(), [this] { return read(); },
+                   [this](const ServiceConfig& config) {
+                     ++applied_;
+                     keys_ = config.api_keys;
+                   }};
 };
 
 TEST_F(LiveConfigTest, TheLogLevelChangesAtOnce) {
@@ -54,7 +60,17 @@ TEST_F(LiveConfigTest, AWrongConfigurationChangesNothing) {
   EXPECT_NE(log.find("ERROR"), std::string::npos);
   EXPECT_NE(log.find("stays as it is: f.yaml:2: server.port"), std::string::npos) << log;
   EXPECT_FALSE(log_enabled(LogLevel::kDebug));
-  EXPECT_NE(reload("api_keys: {a: secret}").find("stays as it is"), std::string::npos);
+  EXPECT_EQ(applied_, 0);
+}
+
+TEST_F(LiveConfigTest, KeysAreTheServersAndShownMasked) {
+  const std::string log = reload("api_keys: {a: hidden-key-of-a}");
+  EXPECT_NE(log.find("changed: api_keys from - to a:****"), std::string::npos) << log;
+  EXPECT_EQ(log.find("hidden"), std::string::npos);
+  EXPECT_EQ(keys_.at("a").key, "hidden-key-of-a");
+  EXPECT_NE(reload("api_keys: {b: hidden-key-of-b}").find("from a:**** to b:****"), std::string::npos);
+  reload("api_keys: {b: hidden-key-of-b}");
+  EXPECT_EQ(applied_, 3) << "also where only the files of certificates have changed";
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ SKIPPED_STATUS = 77  # ctest's SKIP_RETURN_CODE
 
 CONFIG_VARIABLES = re.compile(r"^(MODEL_PATH|HOST|PORT|KERNELS|THREADS|MAX_\w+|DEFAULT_\w+|TEMPERATURE|TOP_P|QUANTIZATION_FORMAT|HEAD_FORMAT|LOG_LEVEL|"
                               r"BATCH_SIZE|API_KEYS|CACHE_\w+|WEIGHTS|CHAT_TEMPLATE|DEMO|\w+_TIMEOUT|METRICS_PORT|ENABLE_\w+|CONFIG_FILES?|CUDA_\w+|GPU_ID|"
-                              r"BATCH_CONFIG|SSL_\w+|DRAIN_GRACE|LISTEN_WHILE_LOADING|ENGINE_WATCHDOG|NOTIFY_SOCKET|WATCHDOG_\w+|LOG_\w+|HEALTH_CHECK_INTERVAL|STOP_GRACE_PERIOD|GRADIENT_CHECKPOINTING)$")
+                              r"BATCH_CONFIG|SSL_\w+|\w+_PER_MINUTE|OPEN_ROUTES|CORS_ORIGINS|TRUSTED_PROXIES|DRAIN_GRACE|LISTEN_WHILE_LOADING|ENGINE_WATCHDOG|NOTIFY_SOCKET|WATCHDOG_\w+|LOG_\w+|HEALTH_CHECK_INTERVAL|STOP_GRACE_PERIOD|GRADIENT_CHECKPOINTING)$")
 
 SLOW_LIMITS = {"REQUEST_TIMEOUT": 300, "MAX_WAIT": 60, "WRITE_STALL_TIMEOUT": 30}  # the defaults
 
@@ -114,9 +114,13 @@ class Answer:
 
 
 class Service:
-    """`qwen-thinking serve` on a port of the loopback interface (0: a free one). Waits until it is ready unless told not to."""
+    """`qwen-thinking serve` on a port of the loopback interface (0: a free one). Waits until it is ready unless told not to. `tls`: an
+    ssl.SSLContext of clients, where it speaks HTTPS; `key`: the API key that requests carry."""
 
-    def __init__(self, model, *flags, port=0, wait_ready=True, env=None, cwd=None, preexec=None):
+    tls = key = None
+
+    def __init__(self, model, *flags, port=0, wait_ready=True, env=None, cwd=None, preexec=None, tls=None, key=None):
+        self.tls, self.key = tls, key
         self.process = subprocess.Popen([BINARY, "serve", "--model", str(model), "--host", "127.0.0.1", "--port", str(port), *map(str, flags)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
                                         env=env or environment(), cwd=cwd, preexec_fn=preexec)
@@ -138,7 +142,7 @@ class Service:
     def _read(self, pipe, lines):
         for line in pipe:
             lines.append(line)
-            match = re.search(r"listening on http://127\.0\.0\.1:(\d+)", line)
+            match = re.search(r"listening on https?://127\.0\.0\.1:(\d+)", line)
             if match:
                 self.port = int(match.group(1))
                 self._listening.set()
@@ -161,21 +165,26 @@ class Service:
         raise AssertionError("the service did not become ready")
 
     def connection(self, timeout=300):
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout * PATIENCE, context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout * PATIENCE)
+
+    def headers(self):
+        return {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
 
     def request(self, method, path, body=None, headers=None):
         connection = self.connection()
         try:
             payload = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body).encode()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # an answer may come before the body was read
-                connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
+                connection.request(method, path, payload, {**self.headers(), **(headers or {})})
             response = connection.getresponse()
             return Answer(response, response.read())
         finally:
             connection.close()
 
-    def get(self, path):
-        return self.request("GET", path)
+    def get(self, path, **headers):
+        return self.request("GET", path, headers=headers)
 
     def post(self, path, body):
         return self.request("POST", path, body)
@@ -184,7 +193,7 @@ class Service:
         """The `data:` payloads of a server-sent event stream, "[DONE]" included."""
         connection = self.connection()
         try:
-            connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+            connection.request("POST", path, json.dumps(body).encode(), self.headers())
             response = connection.getresponse()
             if response.status != 200:
                 raise AssertionError(f"HTTP {response.status}: {response.read().decode()}")

@@ -44,7 +44,7 @@ class Usage(CommandLine):
         self.fails(2, "logits", "--model", ".", "--threads", "many", "--ids", "1", names=["--threads"])
         self.fails(2, "render", "--model", ".", "--chat-template", "llama", names=["--chat-template", "hybrid"])
         self.fails(2, "bench", "--model", harness.DEMO, "--batch", "1,x", names=["--batch", "none"])
-        self.fails(2, "healthcheck", "--url", "https://example.org", names=["--url"])
+        self.fails(2, "healthcheck", "--url", "ftp://example.org", names=["--url"])
 
     def test_version(self):
         self.assertRegex(harness.run("version").stdout, r"^qwen-thinking \d+\.\d+\.\d+ \(")

@@ -119,7 +119,7 @@ class CheckConfig(Files):
         self.assertEqual(in_help - named, set())
         self.assertEqual(set(GUIDE_VARIABLES) - named, set())
         for name in named - set(GUIDE_VARIABLES):  # each is one of the service's
-            if name in ("API_KEYS", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_CONFIG", "CONFIG_FILE", "CONFIG_FILES", "CHAT_TEMPLATE"):
+            if name in ("API_KEYS", "SSL_CERTFILE", "SSL_KEYFILE", "SSL_CONFIG", "CONFIG_FILE", "CONFIG_FILES", "CHAT_TEMPLATE", "METRICS_API_KEY"):
                 continue
             value = re.search(rf"^#?{name}=(.*)$", text, re.MULTILINE).group(1).strip("'") or "x"
             table, _ = self.check(**{name: value})
@@ -142,7 +142,7 @@ class CheckConfig(Files):
             "server: {": ["f.yaml", "YAML"],
             "server: [8000]": ["f.yaml:1: server must be one value"],
             "server:\n  port: 1\n  port: 2\n": ["f.yaml:3:", "twice"],
-            "api_keys:\n  me: hidden-key\n": ["f.yaml:2: api_keys", "checks no keys"],
+            "api_keys:\n  me: {key: hidden-key, scope: all}\n": ["f.yaml:2:", "api_keys.me.scope"],
             "server: {workers: 0}": ["f.yaml:1: server.workers"],
         }.items():
             path = self.write("f.yaml", text)
@@ -156,12 +156,17 @@ class CheckConfig(Files):
         self.assertEqual(harness.run("serve", "--config", self.folder / "absent.yaml").returncode, 78)
         self.assertEqual(harness.run("serve", "--check-config", "--port", "x", cwd=self.folder).returncode, 2)
 
-    def test_a_key_stops_the_start_and_is_shown_nowhere(self):
-        for variables in ({"API_KEYS": "me:hidden-key"}, {"API_KEYS": '{"me": "hidden-key"}'}, {"API_KEYS": "hidden-key"}):
-            _, errors = self.check(status=78, **variables)
-            self.assertIn("API_KEYS", errors)
+    def test_a_key_is_shown_nowhere(self):
+        for variables in ({"API_KEYS": "me:hidden-key"}, {"API_KEYS": '{"me": "hidden-key"}'}):
+            table, errors = self.check(**variables)
+            self.assertEqual(table["api_keys"], ("me:****", "API_KEYS"))
             self.assertNotIn("hidden-key", self.output + errors)
-        self.check(status=78, SSL_CONFIG='{"cert_file": "c.pem", "key_file": "k.pem"}')
+        _, errors = self.check(status=78, API_KEYS="hidden-key")
+        self.assertIn("API_KEYS", errors)
+        self.assertNotIn("hidden-key", self.output + errors)
+
+    def test_what_does_not_go_together_is_78(self):
+        self.check(status=78, SSL_CONFIG='{"cert_file": "c.pem"}')
         self.check(status=78, DRAIN_TIMEOUT="60", STOP_GRACE_PERIOD="30")
 
     def test_healthcheck_reads_the_port_from_the_files(self):

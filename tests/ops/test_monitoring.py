@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import certificates  # noqa: E402
 import harness  # noqa: E402
 from test_nginx import free_port  # noqa: E402
 
@@ -55,7 +56,7 @@ class Files(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
     def test_promtool_accepts_them(self):
-        self.promtool("check", "config", "prometheus.yml")
+        self.promtool("check", "config", "--syntax-only", "prometheus.yml")  # the key's file is made when the container starts
         self.promtool("check", "rules", "alerts.yml", "recording_rules.yml")
 
     def test_the_alerts_do_what_their_tests_say(self):
@@ -92,11 +93,20 @@ class Live(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1, "--log-file", f"{cls.folder.name}/service.log")
         root = pathlib.Path(cls.folder.name)
+        authority = certificates.Authority(root)
+        certificate, key = authority.issue("qwen.example.com", days=60)
+        keys = {"app": "the-key-of-the-app", "prometheus": {"key": "the-key-of-prometheus", "scopes": "metrics"}}
+        cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1, "--ssl-certfile", certificate,
+                                      "--ssl-keyfile", key, env=harness.environment(API_KEYS=json.dumps(keys)), tls=authority.client(), key="the-key-of-the-app")
+        (root / "metrics_api_key").write_text("the-key-of-prometheus", encoding="utf-8")
         for file in ("alerts.yml", "recording_rules.yml"):
             shutil.copy(MONITORING / file, root)
         text = (MONITORING / "prometheus.yml").read_text(encoding="utf-8").replace("15s", "1s")
         text, count = re.subn(r"dns_sd_configs:\n.*?(?=\n\n)", f"static_configs:\n      - targets: ['127.0.0.1:{metrics_port}']", text, flags=re.S)
         assert count == 1
+        # As its comments say for a service with SSL_CONFIG; the test's certificate is of an address.
+        text = re.sub(r"# (scheme: https|tls_config:|  ca_file: ca.pem|  server_name: )(qwen.example.com)?", lambda found: found[1] + ("localhost" if found[2] else ""), text)
+        text = text.replace("/tmp/metrics_api_key", str(root / "metrics_api_key"))
         (root / "prometheus.yml").write_text(text.replace("localhost:9090", f"127.0.0.1:{cls.port}"), encoding="utf-8")
         cls.prometheus = subprocess.Popen(
             ["prometheus", f"--config.file={root}/prometheus.yml", f"--storage.tsdb.path={root}/data", f"--web.listen-address=127.0.0.1:{cls.port}"],

@@ -148,7 +148,7 @@ TEST(ConfigFile, ASwitchThatIsOnUndoesAWeakerOneThatIsOff) {
 
 TEST(ConfigFile, ApiKeysAreNeverShown) {
   const auto keys = config_of("api_keys:\n  production: secret-1\n").api_keys;
-  EXPECT_EQ(keys.at("production"), "secret-1");
+  EXPECT_EQ(keys.at("production").key, "secret-1");
   for (const char* text :
        {"api_keys:\n  a: 'top secret'\n", "API_KEYS: top-secret\n", "api_keys:\n  a: \"top\\x01secret\"\n",
         "api_keys:\n  a: [top-secret]\n", "api_keys:\n  a: {b: {c: top secret}}\n"}) {
@@ -186,7 +186,7 @@ TEST(Dictionaries, AsPythonJsonAndYamlSpellThem) {
   EXPECT_EQ(with({{"CACHE_CONFIG", "{\"enable\": True, \"ttl\": 60, \"max_size\": \"1GB\"}"}}).cache_ttl.count(), 60);
   EXPECT_EQ(with({{"CACHE_CONFIG", "{'enable': None, 'ttl': 60, 'max_size': None}"}}).cache_ttl.count(), 60);
   EXPECT_TRUE(with({{"SSL_CONFIG", "{'cert_file': None, 'key_file': None}"}}).origins.empty());
-  const std::map<std::string, std::string> keys = {{"production", "k1"}, {"development", "k2"}};
+  const ApiKeys keys = {{"production", {.key = "k1"}}, {"development", {.key = "k2"}}};
   EXPECT_EQ(with({{"API_KEYS", "production:k1,development:k2"}}).api_keys, keys);
   EXPECT_EQ(with({{"API_KEYS", "{\"production\": \"k1\", 'development': 'k2'}"}}).api_keys, keys);
   EXPECT_TRUE(fails_with(

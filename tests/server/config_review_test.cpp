@@ -25,10 +25,26 @@ std::string notices_of(const std::string& text) {
 }
 
 TEST(ConfigReview, WhatIsNotThereYetIsNotPromised) {
-  EXPECT_TRUE(refused("api_keys: {a: b}", "f.yaml:1: api_keys is set but this version checks no keys"));
-  EXPECT_TRUE(refused("ssl_config: {cert_file: c.pem, key_file: k.pem}", "plain HTTP"));
   EXPECT_NE(notices_of("cache_config: {enable: true}").find("no response cache"), std::string::npos);
   EXPECT_EQ(notices_of("cache_config: {enable: false, ttl: 60}"), "");
+}
+
+TEST(ConfigReview, CertificateAndKeyGoTogether) {
+  EXPECT_TRUE(refused("ssl_config: {cert_file: c.pem}", "f.yaml:1: ssl_config.cert_file needs its private key"));
+  EXPECT_TRUE(refused("ssl_config: {key_file: k.pem}", "ssl_config.key_file needs its certificate"));
+  EXPECT_EQ(notices_of("ssl_config: {cert_file: c.pem, key_file: k.pem}"), "") << "no file is looked at";
+}
+
+TEST(ConfigReview, KeysThatCanBeGuessedAreWarnedOf) {
+  EXPECT_EQ(notices_of("api_keys: {a: 0123456789abcdef}"), "");
+  EXPECT_NE(notices_of("api_keys: {a: 0123456789abcde}").find("api_keys.a can be guessed"), std::string::npos);
+  const std::string example = notices_of("api_keys: {production: your-secure-api-key}");
+  EXPECT_NE(example.find("api_keys.production can be guessed"), std::string::npos);
+  EXPECT_EQ(example.find("your-secure"), std::string::npos);
+  EXPECT_NE(notices_of("security: {cors_origins: '*'}").find("every web page"), std::string::npos);
+  EXPECT_EQ(notices_of("security: {cors_origins: 'https://a.example'}"), "");
+  EXPECT_EQ(notices_of("security: {cors_origins: '*'}\napi_keys: {a: 0123456789abcdef}"), "");
+  EXPECT_NE(notices_of("security: {tokens_per_minute: 5}").find("there are none"), std::string::npos);
 }
 
 TEST(ConfigReview, PortsAndTimesGoTogether) {

@@ -27,10 +27,10 @@ export class ServiceState {
       if (status === "healthy" && (before !== "healthy" || !this.model)) this.model = await modelInfo();
       this.state = status;
     } catch (error) {
-      this.state = error instanceof ServiceError && error.status === 401 ? "key" : "offline";
+      this.state = error instanceof ServiceError && [401, 403].includes(error.status) ? "key" : "offline";
     }
     this.changed();
     clearTimeout(this.#timer);
-    if (!document.hidden) this.#timer = setTimeout(() => this.look(), this.state === "healthy" ? SELDOM_MS : SOON_MS);
+    if (!document.hidden) this.#timer = setTimeout(() => this.look(), ["healthy", "key"].includes(this.state) ? SELDOM_MS : SOON_MS);
   }
 }

@@ -80,6 +80,8 @@ export const english = {
   error_unauthorized: "An API key is needed",
   error_invalid_api_key: "An API key is needed",
   error_missing_api_key: "An API key is needed",
+  error_insufficient_scope: "This API key may not use the model",
+  error_rate_limit_exceeded: "This API key has used up its rate",
   error_invalid_value: "The service does not accept this request",
 
   thinking_section: "Thinking",

@@ -80,6 +80,8 @@ export const chinese = {
   error_unauthorized: "需要 API 密钥",
   error_invalid_api_key: "需要 API 密钥",
   error_missing_api_key: "需要 API 密钥",
+  error_insufficient_scope: "这个 API 密钥无权使用模型",
+  error_rate_limit_exceeded: "这个 API 密钥的速率已用完",
   error_invalid_value: "服务不接受这个请求",
 
   thinking_section: "思考",

@@ -120,7 +120,7 @@ Response error_response(const ApiError& error) {
     response.headers.push_back({"retry-after-ms", std::to_string(error.retry_after_seconds * 1000)});
   }
   if (!error.allow.empty()) response.headers.push_back({"Allow", error.allow});
-  if (error.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
+  if (error.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer realm=\"qwen-thinking\""});
   return response;
 }
 

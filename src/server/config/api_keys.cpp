@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/json_string.h"
+#include "server/access/key_digest.h"
+#include "server/config.h"
 #include "server/config/value_text.h"
 #include "server/config/yaml_settings.h"
 
@@ -10,53 +12,107 @@ namespace qwen {
 namespace {
 
 constexpr size_t kMaxName = 64, kMaxKey = 512;
+constexpr int kMaxRate = 1'000'000'000;
 
 bool all_of(std::string_view text, bool (*allowed)(char)) { return std::all_of(text.begin(), text.end(), allowed); }
 
 [[noreturn]] void refuse() {
   throw Disallowed{str("name:key,name:key, names unique and of at most ", kMaxName,
-                       " letters, digits, dots, - and _, keys of at most ", kMaxKey, " printable ASCII characters")};
+                       " letters, digits, - and _, keys of at most ", kMaxKey,
+                       " printable ASCII characters or sha256: and 64 hexadecimal digits")};
 }
 
-void add(std::map<std::string, std::string>& keys, const std::string& name, const std::string& key) {
-  check_api_key(name, key);
-  if (!keys.emplace(name, key).second) refuse();
+void set_key(ApiKey& entry, const std::string& key) {
+  const bool plain = !key.empty() && key.size() <= kMaxKey && all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!plain || key == "None" || !well_formed_key(key)) refuse();
+  entry.key = key;
+}
+
+void set_scopes(ApiKey& entry, const std::string& text) {
+  Scopes scopes{false, false, false};
+  std::string list = text;
+  std::replace(list.begin(), list.end(), ',', ' ');
+  const auto names = words(list);
+  for (const std::string& name : names) {
+    if (name == "generate") scopes.generate = true;
+    if (name == "metrics") scopes.metrics = true;
+    if (name == "admin") scopes.admin = true;
+    if (!name.empty()) one_of(name, {"generate", "metrics", "admin"});
+  }
+  if (scopes == Scopes{false, false, false}) throw Disallowed{"one or more of generate, metrics, admin"};
+  entry.scopes = scopes;
+}
+
+std::string scopes_text(const Scopes& scopes) {
+  std::string text;
+  for (const auto& [has, name] :
+       {std::pair(scopes.generate, "generate"), std::pair(scopes.metrics, "metrics"), std::pair(scopes.admin, "admin")})
+    if (has) text.append(text.empty() ? "" : ",").append(name);
+  return text;
 }
 
 }  // namespace
 
-void check_api_key(const std::string& name, const std::string& key) {
+void set_api_key(ApiKeys& keys, const std::string& path, const std::string& value) {
+  const size_t dot = path.find('.');
+  const std::string name = path.substr(0, dot);
   const bool plain_name = !name.empty() && name.size() <= kMaxName && all_of(name, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
-           c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
   });
-  const bool plain_key =
-      !key.empty() && key.size() <= kMaxKey && all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!plain_name || !plain_key || key == "None") refuse();
+  if (!plain_name) refuse();
+  if (dot == path.npos) return set_key(keys[name], value);
+  const std::string member = path.substr(dot + 1);
+  if (member == "key") return set_key(keys[name], value);
+  if (member == "scopes") return set_scopes(keys[name], value);
+  if (member == "requests_per_minute")
+    return static_cast<void>(keys[name].requests_per_minute = parse_number<int>(value, 0, kMaxRate));
+  if (member == "tokens_per_minute")
+    return static_cast<void>(keys[name].tokens_per_minute = parse_number<int>(value, 0, kMaxRate));
+  throw Disallowed{"a key, or a dictionary of key, scopes, requests_per_minute and tokens_per_minute"};
 }
 
-std::map<std::string, std::string> parse_api_keys(const std::string& text) {
-  std::map<std::string, std::string> keys;
+std::string api_keys_problem(const ApiKeys& keys) {
+  std::vector<KeyDigest> digests;
+  for (const auto& [name, entry] : keys) {
+    if (entry.key.empty()) return str(name, " has no key");
+    const KeyDigest digest = digest_of_configured(entry.key);
+    if (find_digest(digests, digest) != kNoDigest) return str(name, " has the key of another name");
+    digests.push_back(digest);
+  }
+  return {};
+}
+
+ApiKeys parse_api_keys(const std::string& text) {
+  ApiKeys keys;
   if (!text.empty() && text.front() == '{') {
-    for (const YamlSetting& setting : read_yaml_settings(text, "api_keys")) add(keys, setting.path, setting.value);
-    return keys;
+    for (const YamlSetting& setting : read_yaml_settings(text, "api_keys"))
+      set_api_key(keys, setting.path, setting.empty ? "" : setting.value);
+  } else {
+    for (size_t at = 0; at <= text.size();) {
+      const size_t end = std::min(text.find(',', at), text.size());
+      const size_t colon = std::min(text.find(':', at), end);
+      const std::string name = text.substr(at, colon - at);
+      if (name.find('.') != name.npos || keys.count(name) > 0) refuse();
+      set_api_key(keys, name, colon == end ? "" : text.substr(colon + 1, end - colon - 1));
+      at = end + 1;
+    }
   }
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    const size_t colon = std::min(text.find(':', at), end);
-    add(keys, text.substr(at, colon - at), colon == end ? "" : text.substr(colon + 1, end - colon - 1));
-    at = end + 1;
-  }
+  if (const std::string problem = api_keys_problem(keys); !problem.empty())
+    throw Disallowed{"one key for each name: " + problem};
   return keys;
 }
 
-std::string api_keys_text(const std::map<std::string, std::string>& keys) {
+std::string api_keys_text(const ApiKeys& keys) {
   std::string text;
-  for (const auto& [name, key] : keys) {
+  for (const auto& [name, entry] : keys) {
     text += text.empty() ? "{" : ", ";
     append_json_string(text, name);
-    text += ": ";
-    append_json_string(text, key);
+    text += ": {\"key\": ";
+    append_json_string(text, entry.key);
+    text += str(", \"scopes\": \"", scopes_text(entry.scopes), '"');
+    if (entry.requests_per_minute) text += str(", \"requests_per_minute\": ", *entry.requests_per_minute);
+    if (entry.tokens_per_minute) text += str(", \"tokens_per_minute\": ", *entry.tokens_per_minute);
+    text += '}';
   }
   return text.empty() ? text : text + '}';
 }

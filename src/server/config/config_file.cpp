@@ -105,6 +105,8 @@ class LayerBuilder {
   }
 
   ConfigLayer finish() {
+    if (const std::string problem = api_keys_problem(keys_); !problem.empty())
+      throw Error(ErrorCode::kConfig, str(keys_origin_, ": api_keys: ", problem));
     if (!keys_.empty()) add(*find_config_row(kApiKeys), {api_keys_text(keys_), keys_origin_, std::string(kApiKeys)});
     return std::move(layer_);
   }
@@ -114,16 +116,15 @@ class LayerBuilder {
 
   void take_api_key(const std::string& name, const YamlSetting& setting) {
     if (keys_.empty()) keys_origin_ = place(setting);
-    try {
-      check_api_key(name, setting.value);
-    } catch (const Disallowed& problem) {
-      throw Error(ErrorCode::kConfig, str(place(setting), ": ", quote(setting.path), " must be ", problem.allowed));
-    }
     const auto [there, added] = key_places_.emplace(name, place(setting));
     if (!added)
       throw Error(ErrorCode::kConfig, str(place(setting), ": there is a key named ", quote(name), " at ", there->second,
                                           " already; keep one of them"));
-    keys_.emplace(name, setting.value);
+    try {
+      set_api_key(keys_, name, setting.empty ? "" : setting.value);
+    } catch (const Disallowed& problem) {
+      throw Error(ErrorCode::kConfig, str(place(setting), ": ", quote(setting.path), " must be ", problem.allowed));
+    }
   }
 
   // Two names of one setting in one file: which of them holds would be a guess.
@@ -136,7 +137,8 @@ class LayerBuilder {
 
   const std::string& name_;
   ConfigLayer layer_;
-  std::map<std::string, std::string> keys_, key_places_;  // by the key's name
+  ApiKeys keys_;
+  std::map<std::string, std::string> key_places_;  // by path below api_keys
   std::string keys_origin_;
 };
 

@@ -15,6 +15,7 @@ struct Remark {
 };
 
 bool always(const ServiceConfig&) { return true; }
+bool without_keys(const ServiceConfig& config) { return config.api_keys.empty(); }
 bool on_cpu(const ServiceConfig& config) { return config.device == "cpu"; }
 
 // Settings that are accepted and change nothing, or more than one may think.
@@ -34,6 +35,8 @@ constexpr Remark kWithoutEffect[] = {
      "has no effect with model.device cpu"},
     {"cache_config.enable", [](const ServiceConfig& c) { return c.cache_enable; },
      "has no effect yet: this version has no response cache, every request is computed", LogLevel::kWarning},
+    {"security.requests_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
+    {"security.tokens_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
     {"logging.prompts", [](const ServiceConfig& c) { return c.log_prompts; },
      "puts what clients ask into the log, for everybody who can read it", LogLevel::kWarning},
 };
@@ -44,15 +47,12 @@ struct Refusal {
   const char* problem;
 };
 
-// Settings that promise what is not there: going on without it would be worse than not to start.
+// Settings that promise what is not there, or that want another: going on without it would be worse than not to start.
 constexpr Refusal kRefused[] = {
-    {"api_keys", [](const ServiceConfig& c) { return !c.api_keys.empty(); },
-     "is set but this version checks no keys: everybody could use the service. Unset it, and let a proxy in front of "
-     "the service check them"},
-    {"ssl_config.cert_file", [](const ServiceConfig& c) { return !c.ssl_cert_file.empty(); },
-     "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
-    {"ssl_config.key_file", [](const ServiceConfig& c) { return !c.ssl_key_file.empty(); },
-     "is set but this version speaks plain HTTP alone. Unset it, and let a proxy in front of the service speak HTTPS"},
+    {"ssl_config.cert_file", [](const ServiceConfig& c) { return !c.ssl_cert_file.empty() && c.ssl_key_file.empty(); },
+     "needs its private key: set ssl_config.key_file (SSL_KEYFILE), too"},
+    {"ssl_config.key_file", [](const ServiceConfig& c) { return c.ssl_cert_file.empty() && !c.ssl_key_file.empty(); },
+     "needs its certificate: set ssl_config.cert_file (SSL_CERTFILE), too"},
 };
 
 void check_ports(const ServiceConfig& config, std::vector<ConfigNotice>& notices) {
@@ -77,6 +77,21 @@ void check_times(const ServiceConfig& config) {
             " s; raise it there and where it is granted, or lower server.drain_timeout"));
 }
 
+// A key that can be guessed is none; the deployment guide's example is known to everybody.
+void check_keys(const ServiceConfig& config, std::vector<ConfigNotice>& notices) {
+  constexpr size_t kLeast = 16;
+  for (const auto& [name, key] : config.api_keys)
+    if (key.key.size() < kLeast || key.key == "your-secure-api-key")
+      notices.push_back({LogLevel::kWarning, str("api_keys.", name, " can be guessed: it is shorter than ", kLeast,
+                                                 " characters or an example of the documentation; openssl rand -hex "
+                                                 "24 makes a better one")});
+  const auto& origins = config.cors_origins;
+  if (config.api_keys.empty() && std::find(origins.begin(), origins.end(), "*") != origins.end())
+    notices.push_back({LogLevel::kWarning,
+                       "security.cors_origins is * and there are no API keys: every web page that "
+                       "somebody here opens may use the service"});
+}
+
 }  // namespace
 
 int least_stop_grace_period(const ServiceConfig& config) {
@@ -91,6 +106,7 @@ std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {
   std::vector<ConfigNotice> notices;
   check_ports(config, notices);
   check_times(config);
+  check_keys(config, notices);
   for (const Remark& remark : kWithoutEffect) {
     const auto value = std::find_if(effective.values.begin(), effective.values.end(),
                                     [&](const EffectiveValue& one) { return one.name == remark.name; });

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "base/kv_cache_dtype.h"
+#include "server/access/cors.h"
+#include "server/access/trusted_proxies.h"
 #include "server/config/api_keys.h"
 #include "server/config/value_text.h"
 
@@ -254,14 +256,39 @@ constexpr auto kRows = std::to_array<ConfigRow>({
      show<&C::cache_max_bytes>},
     {{.name = "api_keys",
       .environment = "API_KEYS",
-      .help = "Who may use the service: name:key,name:key",
+      .help = "Who may use the service: name:key,name:key; empty = everybody",
       .secret = true},
      [](C& c, const std::string& text) { c.api_keys = parse_api_keys(text); },
      [](const C& c) { return api_keys_text(c.api_keys); }},
-    {{"ssl_config.cert_file", "", "SSL_CERTFILE", "Certificate chain for HTTPS (PEM)"},
+    {{"security.requests_per_minute", "", "REQUESTS_PER_MINUTE",
+      "Requests of each API key that has no rate of its own; 0 = no limit"},
+     set_int<&C::requests_per_minute, 0, 1000 * kMillion>,
+     show<&C::requests_per_minute>},
+    {{"security.tokens_per_minute", "", "TOKENS_PER_MINUTE", "The same for its tokens, prompts and answers"},
+     set_int<&C::tokens_per_minute, 0, 1000 * kMillion>,
+     show<&C::tokens_per_minute>},
+    {{"security.open_routes", "", "OPEN_ROUTES",
+      "Routes that need no API key, besides health: page, metrics, both (page,metrics) or none"},
+     [](C& c, const std::string& text) {
+       c.open_routes = one_of(text, {"page", "metrics", "page,metrics", "none"});
+     },
+     show<&C::open_routes>},
+    {{"security.cors_origins", "cors-origins", "CORS_ORIGINS",
+      "Pages of these origins may call the service from a browser; * = all"},
+     [](C& c, const std::string& text) {
+       c.cors_origins = parse_list(text, is_origin, "origins such as https://chat.example.com, or *");
+     },
+     show<&C::cors_origins>},
+    {{"security.trusted_proxies", "trusted-proxies", "TRUSTED_PROXIES",
+      "Addresses and networks whose X-Forwarded-For and X-Real-IP name the client in the access log"},
+     [](C& c, const std::string& text) {
+       c.trusted_proxies = parse_list(text, is_network, "addresses and networks such as 172.20.0.0/16");
+     },
+     show<&C::trusted_proxies>},
+    {{"ssl_config.cert_file", "ssl-certfile", "SSL_CERTFILE", "Certificate chain for HTTPS (PEM)"},
      set_text<&C::ssl_cert_file>,
      show<&C::ssl_cert_file>},
-    {{"ssl_config.key_file", "", "SSL_KEYFILE", "Private key for HTTPS (PEM)"},
+    {{"ssl_config.key_file", "ssl-keyfile", "SSL_KEYFILE", "Private key for HTTPS (PEM)"},
      set_text<&C::ssl_key_file>,
      show<&C::ssl_key_file>},
     {{"monitoring.enable_metrics", "enable-metrics", "ENABLE_METRICS", "Whether there is /metrics: true or false"},

@@ -69,6 +69,25 @@ std::string parse_log_file(const std::string& text) {
   return text;
 }
 
+std::vector<std::string> parse_list(const std::string& text, bool (*good)(std::string_view), const char* each) {
+  std::vector<std::string> list;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of(", ", at), text.size());
+    if (const std::string one = text.substr(at, end - at); !one.empty()) {
+      if (!good(one)) throw Disallowed{str("a list of ", each)};
+      list.push_back(one);
+    }
+    at = end + 1;
+  }
+  return list;
+}
+
+std::string to_text(const std::vector<std::string>& list) {
+  std::string text;
+  for (const std::string& one : list) text.append(text.empty() ? "" : ",").append(one);
+  return text;
+}
+
 size_t parse_log_size(const std::string& text) {
   const size_t bytes = parse_bytes(text);
   if (bytes > 0 && bytes < kMinLogBytes) throw Disallowed{str("0, or a size of at least ", kMinLogBytes, " bytes")};

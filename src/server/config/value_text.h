@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -47,10 +48,14 @@ std::string parse_log_format(const std::string& text);  // json, or Python's: se
 std::string parse_log_file(const std::string& text);
 size_t parse_log_size(const std::string& text);  // 0, or no less than some lines need
 
+// Separated by commas or spaces; each must pass `good`, `each` says in words what that is.
+std::vector<std::string> parse_list(const std::string& text, bool (*good)(std::string_view), const char* each);
+
 inline std::string to_text(const std::string& value) { return value; }
 inline std::string to_text(bool value) { return value ? "true" : "false"; }
 inline std::string to_text(std::chrono::seconds value) { return std::to_string(value.count()); }
 std::string to_text(LogLevel level);
+std::string to_text(const std::vector<std::string>& list);
 template <typename Number>
 std::string to_text(Number value) {
   return str(value);

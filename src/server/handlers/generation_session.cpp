@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "server/access/token_account.h"
 #include "server/api/errors.h"
 #include "server/http/io_loop.h"
 #include "server/http/request.h"
@@ -59,6 +60,7 @@ GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<Ans
       stream_(stream),
       request_id_(request.request_id),
       body_reservation_(std::move(request.body_reservation)),
+      account_(std::move(request.account)),
       waker_(std::make_shared<Waker>(responder_)) {}
 
 std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder,
@@ -129,6 +131,7 @@ void GenerationSession::drain_streams() {
     ++num_finished_;
     if (stream_) format_->finished(out, i, stream.completion());
   }
+  charge();
   if (num_finished_ == streams_.size()) {
     count_tokens();
     return complete(std::move(out));
@@ -144,6 +147,18 @@ void GenerationSession::count_tokens() const {
     tokens.completion += stream->completion().usage.completion_tokens;
   }
   responder_->count_tokens(tokens);
+}
+
+// Prompt and new tokens of every answer, as they come: also of one that is given up half-way.
+void GenerationSession::charge() {
+  if (!account_) return;
+  int64_t used = 0;
+  for (const auto& stream : streams_) {
+    const Usage& usage = stream->completion().usage;
+    used += usage.prompt_tokens + usage.completion_tokens;
+  }
+  account_->charge(used - charged_);
+  charged_ = used;
 }
 
 void GenerationSession::complete(std::string out) {

@@ -17,6 +17,7 @@ namespace qwen {
 
 struct ApiError;
 struct Request;
+class TokenAccount;
 
 // How a route words its answer. Called on the I/O thread.
 class AnswerFormat {
@@ -52,6 +53,7 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   void begin(TextStreams streams);
   void drain();
   void drain_streams();
+  void charge();
   void fail(const ApiError& error, std::string out);
   void count_tokens() const;
   void complete(std::string out);
@@ -61,11 +63,13 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   const bool stream_;
   const std::string request_id_;
   const std::shared_ptr<void> body_reservation_;
+  const std::shared_ptr<const TokenAccount> account_;  // null: tokens are not counted
   const std::shared_ptr<Waker> waker_;
 
   TextStreams streams_;  // I/O thread only, as what follows
   std::vector<bool> finished_;
   size_t num_finished_ = 0;
+  int64_t charged_ = 0;  // tokens
   bool ended_ = false;
 };
 

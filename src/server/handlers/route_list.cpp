@@ -8,7 +8,7 @@ void add_probes(RouteTable& routes, const HandlerContext& context) {
   routes.add({"GET", "/livez", Access::kOpen, live_handler(context), 0, Traffic::kProbe});
   routes.add({"GET", "/readyz", Access::kOpen, ready_handler(context), 0, Traffic::kProbe});
   if (context.monitor && context.config.enable_metrics)
-    routes.add({"GET", "/metrics", Access::kOpen, metrics_handler(*context.monitor), 0, Traffic::kProbe});
+    routes.add({"GET", "/metrics", Access::kMetrics, metrics_handler(*context.monitor), 0, Traffic::kProbe});
 }
 
 }  // namespace
@@ -27,11 +27,12 @@ RouteTable make_routes(const HandlerContext& context) {
   routes.add({"GET", "/v1/models", Access::kUser, list_models_handler(context)});
   routes.add({"GET", "/v1/models/*", Access::kUser, get_model_handler(context)});
   routes.add({"GET", "/model_info", Access::kUser, model_info_handler(context)});
-  if (context.monitor) routes.add({"GET", "/stats", Access::kUser, stats_handler(*context.monitor), 0, Traffic::kPage});
+  if (context.monitor)
+    routes.add({"GET", "/stats", Access::kMetrics, stats_handler(*context.monitor), 0, Traffic::kPage});
   add_probes(routes, context);
-  routes.add({"GET", "/", Access::kOpen, page_handler(), 0, Traffic::kPage});
-  routes.add({"GET", "/assets/*", Access::kOpen, page_asset_handler(), 0, Traffic::kPage});
-  routes.add({"GET", "/favicon.ico", Access::kOpen, page_icon_handler(), 0, Traffic::kPage});
+  routes.add({"GET", "/", Access::kPage, page_handler(), 0, Traffic::kPage});
+  routes.add({"GET", "/assets/*", Access::kPage, page_asset_handler(), 0, Traffic::kPage});
+  routes.add({"GET", "/favicon.ico", Access::kPage, page_icon_handler(), 0, Traffic::kPage});
   return routes;
 }
 

@@ -1,147 +1,50 @@
 #include "server/http/connection.h"
 
-#include <unistd.h>
-
-#include <array>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <cstdio>
 
 #include "base/log.h"
 #include "server/api/errors.h"
-#include "server/http/exchange.h"
-#include "server/http/output_queue.h"
+#include "server/http/client_connection.h"
 #include "server/http/request_id.h"
-#include "server/http/request_parser.h"
-#include "server/http/socket_options.h"
 
 namespace qwen {
 namespace {
-
-namespace asio = boost::asio;
-using tcp = asio::ip::tcp;
-using Clock = std::chrono::steady_clock;
-using ErrorCodeT = boost::system::error_code;
-
-constexpr size_t kReadBytes = 8 * 1024;
 
 ApiError too_much_held() {
   return overloaded("too many large requests and answers are under way; try again later", Shortage::kMemory);
 }
 
-class Connection final : public LoopMember, public AnswerSink, public std::enable_shared_from_this<Connection> {
- public:
-  Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
-             std::shared_ptr<ConnectionContext> context);
-  ~Connection() override { leave(); }
+}  // namespace
 
-  void start();
-
-  void tick(Clock::time_point now) override;
-  void drain() override;
-  void abort() override { close(503, "draining"); }
-  std::optional<Clock::time_point> waiting_since() const override;
-
-  void answer(uint64_t exchange, Response response) override;
-  void begin_stream(uint64_t exchange, Response head, std::string heartbeat) override;
-  void write_stream(uint64_t exchange, std::string bytes) override;
-  void finish_stream(uint64_t exchange, std::string code) override;
-  void count_tokens(uint64_t exchange, TokenCount tokens) override {
-    if (current(exchange)) record_.tokens = tokens;
-  }
-
- private:
-  enum class State { kIdle, kHead, kBody, kHandling, kLingering, kClosed };
-
-  void read();
-  void on_read(const ErrorCodeT& error, size_t size);
-  void on_end_of_input();
-  void parse() {
-    while (parse_one()) {
-    }
-  }
-  bool parse_one();  // false: more bytes are needed, or an answer is under way
-  void parse_body();
-  void admit_request();
-  bool hold(size_t bytes);
-  void dispatch();
-  void refuse(const ApiError& error);
-  void answer_unread(Response response);
-
-  Framing framing() const {
-    return {.minor_version = minor_version_, .keep_alive = keep_alive_, .request_id = record_.request_id};
-  }
-  void queue(std::string_view bytes);
-  void queue_chunk(std::string_view bytes);
-  void flush();
-  void on_written(const ErrorCodeT& error, size_t size);
-  void answer_complete();
-  void after_answer();
-  void linger();
-  void close(int status = kClientGone, std::string_view code = {});
-  void stream_closed() { context_->streams_open -= std::exchange(streaming_, false) ? 1 : 0; }
-  void leave() {
-    if (std::exchange(counted_, false)) context_->count.release(client_);
-  }
-  void log();
-  template <typename Work>
-  void guarded(Work&& work);
-
-  bool current(uint64_t exchange) const {
-    return state_ == State::kHandling && exchange == number_ && !answer_complete_;
-  }
-  const HttpLimits& limits() const { return context_->limits; }
-
-  const std::shared_ptr<IoLoop> loop_;
-  const std::shared_ptr<ConnectionContext> context_;
-  const std::string client_;
-  tcp::socket socket_;
-
-  State state_ = State::kIdle;
-  Clock::time_point deadline_;       // of kIdle, kHead, kBody and kLingering
-  Clock::time_point waiting_since_;  // in kIdle and kHead
-  bool counted_ = true;              // in ConnectionContext::count
-  bool input_ended_ = false;
-  bool keep_alive_ = true;
-  size_t discarded_ = 0;  // while lingering
-
-  std::array<char, kReadBytes> read_buffer_;
-  std::string in_;  // read and not yet parsed
-  RequestParser parser_;
-  Admission admission_;
-  std::shared_ptr<ByteBudget::Share> held_;  // of the body that is read, or of the answer that is written
-
-  // The current exchange.
-  uint64_t number_ = 0;
-  std::weak_ptr<Exchange> exchange_;
-  bool orphaned_ = false;  // at the last tick nobody was left to answer
-  AccessRecord record_;    // request_id is empty as long as there is nothing to log
-  Clock::time_point arrived_;
-  int minor_version_ = 1;
-  bool head_only_ = false;
-  bool streaming_ = false;
-  bool answer_complete_ = false;  // everything of the answer is queued
-  std::string heartbeat_;
-
-  OutputQueue out_;
-  bool writing_ = false;
-  Clock::time_point last_write_;  // progress of the socket, or the last event of a stream
-};
-
-Connection::Connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
+Connection::Connection(std::shared_ptr<IoLoop> loop, std::unique_ptr<ClientSocket> socket, std::string client,
                        std::shared_ptr<ConnectionContext> context)
     : loop_(std::move(loop)),
       context_(std::move(context)),
       client_(std::move(client)),
-      socket_(loop_->context(), ipv6 ? tcp::v6() : tcp::v4(), socket),
+      socket_(std::move(socket)),
       parser_(context_->limits) {}
 
 void Connection::start() {
-  set_client_options(socket_.native_handle());
   waiting_since_ = Clock::now();
   deadline_ = waiting_since_ + limits().header_timeout;
   loop_->add(shared_from_this());
-  read();
+  if (!socket_->needs_handshake()) return read();
+  state_ = State::kHandshake;
+  socket_->open(shared_from_this());
+}
+
+void Connection::on_open(IoResult result) {
+  guarded([&] {
+    if (state_ != State::kHandshake) return;
+    if (result != IoResult::kDone) {
+      ++context_->failed_handshakes;
+      return close();
+    }
+    state_ = State::kIdle;
+    waiting_since_ = Clock::now();
+    deadline_ = waiting_since_ + (context_->draining ? limits().drain_first_request : limits().header_timeout);
+    read();
+  });
 }
 
 // Memory may run out anywhere: this connection ends then, and no other.
@@ -157,17 +60,14 @@ void Connection::guarded(Work&& work) {
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
-void Connection::read() {
-  socket_.async_read_some(asio::buffer(read_buffer_),
-                          [self = shared_from_this()](const ErrorCodeT& error, size_t size) {
-                            self->guarded([&] { self->on_read(error, size); });
-                          });
+void Connection::on_read(IoResult result, size_t size) {
+  guarded([&] { take_input(result, size); });
 }
 
-void Connection::on_read(const ErrorCodeT& error, size_t size) {
+void Connection::take_input(IoResult result, size_t size) {
   if (state_ == State::kClosed) return;
-  if (error == asio::error::eof) return on_end_of_input();
-  if (error) return close();
+  if (result == IoResult::kEnd) return on_end_of_input();
+  if (result == IoResult::kFailed) return close();
   if (state_ == State::kLingering) {
     discarded_ += size;
     if (discarded_ > limits().max_unparsed_bytes) return close();
@@ -235,7 +135,9 @@ void Connection::admit_request() {
   head_only_ = head.method == "HEAD";
   keep_alive_ = head.keep_alive && !context_->draining;
   record_.request_id = request_id_or_new(parser_.request_id(in_));
-  admission_ = admit(head, context_->routes);
+  if (!context_->proxies.empty()) record_.client = context_->proxies.client(client_, head.headers);
+  admission_ = admit(head, {context_->routes, context_->access.get(), &context_->cors});
+  record_.key_name = admission_.key_name;
   if (admission_.route) {
     record_.path = admission_.route->path;
     record_.traffic = admission_.route->traffic;
@@ -266,9 +168,10 @@ void Connection::dispatch() {
                   .body = parser_.take_body(),
                   .path_tail = std::move(admission_.path_tail),
                   .request_id = record_.request_id,
-                  .client = client_,
+                  .client = record_.client.empty() ? client_ : record_.client,
                   .arrived = arrived_,
-                  .body_reservation = std::move(held_)};
+                  .body_reservation = std::move(held_),
+                  .account = std::move(admission_.account)};
   parser_.reset();
   try {
     admission_.route->handler(std::move(request), exchange);
@@ -305,6 +208,7 @@ void Connection::answer(uint64_t exchange, Response response) {
     record_.status = response.status;
     record_.code = response.code;
     record_.shortage = response.shortage;
+    add_admission_headers(response);
     Framing how = framing();
     how.body_size = response.body.size();
     std::string bytes = serialize_head(response, how);
@@ -322,6 +226,7 @@ void Connection::begin_stream(uint64_t exchange, Response head, std::string hear
     heartbeat_ = std::move(heartbeat);
     record_.status = head.status;
     if (minor_version_ == 0) keep_alive_ = false;
+    add_admission_headers(head);
     Framing how = framing();
     how.chunked = minor_version_ == 1;
     how.until_close = !how.chunked;
@@ -374,20 +279,19 @@ void Connection::flush() {
   if (writing_ || out_.empty() || state_ == State::kClosed) return;
   writing_ = true;
   const std::string_view bytes = out_.front();
-  socket_.async_write_some(asio::buffer(bytes.data(), bytes.size()),
-                           [self = shared_from_this()](const ErrorCodeT& error, size_t size) {
-                             self->guarded([&] { self->on_written(error, size); });
-                           });
+  socket_->write(bytes, shared_from_this());
 }
 
-void Connection::on_written(const ErrorCodeT& error, size_t size) {
-  writing_ = false;
-  if (state_ == State::kClosed) return;
-  if (error) return close();
-  last_write_ = Clock::now();
-  out_.consume(size);
-  flush();
-  if (!writing_ && answer_complete_) after_answer();
+void Connection::on_written(IoResult result, size_t size) {
+  guarded([&] {
+    writing_ = false;
+    if (state_ == State::kClosed) return;
+    if (result != IoResult::kDone) return close();
+    last_write_ = Clock::now();
+    out_.consume(size);
+    flush();
+    if (!writing_ && answer_complete_) after_answer();
+  });
 }
 
 // The answer has been handed to the kernel.
@@ -397,6 +301,7 @@ void Connection::after_answer() {
   stream_closed();
   held_.reset();
   record_ = {};
+  admission_ = {};
   head_only_ = false;
   arrived_ = {};
   if (!keep_alive_ || input_ended_ || context_->draining) return linger();
@@ -413,8 +318,7 @@ void Connection::linger() {
   state_ = State::kLingering;
   deadline_ = Clock::now() + limits().linger_timeout;
   in_.clear();
-  ErrorCodeT ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  socket_->end_output(shared_from_this());
 }
 
 // A request that is under way is logged with this status and code, whatever its answer began with.
@@ -423,8 +327,7 @@ void Connection::close(int status, std::string_view code) {
   const auto self = shared_from_this();  // remove() may drop the last other reference
   state_ = State::kClosed;
   stream_closed();
-  ErrorCodeT ignored;
-  socket_.close(ignored);
+  socket_->close();
   if (const auto exchange = exchange_.lock()) exchange->disconnected();
   exchange_.reset();
   held_.reset();
@@ -437,7 +340,7 @@ void Connection::close(int status, std::string_view code) {
 
 void Connection::log() {
   if (!context_->on_request) return;
-  record_.client = client_;
+  if (record_.client.empty()) record_.client = client_;
   record_.seconds = std::chrono::duration<double>(Clock::now() - arrived_).count();
   context_->on_request(record_);
 }
@@ -447,6 +350,7 @@ void Connection::log() {
 void Connection::tick(Clock::time_point now) {
   if (out_.stalled(now, limits().write_stall_timeout)) return close(kClientGone, kWriteStall);
   switch (state_) {
+    case State::kHandshake:
     case State::kIdle:
     case State::kLingering:
       if (now > deadline_) close();
@@ -471,28 +375,27 @@ void Connection::tick(Clock::time_point now) {
   }
 }
 
-std::optional<Clock::time_point> Connection::waiting_since() const {
-  return state_ == State::kIdle || state_ == State::kHead ? std::optional(waiting_since_) : std::nullopt;
+std::optional<Connection::Clock::time_point> Connection::waiting_since() const {
+  const bool waiting = state_ == State::kHandshake || state_ == State::kIdle || state_ == State::kHead;
+  return waiting ? std::optional(waiting_since_) : std::nullopt;
 }
 
 // Who has just connected is about to send a request, and may have no way to repeat it; who has had answers is told
 // nothing new by the end of an idle connection.
 void Connection::drain() {
   keep_alive_ = false;
-  if (state_ != State::kIdle) return;
+  if (state_ != State::kIdle && state_ != State::kHandshake) return;
   if (number_ > 0) return close();
   deadline_ = std::min(deadline_, Clock::now() + limits().drain_first_request);
 }
-
-}  // namespace
 
 void serve_connection(std::shared_ptr<IoLoop> loop, int socket, bool ipv6, std::string client,
                       std::shared_ptr<ConnectionContext> context) {
   std::shared_ptr<Connection> connection;
   try {
-    connection = std::make_shared<Connection>(std::move(loop), socket, ipv6, client, context);
+    auto owned = make_client_socket(loop->context(), socket, ipv6, context->tls.get());
+    connection = std::make_shared<Connection>(std::move(loop), std::move(owned), client, context);
   } catch (const std::exception&) {
-    ::close(socket);
     context->count.release(client);
     return;
   }

@@ -4,9 +4,9 @@
 //
 //   idle ─bytes─▶ head ─guard, route─▶ body ─complete─▶ handling ─answer written─▶ idle | lingering ─▶ closed
 //
-// Everything happens on the connection's IoLoop thread. What it holds is bounded: input by
-// HttpLimits::max_unparsed_bytes beyond the current request, output of a stream by max_stream_buffer; every state has a
-// deadline, except waiting for the handler.
+// Under TLS a handshake comes first. Everything happens on the connection's IoLoop thread. What it holds is bounded:
+// input by HttpLimits::max_unparsed_bytes beyond the current request, output of a stream by max_stream_buffer; every
+// state has a deadline, except waiting for the handler.
 #pragma once
 
 #include <atomic>
@@ -14,11 +14,15 @@
 #include <memory>
 #include <string>
 
+#include "server/access/access_control.h"
+#include "server/access/cors.h"
+#include "server/access/trusted_proxies.h"
 #include "server/http/byte_budget.h"
 #include "server/http/connection_count.h"
 #include "server/http/io_loop.h"
 #include "server/http/limits.h"
 #include "server/http/routes.h"
+#include "server/http/tls_context.h"
 
 namespace qwen {
 
@@ -26,6 +30,7 @@ namespace qwen {
 struct AccessRecord {
   std::string method = "-", path = "-";  // "-" where no request could be read; path is the route's pattern
   std::string request_id, client;
+  std::string key_name;              // of the API key; empty where none was asked for, or it was none
   Traffic traffic = Traffic::kPage;  // kPage where there is no route
   int status = 0;                    // kClientGone; where the server gave up, the error that it would have told
   std::string code;                  // of an error, also of one told in mid-stream; kSlowClient, kWriteStall
@@ -45,10 +50,15 @@ inline constexpr std::string_view kSlowClient = "slow_client", kWriteStall = "wr
 struct ConnectionContext {
   HttpLimits limits;
   RouteTable routes;
+  std::shared_ptr<const AccessControl> access;  // null: everybody may call everything
+  Cors cors;
+  TrustedProxies proxies;
+  std::shared_ptr<const TlsContext> tls;                // null: plain HTTP
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
   ByteBudget bodies;  // of requests that are read or wait to be parsed, of answers that wait for their readers
   std::atomic<int> streams_open{0};
+  std::atomic<uint64_t> failed_handshakes{0};
   std::atomic<bool> draining{false};
 };
 

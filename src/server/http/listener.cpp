@@ -60,6 +60,15 @@ Error cannot_listen(const std::string& name, const boost::system::error_code& er
 
 // The connection is one too many: a best effort to say so, never waiting.
 void turn_away(const Arrival& arrival, ConnectionContext& context) {
+  if (context.tls) {  // no word could be said before a handshake
+    if (context.on_request)
+      context.on_request({.request_id = request_id_or_new({}),
+                          .client = arrival.client,
+                          .status = 503,
+                          .code = "server_overloaded",
+                          .shortage = Shortage::kConnections});
+    return;
+  }
   // What the client sent already is taken: closing over unread bytes would reset the connection under the answer.
   char sent_already[4096];
   const auto taken = ::recv(arrival.descriptor, sent_already, sizeof sent_already, MSG_DONTWAIT);

@@ -26,6 +26,8 @@ struct RequestHead {
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
 
+class TokenAccount;
+
 struct Request {
   RequestHead head;
   std::string body;
@@ -33,7 +35,8 @@ struct Request {
   std::string request_id;  // the caller's where valid, else ours
   std::string client;      // address
   std::chrono::steady_clock::time_point arrived;
-  std::shared_ptr<void> body_reservation;  // of the body in ByteBudget, given back with the request
+  std::shared_ptr<void> body_reservation;       // of the body in ByteBudget, given back with the request
+  std::shared_ptr<const TokenAccount> account;  // that its tokens are charged to; may be null
 };
 
 }  // namespace qwen

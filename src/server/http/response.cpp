@@ -2,9 +2,19 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 namespace qwen {
 namespace {
+
+// What every answer says to a browser, where it does not say otherwise itself: it is what its type says, belongs into
+// no frame and no cache, runs nothing, and its address is nobody's business.
+constexpr std::pair<std::string_view, std::string_view> kForBrowsers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cache-Control", "no-store"},
+};
 
 bool clean(std::string_view text) {
   return std::none_of(text.begin(), text.end(),
@@ -95,6 +105,8 @@ std::string serialize_head(const Response& response, const Framing& framing) {
     add(out, "Connection", "keep-alive");
   add(out, "X-Request-Id", framing.request_id);
   for (const Header& header : response.headers) add(out, header.name, header.value);
+  for (const auto& [name, value] : kForBrowsers)
+    if (!find_header(response.headers, name)) add(out, name, value);
   return out += "\r\n";
 }
 

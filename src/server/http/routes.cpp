@@ -1,8 +1,11 @@
 #include "server/http/routes.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
+#include "server/access/access_control.h"
+#include "server/access/cors.h"
 #include "server/api/errors.h"
 
 namespace qwen {
@@ -23,6 +26,10 @@ bool matches(const Route& route, std::string_view path, std::string& tail) {
 void list_method(std::string& list, std::string_view method) {
   if (!list.empty()) list += ", ";
   list += method;
+}
+
+void append(Headers& to, Headers more) {
+  to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
 // JSON is the only thing that a body may be. A missing type is taken for JSON; so does curl's default for -d not pass.
@@ -69,16 +76,19 @@ RouteTable::Match RouteTable::find(std::string_view method, std::string_view pat
   return match;
 }
 
-Admission admit(const RequestHead& head, const RouteTable& routes) {
+Admission admit(const RequestHead& head, const AdmissionRules& rules) {
   Admission admission;
+  if (rules.cors != nullptr) admission.headers = rules.cors->headers(head.headers);
   const auto refuse = [&](ApiError error) {
     admission.answer = error_response(error);
     return admission;
   };
-  RouteTable::Match match = routes.find(head.method, head.path);
+  RouteTable::Match match = rules.routes.find(head.method, head.path);
   if (head.method == "OPTIONS" && (head.path == "*" || !match.allowed.empty())) {
     admission.answer = Response{.status = 204, .content_type = {}};
-    if (!match.allowed.empty()) admission.answer->headers.push_back({"Allow", match.allowed});
+    if (match.allowed.empty()) return admission;
+    admission.answer->headers.push_back({"Allow", match.allowed});
+    if (rules.cors != nullptr) append(admission.headers, rules.cors->preflight(head.headers, match.allowed));
     return admission;
   }
   if (match.allowed.empty()) return refuse({.status = 404, .code = "not_found", .message = "there is no such route"});
@@ -89,6 +99,13 @@ Admission admit(const RequestHead& head, const RouteTable& routes) {
                    .allow = match.allowed});
   admission.route = match.route;
   admission.path_tail = std::move(match.tail);
+  if (rules.access != nullptr) {
+    AccessControl::Verdict verdict = rules.access->judge(head, match.route->access);
+    admission.key_name = std::move(verdict.key_name);
+    admission.account = std::move(verdict.account);
+    append(admission.headers, std::move(verdict.headers));
+    if (verdict.refused) return refuse(std::move(*verdict.refused));
+  }
   admission.max_body_bytes = std::max(match.route->max_body_bytes, kTrifle);
   if (head.content_length.value_or(0) > admission.max_body_bytes)
     return refuse({.status = 413,

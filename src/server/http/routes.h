@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/access.h"
 #include "server/http/request.h"
 #include "server/http/responder.h"
 
@@ -16,8 +17,6 @@ namespace qwen {
 // Called on the I/O thread of the connection: must not block. What it throws becomes the error answer.
 using Handler = std::function<void(Request, ResponderPtr)>;
 
-enum class Access { kOpen, kUser, kAdmin };  // who may call it where keys are configured
-
 // Whose requests they are, for whoever counts them: programs' and people's work; the page and figures about the
 // service; probes and scrapes, which come by themselves, also while nothing is ready.
 enum class Traffic { kApi, kPage, kProbe };
@@ -25,7 +24,7 @@ enum class Traffic { kApi, kPage, kProbe };
 struct Route {
   std::string method;  // GET also answers HEAD
   std::string path;    // a trailing "/*" matches one or more further characters, slashes included
-  Access access = Access::kUser;
+  Access access = Access::kAdmin;
   Handler handler;
   size_t max_body_bytes = 0;  // 0 = no body is read beyond a trifle
   Traffic traffic = Traffic::kApi;
@@ -48,13 +47,26 @@ class RouteTable {
   std::vector<Route> routes_;
 };
 
+class AccessControl;
+class Cors;
+
+// What a request is measured by; null: everybody may call everything, no other origin is allowed.
+struct AdmissionRules {
+  const RouteTable& routes;
+  const AccessControl* access = nullptr;
+  const Cors* cors = nullptr;
+};
+
 // The decision taken on the head alone, before any byte of the body is read.
 struct Admission {
   const Route* route = nullptr;
   std::string path_tail;
   size_t max_body_bytes = 0;
-  std::optional<Response> answer;  // set: this is the answer already (an error, or OPTIONS)
+  std::string key_name;                         // see AccessControl::Verdict
+  std::shared_ptr<const TokenAccount> account;  //
+  Headers headers;                              // of the answer, besides its own
+  std::optional<Response> answer;               // set: this is the answer already (an error, or OPTIONS)
 };
-Admission admit(const RequestHead& head, const RouteTable& routes);
+Admission admit(const RequestHead& head, const AdmissionRules& rules);
 
 }  // namespace qwen
