@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "server/cache/cache_options.h"
 #include "server/handlers/handlers.h"
 #include "server/http/listener.h"
 #include "server/self_check.h"
@@ -65,6 +66,7 @@ struct HttpServer::Impl {
         handler_context{config, service, workers, &monitor},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
+    if (cache_enabled(config)) service.enable_cache(response_cache_options(config));
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());

@@ -4,6 +4,7 @@
 #include "base/memory_usage.h"
 #include "metrics/metrics.h"
 #include "server/api/json_writer.h"
+#include "server/cache/response_cache.h"
 
 namespace qwen {
 namespace {
@@ -47,6 +48,7 @@ std::string ServiceMonitor::scrape() {
   read_engine();
   read_service();
   read_connections();
+  read_cache();
   read_machine();
   return metrics_.registry.text();
 }
@@ -85,6 +87,14 @@ void ServiceMonitor::read_connections() const {
   metrics_.streams_open.set(connections_->streams_open);
 }
 
+void ServiceMonitor::read_cache() const {
+  const ResponseCache::Stats stats = service_.cache() == nullptr ? ResponseCache::Stats{} : service_.cache()->stats();
+  metrics_.response_cache_entries.set(static_cast<double>(stats.memory.entries));
+  metrics_.response_cache_bytes.set(static_cast<double>(stats.memory.bytes));
+  metrics_.response_cache_evictions.follow(static_cast<double>(stats.memory.evictions));
+  metrics_.response_cache_breaker_open.set(stats.breaker_open ? 1 : 0);
+}
+
 void ServiceMonitor::read_machine() {
   const ProcessUsage process = read_process_usage();
   metrics_.memory_usage_percent.set(read_memory_usage().used_percent());
@@ -113,6 +123,18 @@ std::string ServiceMonitor::stats_json() {
   json.field("prompt_tokens", engine.prompt_tokens).field("generated_tokens", engine.generated_tokens);
   json.key("tokens_per_second").fixed(service_.tokens_per_second(), 2);
   json.key("average_time_to_first_token").fixed(metrics_.time_to_first_token.mean(), 4);
+  if (service_.cache() != nullptr) {
+    const ResponseCache::Stats cache = service_.cache()->stats();
+    const auto count = [&](const char* result) {
+      return static_cast<uint64_t>(metrics_.response_cache_requests.with({result}).value());
+    };
+    json.key("cache").begin_object();
+    json.field("hits", count("hit")).field("joined", count("joined")).field("misses", count("miss"));
+    json.field("errors", count("error")).field("bypassed", count("bypass"));
+    json.field("entries", cache.memory.entries).field("bytes", cache.memory.bytes);
+    json.field("evictions", cache.memory.evictions).field("breaker_open", cache.breaker_open);
+    json.end_object();
+  }
   json.end_object();
   return json.take();
 }

@@ -29,6 +29,7 @@ class ServiceMonitor {
   void read_engine() const;
   void read_service() const;
   void read_connections() const;
+  void read_cache() const;
   void read_machine();
 
   const GenerationService& service_;

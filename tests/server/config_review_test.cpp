@@ -28,8 +28,10 @@ TEST(ConfigReview, WhatIsNotThereYetIsNotPromised) {
   EXPECT_TRUE(refused("api_keys: {a: b}", "f.yaml:1: api_keys is set but this version checks no keys"));
   EXPECT_TRUE(refused("ssl_config: {cert_file: c.pem, key_file: k.pem}", "plain HTTP"));
   EXPECT_TRUE(refused("server: {workers: 2}", "server.workers is more than 1"));
-  EXPECT_NE(notices_of("cache_config: {enable: true}").find("no response cache"), std::string::npos);
-  EXPECT_EQ(notices_of("cache_config: {enable: false, ttl: 60}"), "");
+  EXPECT_EQ(notices_of("cache_config: {enable: true, ttl: 60, redis_url: 'redis://r'}"), "");
+  const std::string unused = notices_of("cache_config: {enable: false, redis_url: 'redis://:geheim@r'}");
+  EXPECT_NE(unused.find("cache_config.redis_url (****) has no effect: cache_config.enable is false"),
+            std::string::npos);
 }
 
 TEST(ConfigReview, PortsAndTimesGoTogether) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/cache/cache_options.h"
+
 namespace qwen {
 namespace {
 
@@ -32,8 +34,8 @@ constexpr Remark kWithoutEffect[] = {
     {"gpu.mixed_precision", on_cpu, "has no effect with model.device cpu: kernels always sum in f32 or in integers"},
     {"gpu.launch_blocking", [](const ServiceConfig& c) { return c.cuda_launch_blocking && on_cpu(c); },
      "has no effect with model.device cpu"},
-    {"cache_config.enable", [](const ServiceConfig& c) { return c.cache_enable; },
-     "has no effect yet: this version has no response cache, every request is computed", LogLevel::kWarning},
+    {"cache_config.redis_url", [](const ServiceConfig& c) { return !cache_enabled(c); },
+     "has no effect: cache_config.enable is false"},
     {"logging.file", always, "has no effect yet: this version logs to standard error alone", LogLevel::kWarning},
     {"logging.format", [](const ServiceConfig& c) { return c.log_format != ServiceConfig().log_format; },
      "has no effect yet: this version logs in its default format", LogLevel::kWarning},
@@ -97,7 +99,8 @@ std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {
     const auto value = std::find_if(effective.values.begin(), effective.values.end(),
                                     [&](const EffectiveValue& one) { return one.name == remark.name; });
     if (value == effective.values.end() || value->origin == "default" || !remark.applies(config)) continue;
-    notices.push_back({remark.level, str(value->subject, " (", value->value, ") ", remark.text)});
+    const bool secret = remark.name == "cache_config.redis_url";
+    notices.push_back({remark.level, str(value->subject, " (", secret ? "****" : value->value, ") ", remark.text)});
   }
   return notices;
 }

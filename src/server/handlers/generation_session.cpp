@@ -41,6 +41,16 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
   }
 }
 
+// X-Cache, where there is a cache: what came from it for all streams together.
+void add_cache_header(Response& response, const TextStreams& streams) {
+  CacheResult result = CacheResult::kOff;
+  for (const auto& stream : streams) {
+    const CacheResult one = stream->cache_result();
+    result = result == CacheResult::kOff || result == one ? one : CacheResult::kMiss;
+  }
+  if (result != CacheResult::kOff) response.headers.push_back({"X-Cache", std::string(cache_result_name(result))});
+}
+
 }  // namespace
 
 // Shared with the engine thread, which must neither keep a session alive nor be the one to end it.
@@ -98,7 +108,9 @@ void GenerationSession::begin(TextStreams streams) {
     self->streams_.clear();
   });
   if (stream_) {
-    responder_->begin_stream(sse_head(), std::string(kSseHeartbeat));
+    Response head = sse_head();
+    add_cache_header(head, streams_);
+    responder_->begin_stream(std::move(head), std::string(kSseHeartbeat));
     std::string out;
     format_->open(out);
     responder_->write(std::move(out));
@@ -121,7 +133,12 @@ void GenerationSession::drain_streams() {
   for (size_t i = 0; i < streams_.size(); ++i) {
     if (finished_[i]) continue;
     TextStream& stream = *streams_[i];
-    if (const auto delta = stream.poll(); delta && stream_) format_->delta(out, i, *delta);
+    if (!stream_) {
+      while (stream.poll()) {
+      }
+    } else if (const auto delta = stream.poll()) {
+      format_->delta(out, i, *delta);
+    }
     if (!stream.finished()) continue;
     const auto error = failure(stream.completion(), request_id_);
     if (error && !format_->keeps_failure(i, *error)) return fail(*error, std::move(out));
@@ -135,7 +152,11 @@ void GenerationSession::drain_streams() {
 
 void GenerationSession::complete(std::string out) {
   ended_ = true;
-  if (!stream_) return responder_->send({.body = format_->whole(streams_)});
+  if (!stream_) {
+    Response response{.body = format_->whole(streams_)};
+    add_cache_header(response, streams_);
+    return responder_->send(std::move(response));
+  }
   format_->close(out, streams_);
   out += kSseDone;
   responder_->write(std::move(out));
