@@ -202,6 +202,20 @@ def packed_files() -> dict[str, str | bytes]:
     }
 
 
+def cached_answers() -> dict[str, str | bytes]:
+    """Without the digest, which the harness adds."""
+    def answer(tokens=((5, -0.5), (999, -1.0)), key=b"key", reason=0, end_has_token=1, thinking=0, prompt=7, count=None) -> bytes:
+        head = b"QWENANS1" + struct.pack("<I", len(key)) + key + struct.pack("<IIII", reason, end_has_token, thinking, prompt)
+        return head + struct.pack("<I", len(tokens) if count is None else count) + b"".join(struct.pack("<If", *token) for token in tokens)
+
+    return {
+        "whole": answer(), "length": answer(reason=1, end_has_token=0, thinking=2), "other-key": answer(key=b"kez"), "other-version": b"QWENANS2" + answer()[8:],
+        "other-prompt": answer(prompt=8), "no-tokens": answer(tokens=()), "more-claimed": answer(count=3), "huge-claimed": answer(count=0xFFFFFFFF),
+        "id-far": answer(tokens=((1000, 0.0),)), "id-negative": answer(tokens=((0xFFFFFFFF, 0.0),)), "nan": answer(tokens=((1, float("nan")),)),
+        "reason": answer(reason=2), "thinking": answer(thinking=3), "cut": answer()[:-3], "more": answer() + b"x", "empty": b"",
+    }
+
+
 def tokenizer_json() -> dict[str, str | bytes]:
     whole = (DATA / "text/tokenizer.json").read_text()
     return {
@@ -519,7 +533,7 @@ def main() -> None:
         "tokenizer_json": tokenizer_json(), "vocab_merges": vocab_merges(), "chat_template": chat_template(), "detokenizer": detokenizer(),
         "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(), "packed_file": packed_files(),
         "request": request(), "http_head": http_heads(), "http_request": http_requests(), "json_writer": json_writer(),
-        "config_file": config_file(),
+        "config_file": config_file(), "cached_answer": cached_answers(),
     }.items():
         write(harness, seeds)
 
