@@ -100,7 +100,7 @@ class Cache(unittest.TestCase):
         self.assertIs(json.loads(replayed[-2])["cached"], True)
 
     def test_a_chat_stream_is_replayed_in_the_same_chunks(self):
-        body = {**CHAT, "seed": 5}
+        body = {**CHAT, "temperature": 0.7, "seed": 5}
         whole = self.service.post("/v1/chat/completions", body).json()["choices"][0]
         state, events = self.stream("/v1/chat/completions", {**body, "stream_options": {"include_usage": True}})
         self.assertEqual((state, events[-1]), ("HIT", "[DONE]"))

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace qwen {
 
@@ -111,9 +112,13 @@ ThinkingEnd FlightSource::thinking_end() const {
 
 void FlightSource::complete(FinishReason reason) {
   if (!flight_ || flight_->thinking_end() == ThinkingEnd::kDeadline || !flight_->settle(reason)) return;
-  // Stored before the flight can no longer be joined: an equal request finds the one or the other.
-  if (ask_.store)
-    if (auto answer = flight_->answer(cursor_, reason)) cache_->store(ask_.key, std::move(answer));
+  try {
+    // Stored before the flight can no longer be joined: an equal request finds the one or the other.
+    if (ask_.store)
+      if (auto answer = flight_->answer(cursor_, reason)) cache_->store(ask_.key, std::move(answer));
+  } catch (const std::exception& error) {  // no memory for it: the answer itself is there
+    log_warning("response cache: an answer is not kept: ", error.what());
+  }
   cache_->flights_.remove(ask_.key, flight_);
 }
 

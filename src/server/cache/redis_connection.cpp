@@ -45,12 +45,31 @@ void* make_string(const redisReadTask* task, char* text, size_t size) {
     return nullptr;
   }
 }
-void* make_array(const redisReadTask*, int) { return nullptr; }
 void* make_integer(const redisReadTask*, long long) {
   return new (std::nothrow) RedisReply{RedisReply::Kind::kInteger, {}};
 }
 void* make_nil(const redisReadTask*) { return new (std::nothrow) RedisReply{}; }
 void free_reply(void* reply) { delete static_cast<RedisReply*>(reply); }
+
+// Numbers and truth values came with hiredis 1.0, for a protocol that is not asked for.
+template <typename Functions>
+void refuse_newer_kinds(Functions& functions) {
+  if constexpr (requires { functions.createDouble; }) {
+    functions.createDouble = [](const redisReadTask*, auto, auto*, auto) -> void* { return nullptr; };
+    functions.createBool = [](const redisReadTask*, auto) -> void* { return nullptr; };
+  }
+}
+
+redisReplyObjectFunctions reply_functions() {
+  redisReplyObjectFunctions functions{};
+  functions.createString = make_string;
+  functions.createArray = [](const redisReadTask*, auto) -> void* { return nullptr; };  // int or size_t, by version
+  functions.createInteger = make_integer;
+  functions.createNil = make_nil;
+  functions.freeObject = free_reply;
+  refuse_newer_kinds(functions);
+  return functions;
+}
 
 struct FreeReader {
   void operator()(redisReader* reader) const { redisReaderFree(reader); }
@@ -58,7 +77,7 @@ struct FreeReader {
 using Reader = std::unique_ptr<redisReader, FreeReader>;
 
 Reader new_reader() {
-  static redisReplyObjectFunctions functions{make_string, make_array, make_integer, make_nil, free_reply};
+  static redisReplyObjectFunctions functions = reply_functions();
   Reader reader(redisReaderCreateWithFunctions(&functions));
   if (!reader) throw RedisFailure("no memory");
   return reader;
@@ -72,7 +91,7 @@ std::string encode(std::initializer_list<std::string_view> words) {
     sizes.push_back(word.size());
   }
   char* command = nullptr;
-  const int size = redisFormatCommandArgv(&command, static_cast<int>(texts.size()), texts.data(), sizes.data());
+  const auto size = redisFormatCommandArgv(&command, static_cast<int>(texts.size()), texts.data(), sizes.data());
   if (size < 0) throw RedisFailure("no memory");
   std::string bytes(command, static_cast<size_t>(size));
   redisFreeCommand(command);

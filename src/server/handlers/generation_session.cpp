@@ -14,6 +14,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of a stored answer that is asked for whole: what comes after has its wake-up, and others theirs in between.
+constexpr int kTurnsAtOnce = 64;
+
 // The queue is as long as a request may wait: who comes back at once only makes it longer.
 constexpr int kQueueRetrySeconds = 10;
 
@@ -134,7 +137,7 @@ void GenerationSession::drain_streams() {
     if (finished_[i]) continue;
     TextStream& stream = *streams_[i];
     if (!stream_) {
-      while (stream.poll()) {
+      for (int turn = 0; turn < kTurnsAtOnce && stream.poll(); ++turn) {
       }
     } else if (const auto delta = stream.poll()) {
       format_->delta(out, i, *delta);
