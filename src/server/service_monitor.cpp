@@ -36,6 +36,8 @@ ServiceMonitor::ServiceMonitor(const GenerationService& service)
   for (const ThinkingEnd end : {ThinkingEnd::kNatural, ThinkingEnd::kBudget, ThinkingEnd::kDeadline, ThinkingEnd::kLoop,
                                 ThinkingEnd::kClient, ThinkingEnd::kLength})
     metrics_.thoughts.with({thinking_end_name(end)});
+  for (const char* result : {"hit", "joined", "miss", "error", "bypass"})
+    metrics_.response_cache_requests.with({result});
 }
 
 void ServiceMonitor::watch(std::shared_ptr<const ConnectionContext> connections) {

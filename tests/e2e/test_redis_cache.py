@@ -251,6 +251,18 @@ class NoRedis(unittest.TestCase):
             return False
         self.assertGreater(self.ask(half), 0)
 
+    def test_who_is_always_late_is_left_alone(self):
+        """It answers PING in time, so that every trial succeeds: the pauses grow nevertheless."""
+        def late(connection):
+            time.sleep(0.06)
+            connection.sendall(b"$-1\r\n")
+        with Impostor(late) as peer, service(peer.url) as one:
+            self.assertTrue(connected(one))
+            for number in range(60):
+                self.assertEqual(one.post("/generate", {**BODY, "prompt": str(number), "max_length": 1}).status, 200)
+            self.assertIn("is left alone (no answer within 20 ms)", log(one))
+            self.assertLess(peer.asked, 40)
+
     def test_silence_and_drops(self):
         def drip(connection):
             for byte in b"$1000\r\n" + b"x" * 1000:

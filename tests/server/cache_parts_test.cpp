@@ -9,6 +9,7 @@
 #include "server/cache/cache_use.h"
 #include "server/cache/cached_answer.h"
 #include "server/cache/circuit_breaker.h"
+#include "server/cache/flight_table.h"
 #include "server/cache/memory_store.h"
 #include "server/cache/redis_address.h"
 #include "server/http/request.h"
@@ -179,6 +180,49 @@ TEST(CacheKey, IsCanonicalAndComplete) {
   add([&](auto& f, auto&) { f.thinking = &thinking, f.plan.answer_reserve = 3; });
   for (size_t i = 0; i < keys.size(); ++i)
     for (size_t j = 0; j < i; ++j) EXPECT_NE(keys[i], keys[j]) << i << ' ' << j;
+}
+
+TEST(FlightTable, EqualRequestsFindTheComputationOrItsAnswer) {
+  FlightTable table;
+  const auto now = Flight::Clock::now();
+  const auto reader = [] { return std::make_shared<const std::function<void()>>(); };
+  const auto begin = [&](uint64_t seed) {
+    return [seed, now] { return std::make_shared<Flight>(seed, now + seconds(10), 3); };
+  };
+  const auto nothing = [] { return CachedAnswerPtr(); };
+  const auto stored = table.enter(
+      "a", {.reader = reader()}, [] { return shared(1); }, begin(1));
+  EXPECT_TRUE(stored.answer && !stored.flight);
+  const auto first_reader = reader();
+  const auto first = table.enter("a", {.reader = first_reader, .deadline = now + seconds(10)}, nothing, begin(1));
+  EXPECT_TRUE(first.leads);
+  EXPECT_EQ(table.join("a", {.reader = reader()}), first.flight);
+  EXPECT_FALSE(table.join("b", {.reader = reader()}));
+  EXPECT_FALSE(table.join("a", {.reader = reader(), .deadline = now + seconds(5)})) << "it may last longer";
+  EXPECT_TRUE(table.join("a", {.reader = reader(), .deadline = now + milliseconds(9500)}));
+  EXPECT_FALSE(table.join("a", {.reader = reader(), .seed = 2}));
+  const auto apart = table.enter("a", {.reader = reader(), .seed = 2}, nothing, begin(2));
+  EXPECT_TRUE(apart.leads);
+  EXPECT_EQ(table.join("a", {.reader = reader()}), first.flight) << "the one apart is nobody else's";
+  EXPECT_EQ(table.size(), 1u);
+  table.remove("a", apart.flight);
+  EXPECT_EQ(table.size(), 1u);
+  table.remove("a", first.flight);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(FlightTable, AFlightThatEverybodyLeftIsNotJoined) {
+  FlightTable table;
+  const auto reader = std::make_shared<const std::function<void()>>();
+  const auto nothing = [] { return CachedAnswerPtr(); };
+  const auto begin = [] { return std::make_shared<Flight>(1, std::nullopt, 3); };
+  const auto first = table.enter("a", {.reader = reader}, nothing, begin);
+  EXPECT_TRUE(first.flight->leave(reader));
+  EXPECT_FALSE(table.join("a", {.reader = reader}));
+  const auto second = table.enter("a", {.reader = reader}, nothing, begin);
+  EXPECT_TRUE(second.leads);
+  table.remove("a", first.flight);
+  EXPECT_EQ(table.join("a", {.reader = reader}), second.flight);
 }
 
 TEST(CircuitBreaker, OpensAfterFailuresInARow) {

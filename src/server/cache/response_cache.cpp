@@ -31,8 +31,6 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 ResponseCache::ResponseCache(const CacheOptions& options, std::shared_ptr<const Metrics> metrics)
     : metrics_(std::move(metrics)), memory_(memory_limits(options)) {
-  for (const char* result : {"hit", "joined", "miss", "error", "bypass"})
-    metrics_->response_cache_requests.with({result});
   if (options.redis) redis_ = std::make_unique<RedisStore>(*options.redis, options.memory.ttl);
 }
 
