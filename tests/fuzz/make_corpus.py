@@ -216,6 +216,15 @@ def cached_answers() -> dict[str, str | bytes]:
     }
 
 
+def redis_replies() -> dict[str, str | bytes]:
+    return {
+        "text": "$5\r\nab\r\nc\r\n", "empty": "$0\r\n\r\n", "nil": "$-1\r\n", "status": "+PONG\r\n", "error": "-WRONGPASS no\r\n", "integer": ":12\r\n",
+        "negative": "$-2\r\n", "huge": "$9999999999\r\nabc", "huger": "$99999999999999999999\r\n", "array": "*2\r\n$1\r\na\r\n:1\r\n", "huge-array": "*2000000000\r\n",
+        "nested": "*1\r\n" * 20, "null-array": "*-1\r\n", "two": "+OK\r\n+OK\r\n", "half": "$10\r\nabc", "http": "HTTP/1.1 400 Bad Request\r\n\r\n", "no-return": "+OK\n",
+        "double": ",1.5\r\n", "true": "#t\r\n", "map": "%1\r\n+a\r\n:1\r\n", "bytes": bytes(range(256)),
+    }
+
+
 def tokenizer_json() -> dict[str, str | bytes]:
     whole = (DATA / "text/tokenizer.json").read_text()
     return {
@@ -533,7 +542,7 @@ def main() -> None:
         "tokenizer_json": tokenizer_json(), "vocab_merges": vocab_merges(), "chat_template": chat_template(), "detokenizer": detokenizer(),
         "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(), "packed_file": packed_files(),
         "request": request(), "http_head": http_heads(), "http_request": http_requests(), "json_writer": json_writer(),
-        "config_file": config_file(), "cached_answer": cached_answers(),
+        "config_file": config_file(), "cached_answer": cached_answers(), "redis_reply": redis_replies(),
     }.items():
         write(harness, seeds)
 

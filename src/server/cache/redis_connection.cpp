@@ -1,7 +1,6 @@
 #include "server/cache/redis_connection.h"
 
 #include <fcntl.h>
-#include <hiredis/hiredis.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,89 +13,18 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <new>
-#include <vector>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "base/quote.h"
-#include "server/cache/cached_answer.h"
 
 namespace qwen {
 namespace {
 
-// A value and what the protocol puts around it. A reply that goes beyond ends the connection.
-constexpr size_t kMaxReply = kMaxEncodedAnswer + 1024;
 constexpr size_t kReadAtOnce = 16 * 1024;
 
 std::string system_error(const char* what, int error) { return str(what, ": ", std::strerror(error)); }
-
-// --- The parser's own objects are RedisReply. No command here is answered by a list, so that none is ever made.
-
-// Called by C code, which no exception may cross; null is its word for no memory.
-
-void* make_string(const redisReadTask* task, char* text, size_t size) {
-  auto kind = RedisReply::Kind::kText;
-  if (task->type == REDIS_REPLY_STATUS) kind = RedisReply::Kind::kStatus;
-  if (task->type == REDIS_REPLY_ERROR) kind = RedisReply::Kind::kError;
-  try {
-    return new RedisReply{kind, std::string(text, size)};
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void* make_integer(const redisReadTask*, long long) {
-  return new (std::nothrow) RedisReply{RedisReply::Kind::kInteger, {}};
-}
-void* make_nil(const redisReadTask*) { return new (std::nothrow) RedisReply{}; }
-void free_reply(void* reply) { delete static_cast<RedisReply*>(reply); }
-
-// Numbers and truth values came with hiredis 1.0, for a protocol that is not asked for.
-template <typename Functions>
-void refuse_newer_kinds(Functions& functions) {
-  if constexpr (requires { functions.createDouble; }) {
-    functions.createDouble = [](const redisReadTask*, auto, auto*, auto) -> void* { return nullptr; };
-    functions.createBool = [](const redisReadTask*, auto) -> void* { return nullptr; };
-  }
-}
-
-redisReplyObjectFunctions reply_functions() {
-  redisReplyObjectFunctions functions{};
-  functions.createString = make_string;
-  functions.createArray = [](const redisReadTask*, auto) -> void* { return nullptr; };  // int or size_t, by version
-  functions.createInteger = make_integer;
-  functions.createNil = make_nil;
-  functions.freeObject = free_reply;
-  refuse_newer_kinds(functions);
-  return functions;
-}
-
-struct FreeReader {
-  void operator()(redisReader* reader) const { redisReaderFree(reader); }
-};
-using Reader = std::unique_ptr<redisReader, FreeReader>;
-
-Reader new_reader() {
-  static redisReplyObjectFunctions functions = reply_functions();
-  Reader reader(redisReaderCreateWithFunctions(&functions));
-  if (!reader) throw RedisFailure("no memory");
-  return reader;
-}
-
-std::string encode(std::initializer_list<std::string_view> words) {
-  std::vector<const char*> texts;
-  std::vector<size_t> sizes;
-  for (const std::string_view word : words) {
-    texts.push_back(word.data());
-    sizes.push_back(word.size());
-  }
-  char* command = nullptr;
-  const auto size = redisFormatCommandArgv(&command, static_cast<int>(texts.size()), texts.data(), sizes.data());
-  if (size < 0) throw RedisFailure("no memory");
-  std::string bytes(command, static_cast<size_t>(size));
-  redisFreeCommand(command);
-  return bytes;
-}
 
 struct FreeAddresses {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -108,7 +36,7 @@ struct RedisConnection::Impl {
   FileDescriptor socket;
   FileDescriptor wake{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::atomic<bool> stopped{false};
-  Reader reader;
+  std::optional<RedisReplyReader> reader;
 
   // Until the socket is ready for `events`.
   void wait(short events, Clock::time_point deadline) const {
@@ -170,28 +98,20 @@ struct RedisConnection::Impl {
     }
   }
 
-  RedisReply receive(Clock::time_point deadline) const {
+  RedisReply receive(Clock::time_point deadline) {
     char buffer[kReadAtOnce];
-    size_t total = 0;
+    reader->expect_next();
     for (;;) {
       const ssize_t size = ::recv(socket.get(), buffer, sizeof buffer, 0);
-      if (size == 0) throw RedisFailure("it closed the connection");
-      if (size < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) throw RedisFailure(system_error("recv", errno));
+      if (size > 0) {
+        if (auto reply = reader->feed({buffer, static_cast<size_t>(size)})) return std::move(*reply);
+      } else if (size == 0) {
+        throw RedisFailure("it closed the connection");
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
         wait(POLLIN, deadline);
-        continue;
+      } else if (errno != EINTR) {
+        throw RedisFailure(system_error("recv", errno));
       }
-      total += static_cast<size_t>(size);
-      if (total > kMaxReply) throw RedisFailure("a reply is larger than any answer stored here");
-      void* parsed = nullptr;
-      if (redisReaderFeed(reader.get(), buffer, static_cast<size_t>(size)) != REDIS_OK ||
-          redisReaderGetReply(reader.get(), &parsed) != REDIS_OK)
-        throw RedisFailure("what it says is not Redis' protocol");
-      const std::unique_ptr<RedisReply> reply(static_cast<RedisReply*>(parsed));
-      if (!reply) continue;
-      // One command is under way: whatever follows its reply would be taken for the next one's.
-      if (reader->pos != reader->len) throw RedisFailure("more than one reply to a command");
-      return std::move(*reply);
     }
   }
 };
@@ -215,7 +135,7 @@ void RedisConnection::stop() {
 RedisReply RedisConnection::command(std::initializer_list<std::string_view> words, Clock::time_point deadline) {
   if (!connected()) throw RedisFailure("not connected");
   try {
-    impl_->send(encode(words), deadline);
+    impl_->send(redis_command(words), deadline);
     return impl_->receive(deadline);
   } catch (...) {
     disconnect();
@@ -226,7 +146,7 @@ RedisReply RedisConnection::command(std::initializer_list<std::string_view> word
 void RedisConnection::connect(const RedisOptions& options, Clock::time_point deadline) {
   disconnect();
   try {
-    impl_->reader = new_reader();
+    impl_->reader.emplace();
     if (options.socket_path.empty()) {
       impl_->connect_by_name(options.host, options.port, deadline);
     } else {

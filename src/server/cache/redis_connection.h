@@ -1,31 +1,18 @@
 // One connection to a Redis: a command, its reply, one after the other, each with a deadline. The peer is not trusted:
-// what a reply may be long is bounded before it is read, and one that is not of the protocol ends the connection.
-// hiredis encodes and parses; sockets and time are ours. Used by one thread; stop() may come from any.
+// a reply that is too long, or not of the protocol, ends the connection. Used by one thread; stop() may come from any.
 #pragma once
 
 #include <chrono>
 #include <initializer_list>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "server/cache/redis_address.h"
+#include "server/cache/redis_protocol.h"
 
 namespace qwen {
 
-struct RedisReply {
-  enum class Kind { kText, kNil, kInteger, kStatus, kError };
-  Kind kind = Kind::kNil;
-  std::string text;  // of kText, kStatus, kError
-};
-
-// The connection is of no more use; the message says why, and never holds what the peer sent beyond its own words of an
-// error.
-class RedisFailure : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 // The host's name is not known.
 class RedisAbsent : public RedisFailure {
  public:
