@@ -52,16 +52,24 @@ class Load:
         while not self.ended:
             number += 1
             begin = time.monotonic()
+            body = {"prompt": f"{thread} {number // 3}", "temperature": 0, "max_length": 3}
             try:
-                answer = self.target.post("/generate", {"prompt": f"{thread} {number // 2}", "temperature": 0, "max_length": 3})
-                problem = None if answer.status == 200 else answer.text
-            except OSError as error:
+                problem = self.stream(body) if number % 2 else self.whole(body)
+            except (OSError, AssertionError) as error:
                 problem = str(error)
             with self.lock:
                 self.count += 1
                 self.longest = max(self.longest, time.monotonic() - begin)
                 if problem:
                     self.failures.append(problem)
+
+    def whole(self, body):
+        answer = self.target.post("/generate", body)
+        return None if answer.status == 200 else answer.text
+
+    def stream(self, body):
+        events = list(self.target.stream("/generate", {**body, "stream": True}))
+        return None if events[-1] == "[DONE]" and '"finish_reason"' in events[-2] else str(events)
 
     def stop(self):
         self.ended = True

@@ -134,6 +134,7 @@ bool RedisStore::State::connect() {
     if (!connection.connected()) connection.connect(options, Clock::now() + kConnectTimeout);
     check_alive();
   } catch (const RedisAbsent&) {
+    if (is_stopped()) return false;  // and perhaps left alone: nothing is said at the process's end
     if (!met) {
       if (!absent.exchange(true))
         log_warning("response cache: there is no host ", quote(options.host),
@@ -145,8 +146,9 @@ bool RedisStore::State::connect() {
     return false;
   } catch (const std::exception& error) {
     connection.disconnect();
+    if (is_stopped()) return false;
     absent = false;
-    if (!is_stopped() && breaker.trip()) say_open(error.what());
+    if (breaker.trip()) say_open(error.what());
     return false;
   }
   const bool was_open = breaker.close();
