@@ -105,7 +105,7 @@ CachedAnswerPtr ResponseCache::look_up_redis(const CacheAsk& ask, bool& failed) 
   if (!reply.value) return nullptr;
   auto answer = decode_answer(*reply.value, ask.key, ask.vocab_size, ask.prompt_tokens);
   if (answer) {
-    memory_.put(ask.key, answer);
+    memory_.put(ask.key, answer);  // with a time of its own: an answer does not become wrong
   } else {
     failed = true;
     redis_->erase(ask.key);  // or every request would look at it again
