@@ -313,8 +313,7 @@ TEST(CacheUse, KeysHaveAnswersOfTheirOwn) {
     request.head.headers = std::move(headers);
     return cache_use(request, true, config).salt;
   };
-  EXPECT_EQ(salt({{"Authorization", "Bearer a"}}), salt({})) << "open to everybody";
-  config.api_keys.try_emplace("one");
+  EXPECT_EQ(salt({}), "");
   EXPECT_NE(salt({{"Authorization", "Bearer a"}}), salt({{"Authorization", "Bearer b"}}));
   EXPECT_NE(salt({{"X-API-Key", "a"}}), salt({{"X-API-Key", "b"}}));
   EXPECT_EQ(salt({{"authorization", "Bearer a"}}), salt({{"Authorization", "Bearer a"}}));

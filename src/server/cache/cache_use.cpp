@@ -37,7 +37,7 @@ std::string credential_digest(const Headers& headers) {
   for (const Header& header : headers)
     if (iequals(header.name, "Authorization") || iequals(header.name, "X-API-Key"))
       credentials.append(header.value).push_back('\n');
-  return sha256_hex(credentials);
+  return credentials.empty() ? credentials : sha256_hex(credentials);
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ CacheUse cache_use(const Request& request, bool seed_given, const ServiceConfig&
   if (!use.enabled) return use;
   use.seed_given = seed_given;
   use.random_too = config.cache_random;
-  if (!config.api_keys.empty() && !config.cache_shared) use.salt = credential_digest(request.head.headers);
+  if (!config.cache_shared) use.salt = credential_digest(request.head.headers);
   apply_cache_control(request.head.headers, use);
   return use;
 }

@@ -18,8 +18,8 @@ struct CacheUse {
   std::string salt;         // of the key: answers are shared by requests with the same one
 };
 
-// `seed_given`: by the request. Answers are kept apart by the credential that a request shows, where keys are
-// configured and the configuration does not share them: how fast an answer comes tells that somebody asked before.
+// `seed_given`: by the request. Answers are kept apart by the credential that a request shows, also where none is asked
+// for, unless the configuration shares them: how fast an answer comes tells that somebody asked before.
 CacheUse cache_use(const Request& request, bool seed_given, const ServiceConfig& config);
 
 enum class CacheResult { kOff, kBypass, kMiss, kHit };
