@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="qwen-thinking" \
       org.opencontainers.image.licenses="MIT"
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates curl libprometheus-cpp-core1.0 libssl3 libstdc++6 libutf8proc2 libxxhash0 libyaml-cpp0.7 && \
+      ca-certificates curl libhiredis0.14 libprometheus-cpp-core1.0 libssl3 libstdc++6 libutf8proc2 libxxhash0 libyaml-cpp0.7 && \
     rm -rf /var/lib/apt/lists/*
 RUN useradd -m -u 1000 qwen
 RUN mkdir -p /app/models /app/cache /app/logs && chown qwen:qwen /app/cache /app/logs

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build ccache pkg-config curl python3 nlohmann-json3-dev libcli11-dev
-  libutf8proc-dev libssl-dev openssl libxxhash-dev prometheus-cpp-dev libyaml-cpp-dev
+  libutf8proc-dev libssl-dev openssl libxxhash-dev prometheus-cpp-dev libyaml-cpp-dev libhiredis-dev
   libgtest-dev libgmock-dev libbenchmark-dev)
 [ "${1:-}" = lint ] && packages+=(clang-format-14 clang-tidy-14 git)
 [ "${1:-}" = package ] && packages+=(debhelper help2man lintian)

@@ -34,7 +34,8 @@ PURE_ENGINE = {"scheduler", "scheduler_output", "sequence", "block_manager"}
 
 # Third-party headers appear in .cpp files only; these few in one place only.
 THIRD_PARTY = re.compile(r"^(boost|nlohmann|yaml-cpp|CLI|prometheus|utf8proc|openssl|xxhash|hiredis)(/|\.|$)")
-ONLY_IN = {"boost": "server/http/", "utf8proc": "text/", "CLI": "commands/", "prometheus": "metrics/"}
+ONLY_IN = {"boost": "server/http/", "utf8proc": "text/", "CLI": "commands/", "prometheus": "metrics/",
+           "hiredis": "server/cache/"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/quote.h"
 #include "commands/worker_process.h"
+#include "server/cache/redis_address.h"
 #include "server/config/config_review.h"
 
 namespace qwen {
@@ -28,6 +29,7 @@ bool is_secret(std::string_view name) {
 std::string shown_value(const EffectiveConfig& effective, const EffectiveValue& value) {
   if (value.value.empty()) return "-";
   if (!is_secret(value.name)) return escape_controls(value.value);
+  if (value.name == "cache_config.redis_url") return escape_controls(masked_redis_url(value.value));
   std::string names;
   for (const auto& [name, key] : effective.config.api_keys)
     names.append(names.empty() ? "" : ",").append(name + ":****");

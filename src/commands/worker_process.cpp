@@ -115,6 +115,8 @@ ServiceConfig worker_config(ServiceConfig config, int place, int workers, int co
   if (config.threads == 0) config.threads = std::max(1, cores / workers + (place < cores % workers ? 1 : 0));
   int& connections = config.http.max_connections;
   connections = connections / workers + (connections % workers != 0 ? 1 : 0);
+  config.cache_max_bytes = std::max<size_t>(config.cache_max_bytes / static_cast<size_t>(workers), 1);
+  config.cache_max_entries = std::max(config.cache_max_entries / workers, 1);
   return config;
 }
 

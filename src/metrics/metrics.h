@@ -21,6 +21,7 @@ inline const Buckets kRequestSeconds = {0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   1
 inline const Buckets kTokens = {1,    2,    5,    10,    20,    50,    100,    200,   500,
                                 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000};
 inline const Buckets kStepTokens = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+inline const Buckets kLookupSeconds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5};
 inline const Buckets kSequences = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 }  // namespace buckets
 
@@ -82,6 +83,20 @@ struct Metrics {
                            "Thoughts by what ended them.",
                            {"ended_by"}};  // natural, budget, deadline, loop, client, length
   Counter thinking_tokens{registry, "qwen_thinking_tokens_total", "Tokens spent on thoughts."};
+
+  // --- The response cache; the gauges and evictions are read.
+  Family<Counter> response_cache_requests{registry,
+                                          "qwen_response_cache_requests_total",
+                                          "Answers by what the response cache had for them.",
+                                          {"result"}};  // hit, joined, miss, error, bypass
+  Histogram response_cache_duration{registry, "qwen_response_cache_duration_seconds", "Looking for one answer.",
+                                    buckets::kLookupSeconds};
+  Gauge response_cache_entries{registry, "qwen_response_cache_entries", "Answers kept in this process."};
+  Gauge response_cache_bytes{registry, "qwen_response_cache_bytes", "Memory of these answers."};
+  Counter response_cache_evictions{registry, "qwen_response_cache_evictions_total",
+                                   "Answers that gave way to newer ones for want of room."};
+  Gauge response_cache_breaker_open{registry, "qwen_response_cache_breaker_open",
+                                    "1 while Redis is left alone because it failed."};
 
   // --- The engine; all read, but for the step histograms.
   Gauge requests_running{registry, "qwen_requests_running", "Sequences in the batch."};

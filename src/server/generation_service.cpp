@@ -4,6 +4,8 @@
 
 #include "metrics/metrics.h"
 #include "metrics/rate_window.h"
+#include "server/cache/cache_key.h"
+#include "server/cache/response_cache.h"
 #include "server/request_error.h"
 
 namespace qwen {
@@ -17,6 +19,35 @@ constexpr size_t kTail = 16;  // tokens that spell "<think>\n" at most, one for 
       {.param = request.max_tokens_param, .asked = asked, .most = most, .vllm_sentence = request.vllm_sentence}, prompt,
       context);
 }
+// One answer's way into the engine, as often as it is asked for.
+struct EngineCall {
+  std::shared_ptr<const LoadedModel> model;
+  std::shared_ptr<const std::vector<TokenId>> prompt;
+  SamplingParams sampling;
+  std::optional<ThinkingVocabulary> vocabulary;  // where the thought is watched
+  std::optional<ThinkingRequest> thinking;
+  OutputPlan plan;
+  std::optional<std::chrono::steady_clock::time_point> deadline, start_by;
+  bool starts_in_thought = false;
+
+  EngineTokens operator()(uint64_t seed, std::function<void()> on_events) const {
+    GenerationRequest generation;
+    generation.prompt = *prompt;
+    generation.sampling = sampling;
+    generation.sampling.seed = seed;
+    generation.deadline = deadline;
+    generation.start_by = start_by;
+    generation.on_events = std::move(on_events);
+    std::shared_ptr<std::atomic<ThinkingEnd>> end;
+    if (vocabulary) {
+      // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.
+      end = std::make_shared<std::atomic<ThinkingEnd>>(ThinkingEnd::kNone);
+      generation.constraint = make_thinking_constraint(*vocabulary, *thinking, plan, deadline, starts_in_thought, end);
+    }
+    return {model->engine->submit(std::move(generation)), std::move(end)};
+  }
+};
+
 }  // namespace
 
 std::string_view service_state_name(ServiceState state) {
@@ -63,6 +94,10 @@ void GenerationService::set_ready(LoadedModel model) {
   ready_since_ = std::chrono::system_clock::now();
 }
 
+void GenerationService::enable_cache(const CacheOptions& options) {
+  cache_ = std::make_shared<ResponseCache>(options, metrics_);
+}
+
 void GenerationService::announce_drain() { announced_ = true; }
 
 void GenerationService::begin_drain() { announced_ = draining_ = true; }
@@ -70,6 +105,7 @@ void GenerationService::begin_drain() { announced_ = draining_ = true; }
 void GenerationService::shutdown() {
   begin_drain();
   if (const auto loaded = model()) loaded->engine->shutdown();
+  if (cache_) cache_->stop();
 }
 
 std::shared_ptr<const LoadedModel> GenerationService::model() const {
@@ -197,27 +233,64 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
       .thinking_budget = request.thinking ? request.thinking->budget : -1,
       .max_answer_tokens = plan.max_answer_tokens,
   };
+  EngineCall call{.model = loaded,
+                  .prompt = std::make_shared<const std::vector<TokenId>>(std::move(prompt.ids)),
+                  .sampling = request.sampling,
+                  .vocabulary = std::move(vocabulary),
+                  .thinking = request.thinking,
+                  .plan = plan,
+                  .deadline = request.deadline,
+                  .start_by = {},
+                  .starts_in_thought = prompt.starts_in_thought};
+  const bool caches = cacheable(request);
   TextStreams streams;
   for (int i = 0; i < count; ++i) {
-    GenerationRequest generation;
-    generation.prompt = prompt.ids;
-    generation.sampling = request.sampling;
-    generation.sampling.seed = sample_seed(request.sampling.seed, i);
-    generation.deadline = request.deadline;
+    call.sampling.seed = sample_seed(request.sampling.seed, i);
     // Of several, the first one tells how busy the engine is; the rest wait for it.
-    if (i == 0 && request.max_wait.count() > 0)
-      generation.start_by = std::chrono::steady_clock::now() + request.max_wait;
-    generation.on_events = on_events;
-    if (vocabulary) {
-      // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.
-      auto end = std::make_shared<std::atomic<ThinkingEnd>>(ThinkingEnd::kNone);
-      setup.thinking_end = end;
-      generation.constraint = make_thinking_constraint(*vocabulary, *request.thinking, plan, request.deadline,
-                                                       prompt.starts_in_thought, std::move(end));
+    call.start_by = {};
+    if (i == 0 && request.max_wait.count() > 0) call.start_by = std::chrono::steady_clock::now() + request.max_wait;
+    if (!caches) {
+      if (request.cache.enabled) setup.cache = CacheResult::kBypass;
+      streams.push_back(
+          std::make_unique<TextStream>(setup, std::make_unique<EngineSource>(call(call.sampling.seed, on_events))));
+      continue;
     }
-    streams.push_back(std::make_unique<TextStream>(setup, loaded->engine->submit(std::move(generation))));
+    const std::string key = cache_key({.fingerprint = loaded->info.fingerprint,
+                                       .salt = request.cache.salt,
+                                       .prompt = *call.prompt,
+                                       .sampling = call.sampling,
+                                       .seed_chosen = request.cache.seed_given,
+                                       .sample = i,
+                                       .stop = setup.stop,
+                                       .starts_in_thought = setup.starts_in_thought,
+                                       .separate_thought = setup.separate_thought,
+                                       .thinking = call.vocabulary ? &*call.thinking : nullptr,
+                                       .plan = plan});
+    CacheAnswer answer = cache_->start({.key = key,
+                                        .look_up = request.cache.look_up,
+                                        .store = request.cache.store,
+                                        .seed = call.sampling.seed,
+                                        .seed_chosen = request.cache.seed_given || request.sampling.temperature == 0,
+                                        .deadline = request.deadline,
+                                        .prompt_tokens = static_cast<int>(prompt_tokens),
+                                        .vocab_size = static_cast<int>(loaded->info.vocab_size),
+                                        .compute = call,
+                                        .on_events = on_events});
+    setup.cache = answer.result;
+    setup.metrics = answer.result == CacheResult::kHit ? nullptr : metrics_;  // of generations, which a hit is not
+    streams.push_back(std::make_unique<TextStream>(setup, std::move(answer.tokens)));
   }
   return streams;
+}
+
+// An answer that another request may be given: the same every time, as nothing but the request shapes it.
+bool GenerationService::cacheable(const TextRequest& request) const {
+  if (!cache_ || !request.cache.enabled) return false;
+  const bool repeats = request.sampling.temperature == 0 || request.cache.seed_given || request.cache.random_too;
+  const bool timed = request.thinking && request.thinking->time;  // closed at another token on a busier machine
+  if (repeats && !timed && request.cache.store) return true;
+  cache_->count_bypass();
+  return false;
 }
 
 }  // namespace qwen

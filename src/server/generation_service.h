@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/cache/cache_use.h"
 #include "server/text_stream.h"
 #include "server/thinking_plan.h"
 #include "text/chat_template.h"
@@ -58,6 +59,7 @@ struct TextRequest {
   int default_max_tokens = 0;                   // where not asked for: cut to what fits; 0 = as many as fit
   int max_tokens_cap = 0;                       // most that any request gets; 0 = no cap
   std::vector<std::string> stop;
+  CacheUse cache;
   std::optional<ThinkingRequest> thinking;  // limits of the thought; its answer limit goes before max_tokens
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // In the engine's queue, until its first step; then the request fails. 0 = no limit.
@@ -69,6 +71,8 @@ struct TextRequest {
 uint64_t sample_seed(uint64_t seed, int i);
 
 class RateWindow;
+class ResponseCache;
+struct CacheOptions;
 struct Metrics;
 
 class GenerationService {
@@ -81,9 +85,10 @@ class GenerationService {
   // --- The life of the model; thread-safe.
   void set_progress(uint64_t done, uint64_t total) noexcept;
   void set_ready(LoadedModel model);
-  void announce_drain();  // state() says so from here on; requests are taken as before
-  void begin_drain();     // refuses new requests; running ones go on
-  void shutdown();        // ends running requests with kCancelled
+  void enable_cache(const CacheOptions& options);  // before the first request
+  void announce_drain();                           // state() says so from here on; requests are taken as before
+  void begin_drain();                              // refuses new requests; running ones go on
+  void shutdown();                                 // ends running requests with kCancelled
   // Of who has no model itself and speaks for others that have: kUnhealthy refuses with kTemporary.
   void speak_for(ServiceState others) { others_ = others; }
 
@@ -92,6 +97,7 @@ class GenerationService {
   std::shared_ptr<const LoadedModel> model() const;  // null until ready
   EngineStats stats() const;                         // zeros until ready
   const Metrics& metrics() const { return *metrics_; }
+  const ResponseCache* cache() const { return cache_.get(); }  // null where there is none
   // The engine has shown that it is alive within `limit` (0 = for ever), or does not exist yet.
   bool makes_progress(std::chrono::seconds limit) const;
   double tokens_per_second() const;  // generated, over the last minute
@@ -116,10 +122,12 @@ class GenerationService {
     bool starts_in_thought = false;
   };
   static Prompt encode(const LoadedModel& model, TextRequest& request);
+  bool cacheable(const TextRequest& request) const;
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   const std::shared_ptr<const Metrics> metrics_;  // shared with what may outlive the service: streams, the engine
   const std::shared_ptr<RateWindow> token_rate_;
+  std::shared_ptr<ResponseCache> cache_;  // null: none
   std::atomic<bool> announced_{false}, draining_{false};
   std::atomic<ServiceState> others_{ServiceState::kLoading};
   std::atomic<double> progress_{0};

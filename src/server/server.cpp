@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "server/access_log.h"
+#include "server/cache/cache_options.h"
 #include "server/handlers/handlers.h"
 #include "server/http/certificate_watch.h"
 #include "server/http/listener.h"
@@ -94,6 +96,8 @@ struct HttpServer::Impl {
         handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
+    const bool supervisor = seat && seat->supervisor();  // who computes nothing
+    if (cache_enabled(config) && !supervisor) service.enable_cache(response_cache_options(config));
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,9 +90,14 @@ struct ServiceConfig {
   bool mixed_precision = true, cuda_launch_blocking = false;
 
   // The response cache.
-  bool cache_enable = false;
+  std::optional<bool> cache_enable;  // absent: where there is a redis_url
   std::chrono::seconds cache_ttl{3600};
-  size_t cache_max_bytes = size_t{1} << 30;
+  size_t cache_max_bytes = size_t{1} << 30;  // in this process
+  int cache_max_entries = 100'000;           // likewise
+  bool cache_random = false;                 // also answers whose seed nobody chose
+  bool cache_shared = false;                 // by all API keys; false: each key has its own
+  std::string redis_url, redis_password;     // see cache/redis_address.h; empty: no Redis, and no other password
+  int redis_timeout_ms = 20;                 // for one look-up
 
   // Watching it.
   bool enable_metrics = true;  // GET /metrics

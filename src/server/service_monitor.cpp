@@ -6,6 +6,7 @@
 #include "logging/service_log.h"
 #include "metrics/metrics.h"
 #include "server/api/json_writer.h"
+#include "server/cache/response_cache.h"
 
 namespace qwen {
 namespace {
@@ -39,6 +40,8 @@ ServiceMonitor::ServiceMonitor(const GenerationService& service, const ServiceLo
                                 ThinkingEnd::kClient, ThinkingEnd::kLength})
     metrics_.thoughts.with({thinking_end_name(end)});
   if (seat_ && seat_->supervisor()) metrics_.worker_restarts.with({});
+  for (const char* result : {"hit", "joined", "miss", "error", "bypass"})
+    metrics_.response_cache_requests.with({result});
 }
 
 void ServiceMonitor::watch(std::shared_ptr<const ConnectionContext> connections) {
@@ -71,6 +74,7 @@ ServiceSnapshot ServiceMonitor::read() {
   read_engine();
   read_service();
   read_connections();
+  read_cache();
   read_machine();
   read_logs();
   const RequestTotals totals = requests_.totals();
@@ -91,6 +95,7 @@ ServiceSnapshot ServiceMonitor::read() {
   figures.used_blocks = engine.total_blocks - engine.free_blocks;
   figures.total_blocks = engine.total_blocks;
   figures.tokens_per_second = service_.tokens_per_second();
+  figures.cache = cache_figures();
   figures.shared_bytes = process.shared_bytes;
   figures.own_bytes = process.resident_bytes - std::min(process.shared_bytes, process.resident_bytes);
   return snapshot;
@@ -135,6 +140,32 @@ void ServiceMonitor::read_connections() const {
   if (!connections_->tls) return;
   metrics_.certificate_expiry.with({}).set(static_cast<double>(connections_->tls->expires()));
   metrics_.failed_handshakes.with({}).follow(static_cast<double>(connections_->failed_handshakes));
+}
+
+CacheFigures ServiceMonitor::cache_figures() const {
+  if (service_.cache() == nullptr) return {};
+  const ResponseCache::Stats stats = service_.cache()->stats();
+  const auto count = [&](const char* result) {
+    return static_cast<uint64_t>(metrics_.response_cache_requests.with({result}).value());
+  };
+  return {.hits = count("hit"),
+          .joined = count("joined"),
+          .misses = count("miss"),
+          .errors = count("error"),
+          .bypassed = count("bypass"),
+          .evictions = stats.memory.evictions,
+          .caches = 1,
+          .breakers_open = stats.breaker_open ? 1 : 0,
+          .entries = stats.memory.entries,
+          .bytes = stats.memory.bytes};
+}
+
+void ServiceMonitor::read_cache() const {
+  const ResponseCache::Stats stats = service_.cache() == nullptr ? ResponseCache::Stats{} : service_.cache()->stats();
+  metrics_.response_cache_entries.set(static_cast<double>(stats.memory.entries));
+  metrics_.response_cache_bytes.set(static_cast<double>(stats.memory.bytes));
+  metrics_.response_cache_evictions.follow(static_cast<double>(stats.memory.evictions));
+  metrics_.response_cache_breaker_open.set(stats.breaker_open ? 1 : 0);
 }
 
 void ServiceMonitor::read_machine() {
@@ -185,6 +216,14 @@ std::string ServiceMonitor::stats_json() {
   json.key("tokens_per_second").fixed(all.tokens_per_second, 2);
   json.key("average_time_to_first_token")
       .fixed(all.first_tokens == 0 ? 0.0 : all.first_token_seconds / all.first_tokens, 4);
+  if (const CacheFigures& cache = all.cache; cache.caches > 0) {
+    json.key("cache").begin_object();
+    json.field("hits", cache.hits).field("joined", cache.joined).field("misses", cache.misses);
+    json.field("errors", cache.errors).field("bypassed", cache.bypassed);
+    json.field("entries", cache.entries).field("bytes", cache.bytes).field("evictions", cache.evictions);
+    json.field("breaker_open", cache.breakers_open > 0);
+    json.end_object();
+  }
   if (seat_)
     json.key("workers")
         .begin_object()

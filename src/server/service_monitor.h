@@ -39,6 +39,8 @@ class ServiceMonitor {
   void read_engine() const;
   void read_service() const;
   void read_connections() const;
+  void read_cache() const;
+  CacheFigures cache_figures() const;
   void read_machine();
   void read_logs() const;
 

@@ -11,7 +11,7 @@ double Completion::answer_probability() const {
   return answer_tokens == 0 ? 0.0 : std::min(1.0, std::exp(answer_logprob / answer_tokens));
 }
 
-TextStream::TextStream(Setup setup, TokenStream tokens)
+TextStream::TextStream(Setup setup, std::unique_ptr<TokenSource> tokens)
     : setup_(std::move(setup)),
       tokens_(std::move(tokens)),
       detokenizer_(*setup_.tokenizer),
@@ -19,6 +19,7 @@ TextStream::TextStream(Setup setup, TokenStream tokens)
       stops_(setup_.stop),
       meter_(setup_.metrics, setup_.started) {
   completion_.usage.prompt_tokens = tokens_->prompt_tokens();
+  completion_.cached = setup_.cache == CacheResult::kHit;
 }
 
 TextStream::~TextStream() {
@@ -32,7 +33,7 @@ TextStream::~TextStream() {
 std::optional<TextDelta> TextStream::poll() {
   TextDelta delta;
   while (!finished()) {
-    const std::optional<TokenEvent> event = tokens_->poll();
+    const std::optional<TokenEvent> event = tokens_->next(std::chrono::milliseconds(0));
     if (!event) break;
     take(*event, delta);
   }
@@ -80,8 +81,7 @@ void TextStream::count_answer(const TokenEvent& event, const std::string& conten
 }
 
 ThinkingEnd TextStream::thinking_end(FinishReason reason) const {
-  const ThinkingEnd forced =
-      setup_.thinking_end ? setup_.thinking_end->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  const ThinkingEnd forced = tokens_->thinking_end();
   if (forced != ThinkingEnd::kNone) return forced;
   if (!parser_.in_thought()) return setup_.thinking_budget == 0 ? ThinkingEnd::kBudget : ThinkingEnd::kNatural;
   switch (reason) {
@@ -130,6 +130,7 @@ void TextStream::finish(FinishReason reason, TextDelta& delta) {
   completion_.thinking_budget = setup_.thinking_budget;
   completion_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - setup_.started).count();
   meter_.finished(completion_);
+  if (reason == FinishReason::kStop || reason == FinishReason::kLength) tokens_->complete(reason);
   tokens_.reset();
 }
 

@@ -2,15 +2,15 @@
 // request. Used by one thread at a time.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/token_stream.h"
+#include "server/cache/cache_use.h"
 #include "server/generation_meter.h"
+#include "server/token_source.h"
 #include "text/detokenizer.h"
 #include "text/stop_matcher.h"
 #include "thinking/reasoning_parser.h"
@@ -38,6 +38,7 @@ struct Completion {
   std::string error;        // for kError
   std::string stop_string;  // that ended the answer
   Usage usage;
+  bool cached = false;                            // not computed for this request
   double seconds = 0;                             // from the request's start
   ThinkingEnd thinking_end = ThinkingEnd::kNone;  // what ended the thought; kNatural where there was none
   int thinking_budget = -1;                       // as asked for; -1 = none
@@ -61,9 +62,9 @@ class TextStream {
     std::shared_ptr<const Metrics> metrics = nullptr;  // may be null
     int thinking_budget = -1;                          // for Completion
     int max_answer_tokens = 0;                         // ends the answer with kLength; 0 = no limit of its own
-    std::shared_ptr<const std::atomic<ThinkingEnd>> thinking_end = nullptr;  // of the constraint, where there is one
+    CacheResult cache = CacheResult::kOff;
   };
-  TextStream(Setup setup, TokenStream tokens);
+  TextStream(Setup setup, std::unique_ptr<TokenSource> tokens);
   ~TextStream();
   TextStream(const TextStream&) = delete;
   TextStream& operator=(const TextStream&) = delete;
@@ -73,6 +74,7 @@ class TextStream {
   // Waits for the next text, or the end (nullopt), up to `timeout`.
   std::optional<TextDelta> next(std::chrono::milliseconds timeout);
 
+  CacheResult cache_result() const { return setup_.cache; }
   bool finished() const { return completion_.finish_reason != FinishReason::kNone; }
   const Completion& completion() const { return completion_; }  // so far; complete once finished
 
@@ -86,7 +88,7 @@ class TextStream {
   void finish(FinishReason reason, TextDelta& delta);
 
   const Setup setup_;
-  std::optional<TokenStream> tokens_;  // gone once finished
+  std::unique_ptr<TokenSource> tokens_;  // gone once finished
   Detokenizer detokenizer_;
   ReasoningParser parser_;
   StopMatcher stops_;

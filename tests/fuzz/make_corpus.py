@@ -202,6 +202,29 @@ def packed_files() -> dict[str, str | bytes]:
     }
 
 
+def cached_answers() -> dict[str, str | bytes]:
+    """Without the digest, which the harness adds."""
+    def answer(tokens=((5, -0.5), (999, -1.0)), key=b"key", reason=0, end_has_token=1, thinking=0, prompt=7, count=None) -> bytes:
+        head = b"QWENANS1" + struct.pack("<I", len(key)) + key + struct.pack("<IIII", reason, end_has_token, thinking, prompt)
+        return head + struct.pack("<I", len(tokens) if count is None else count) + b"".join(struct.pack("<If", *token) for token in tokens)
+
+    return {
+        "whole": answer(), "length": answer(reason=1, end_has_token=0, thinking=2), "other-key": answer(key=b"kez"), "other-version": b"QWENANS2" + answer()[8:],
+        "other-prompt": answer(prompt=8), "no-tokens": answer(tokens=()), "more-claimed": answer(count=3), "huge-claimed": answer(count=0xFFFFFFFF),
+        "id-far": answer(tokens=((1000, 0.0),)), "id-negative": answer(tokens=((0xFFFFFFFF, 0.0),)), "nan": answer(tokens=((1, float("nan")),)),
+        "reason": answer(reason=2), "thinking": answer(thinking=3), "cut": answer()[:-3], "more": answer() + b"x", "empty": b"",
+    }
+
+
+def redis_replies() -> dict[str, str | bytes]:
+    return {
+        "text": "$5\r\nab\r\nc\r\n", "empty": "$0\r\n\r\n", "nil": "$-1\r\n", "status": "+PONG\r\n", "error": "-WRONGPASS no\r\n", "integer": ":12\r\n",
+        "negative": "$-2\r\n", "huge": "$9999999999\r\nabc", "huger": "$99999999999999999999\r\n", "array": "*2\r\n$1\r\na\r\n:1\r\n", "huge-array": "*2000000000\r\n",
+        "nested": "*1\r\n" * 20, "null-array": "*-1\r\n", "two": "+OK\r\n+OK\r\n", "half": "$10\r\nabc", "http": "HTTP/1.1 400 Bad Request\r\n\r\n", "no-return": "+OK\n",
+        "double": ",1.5\r\n", "true": "#t\r\n", "map": "%1\r\n+a\r\n:1\r\n", "bytes": bytes(range(256)),
+    }
+
+
 def tokenizer_json() -> dict[str, str | bytes]:
     whole = (DATA / "text/tokenizer.json").read_text()
     return {
@@ -519,7 +542,7 @@ def main() -> None:
         "tokenizer_json": tokenizer_json(), "vocab_merges": vocab_merges(), "chat_template": chat_template(), "detokenizer": detokenizer(),
         "stop_matcher": stop_matcher(), "reasoning": reasoning(), "reasoning_steps": reasoning_steps(), "model_config": model_config(), "packed_file": packed_files(),
         "request": request(), "http_head": http_heads(), "http_request": http_requests(), "json_writer": json_writer(),
-        "config_file": config_file(),
+        "config_file": config_file(), "cached_answer": cached_answers(), "redis_reply": redis_replies(),
     }.items():
         write(harness, seeds)
 

@@ -25,8 +25,10 @@ std::string notices_of(const std::string& text) {
 }
 
 TEST(ConfigReview, WhatIsNotThereYetIsNotPromised) {
-  EXPECT_NE(notices_of("cache_config: {enable: true}").find("no response cache"), std::string::npos);
-  EXPECT_EQ(notices_of("cache_config: {enable: false, ttl: 60}"), "");
+  EXPECT_EQ(notices_of("cache_config: {enable: true, ttl: 60, redis_url: 'redis://r'}"), "");
+  const std::string unused = notices_of("cache_config: {enable: false, redis_url: 'redis://:geheim@r'}");
+  EXPECT_NE(unused.find("cache_config.redis_url (****) has no effect: cache_config.enable is false"),
+            std::string::npos);
 }
 
 TEST(ConfigReview, CertificateAndKeyGoTogether) {

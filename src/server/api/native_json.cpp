@@ -113,7 +113,7 @@ void write_generate_answer(JsonWriter& json, const std::string& prompt, const Co
   write_model_info(json, model);
   write_native_end(json, completion);
   write_native_usage(json, completion.usage);
-  json.field("cached", false);
+  json.field("cached", completion.cached);
   if (!completion.reasoning.empty()) json.field("reasoning", completion.reasoning);
 }
 

@@ -59,6 +59,7 @@ std::string thinking_answer_json(const DeepThinkingRequest& request, const Compl
   json.field("confidence_method", "mean_token_probability");
   write_native_end(json, completion);
   write_native_usage(json, completion.usage);
+  json.field("cached", completion.cached);
   write_model_info(json, model);
   json.end_object();
   return json.take();

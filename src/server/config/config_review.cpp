@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/cache/cache_options.h"
+
 namespace qwen {
 namespace {
 
@@ -33,8 +35,8 @@ constexpr Remark kWithoutEffect[] = {
     {"gpu.mixed_precision", on_cpu, "has no effect with model.device cpu: kernels always sum in f32 or in integers"},
     {"gpu.launch_blocking", [](const ServiceConfig& c) { return c.cuda_launch_blocking && on_cpu(c); },
      "has no effect with model.device cpu"},
-    {"cache_config.enable", [](const ServiceConfig& c) { return c.cache_enable; },
-     "has no effect yet: this version has no response cache, every request is computed", LogLevel::kWarning},
+    {"cache_config.redis_url", [](const ServiceConfig& c) { return !cache_enabled(c); },
+     "has no effect: cache_config.enable is false"},
     {"security.requests_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
     {"security.tokens_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
     {"logging.prompts", [](const ServiceConfig& c) { return c.log_prompts; },
@@ -111,7 +113,8 @@ std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {
     const auto value = std::find_if(effective.values.begin(), effective.values.end(),
                                     [&](const EffectiveValue& one) { return one.name == remark.name; });
     if (value == effective.values.end() || value->origin == "default" || !remark.applies(config)) continue;
-    notices.push_back({remark.level, str(value->subject, " (", value->value, ") ", remark.text)});
+    const bool secret = remark.name == "cache_config.redis_url";
+    notices.push_back({remark.level, str(value->subject, " (", secret ? "****" : value->value, ") ", remark.text)});
   }
   return notices;
 }

@@ -6,6 +6,7 @@
 #include "base/kv_cache_dtype.h"
 #include "server/access/cors.h"
 #include "server/access/trusted_proxies.h"
+#include "server/cache/redis_address.h"
 #include "server/config/api_keys.h"
 #include "server/config/value_text.h"
 
@@ -245,15 +246,49 @@ constexpr auto kRows = std::to_array<ConfigRow>({
     {{"gpu.launch_blocking", "", "CUDA_LAUNCH_BLOCKING", "Each GPU kernel is waited for"},
      set_bool<&C::cuda_launch_blocking>,
      show<&C::cuda_launch_blocking>},
-    {{"cache_config.enable", "", "CACHE_ENABLE", "Whether answers are cached"},
-     set_bool<&C::cache_enable>,
-     show<&C::cache_enable>},
+    {{"cache_config.enable", "", "CACHE_ENABLE",
+      "Whether answers are cached: true, false, or auto: where Redis is named"},
+     [](C& c, const std::string& text) {
+       c.cache_enable = text == "auto" ? std::nullopt : std::optional<bool>(parse_bool(text));
+     },
+     [](const C& c) { return c.cache_enable ? to_text(*c.cache_enable) : "auto"; }},
     {{"cache_config.ttl", "", "CACHE_TTL", "Seconds that a cached answer is kept"},
      set_seconds<&C::cache_ttl, 1, 365 * 86400>,
      show<&C::cache_ttl>},
     {{"cache_config.max_size", "", "CACHE_MAX_SIZE", "Memory for cached answers, e.g. 1GB"},
      [](C& c, const std::string& text) { c.cache_max_bytes = parse_bytes(text); },
      show<&C::cache_max_bytes>},
+    {{"cache_config.max_entries", "", "CACHE_MAX_ENTRIES", "Cached answers in memory at most"},
+     set_int<&C::cache_max_entries, 1, 100 * kMillion>,
+     show<&C::cache_max_entries>},
+    {{"cache_config.random", "", "CACHE_RANDOM", "Also cache answers drawn at random without a seed"},
+     set_bool<&C::cache_random>,
+     show<&C::cache_random>},
+    {{"cache_config.shared", "", "CACHE_SHARED", "Whether API keys share cached answers"},
+     set_bool<&C::cache_shared>,
+     show<&C::cache_shared>},
+    {{.name = "cache_config.redis_url",
+      .environment = "REDIS_URL",
+      .help = "A Redis for cached answers: redis://[user:password@]host[:port][/database] or unix:///socket",
+      .secret = true},
+     [](C& c, const std::string& text) {
+       try {
+         parse_redis_url(text);
+       } catch (const Error& error) {
+         throw Disallowed{str("the address of a Redis: ", error.what())};
+       }
+       c.redis_url = text;
+     },
+     show<&C::redis_url>},
+    {{.name = "cache_config.redis_password",
+      .environment = "REDIS_PASSWORD",
+      .help = "Its password, where it is not in the address",
+      .secret = true},
+     set_text<&C::redis_password>,
+     show<&C::redis_password>},
+    {{"cache_config.redis_timeout_ms", "", "REDIS_TIMEOUT_MS", "Milliseconds that a look-up in Redis may take"},
+     set_int<&C::redis_timeout_ms, 1, 1000>,
+     show<&C::redis_timeout_ms>},
     {{.name = "api_keys",
       .environment = "API_KEYS",
       .help = "Who may use the service: name:key,name:key; empty = everybody",

@@ -15,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of a stored answer that is asked for whole: what comes after has its wake-up, and others theirs in between.
+constexpr int kTurnsAtOnce = 64;
+
 // The queue is as long as a request may wait: who comes back at once only makes it longer.
 constexpr int kQueueRetrySeconds = 10;
 
@@ -40,6 +43,16 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
     default:
       return std::nullopt;
   }
+}
+
+// X-Cache, where there is a cache: what came from it for all streams together.
+void add_cache_header(Response& response, const TextStreams& streams) {
+  CacheResult result = CacheResult::kOff;
+  for (const auto& stream : streams) {
+    const CacheResult one = stream->cache_result();
+    result = result == CacheResult::kOff || result == one ? one : CacheResult::kMiss;
+  }
+  if (result != CacheResult::kOff) response.headers.push_back({"X-Cache", std::string(cache_result_name(result))});
 }
 
 }  // namespace
@@ -100,7 +113,9 @@ void GenerationSession::begin(TextStreams streams) {
     self->streams_.clear();
   });
   if (stream_) {
-    responder_->begin_stream(sse_head(), std::string(kSseHeartbeat));
+    Response head = sse_head();
+    add_cache_header(head, streams_);
+    responder_->begin_stream(std::move(head), std::string(kSseHeartbeat));
     std::string out;
     format_->open(out);
     responder_->write(std::move(out));
@@ -123,7 +138,12 @@ void GenerationSession::drain_streams() {
   for (size_t i = 0; i < streams_.size(); ++i) {
     if (finished_[i]) continue;
     TextStream& stream = *streams_[i];
-    if (const auto delta = stream.poll(); delta && stream_) format_->delta(out, i, *delta);
+    if (!stream_) {
+      for (int turn = 0; turn < kTurnsAtOnce && stream.poll(); ++turn) {
+      }
+    } else if (const auto delta = stream.poll()) {
+      format_->delta(out, i, *delta);
+    }
     if (!stream.finished()) continue;
     const auto error = failure(stream.completion(), request_id_);
     if (error && !format_->keeps_failure(i, *error)) return fail(*error, std::move(out));
@@ -163,7 +183,11 @@ void GenerationSession::charge() {
 
 void GenerationSession::complete(std::string out) {
   ended_ = true;
-  if (!stream_) return responder_->send({.body = format_->whole(streams_)});
+  if (!stream_) {
+    Response response{.body = format_->whole(streams_)};
+    add_cache_header(response, streams_);
+    return responder_->send(std::move(response));
+  }
   format_->close(out, streams_);
   out += kSseDone;
   responder_->write(std::move(out));

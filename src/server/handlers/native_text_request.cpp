@@ -20,6 +20,7 @@ TextRequest native_text_request(const GenerateRequest& generate, const std::stri
   text.sampling = apply_sampling(generate.sampling, defaults);
   if (!generate.do_sample) text.sampling.temperature = 0;
   text.stop = generate.sampling.stop;
+  text.cache = cache_use(in, generate.sampling.seed.has_value(), config);
   if (generate.max_length) {
     text.max_tokens = generate.max_length->tokens;
     text.max_tokens_param = generate.max_length->param;

@@ -16,6 +16,7 @@ TextRequest openai_text_request(const SamplingFields& sampling, const std::vecto
   text.sampling = apply_sampling(sampling, model.default_sampling);
   text.sampling.logit_bias = bias;
   text.stop = sampling.stop;
+  text.cache = cache_use(in, sampling.seed.has_value(), config);
   text.max_tokens = max_tokens;
   text.max_tokens_param = "max_tokens";
   text.vllm_sentence = true;

@@ -48,6 +48,7 @@ TextRequest to_text_request(const DeepThinkingRequest& thinking, const ServiceCo
   text.sampling = apply_sampling(thinking.sampling, model.default_sampling);
   if (!thinking.do_sample) text.sampling.temperature = 0;
   text.stop = thinking.sampling.stop;
+  text.cache = cache_use(in, thinking.sampling.seed.has_value(), config);
   text.thinking = ThinkingRequest{
       .budget = budget,
       .time = thinking.limits.time,

@@ -74,7 +74,28 @@ std::string_view worker_state_name(WorkerState state) {
   return "down";
 }
 
+void CacheFigures::add(const CacheFigures& other) {
+  hits += other.hits;
+  joined += other.joined;
+  misses += other.misses;
+  errors += other.errors;
+  bypassed += other.bypassed;
+  evictions += other.evictions;
+  caches += other.caches;
+  breakers_open += other.breakers_open;
+  entries += other.entries;
+  bytes += other.bytes;
+}
+
+CacheFigures CacheFigures::ended() const {
+  CacheFigures rest = *this;
+  rest.caches = rest.breakers_open = 0;
+  rest.entries = rest.bytes = 0;
+  return rest;
+}
+
 void ServiceFigures::add(const ServiceFigures& other) {
+  cache.add(other.cache);
   successful += other.successful;
   failed += other.failed;
   cancelled += other.cancelled;
@@ -96,6 +117,7 @@ ServiceFigures ServiceFigures::ended() const {
   ServiceFigures rest = *this;
   rest.running = rest.waiting = rest.used_blocks = rest.total_blocks = 0;
   rest.tokens_per_second = 0;
+  rest.cache = cache.ended();
   rest.own_bytes = rest.shared_bytes = 0;
   return rest;
 }

@@ -21,11 +21,23 @@ namespace qwen {
 enum class WorkerState : uint32_t { kDown, kLoading, kReady, kDraining, kUnhealthy };
 std::string_view worker_state_name(WorkerState state);  // "down", "loading", "ready", "draining", "unhealthy"
 
+// Of the response cache.
+struct CacheFigures {
+  uint64_t hits = 0, joined = 0, misses = 0, errors = 0, bypassed = 0, evictions = 0;
+  // Of this moment.
+  int caches = 0, breakers_open = 0;
+  uint64_t entries = 0, bytes = 0;
+
+  void add(const CacheFigures& other);
+  CacheFigures ended() const;
+};
+
 // What /stats is made of.
 struct ServiceFigures {
   uint64_t successful = 0, failed = 0, cancelled = 0;  // API requests
   double successful_seconds = 0;
   double prompt_tokens = 0, generated_tokens = 0, first_tokens = 0, first_token_seconds = 0;
+  CacheFigures cache;
   // What follows is of this moment, and gone with the process.
   int running = 0, waiting = 0, used_blocks = 0, total_blocks = 0;
   double tokens_per_second = 0;

@@ -1,0 +1,28 @@
+// What a request has to do with the response cache, and what came of it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qwen {
+
+struct Request;
+struct ServiceConfig;
+
+struct CacheUse {
+  bool enabled = false;
+  // The client's Cache-Control: no-store clears both; no-cache and max-age=0 have the answer computed and stored anew.
+  bool look_up = true, store = true;
+  bool seed_given = false;  // the draws are the client's choice, and so the same every time
+  bool random_too = false;  // also answers whose draws nobody chose are given to others
+  std::string salt;         // of the key: answers are shared by requests with the same one
+};
+
+// `seed_given`: by the request. Answers are kept apart by the credential that a request shows, also where none is asked
+// for, unless the configuration shares them: how fast an answer comes tells that somebody asked before.
+CacheUse cache_use(const Request& request, bool seed_given, const ServiceConfig& config);
+
+enum class CacheResult { kOff, kBypass, kMiss, kHit };
+std::string_view cache_result_name(CacheResult result);  // the value of X-Cache: BYPASS, MISS, HIT; empty for kOff
+
+}  // namespace qwen
