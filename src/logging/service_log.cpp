@@ -156,6 +156,7 @@ class ServiceLog::Sink final : public LogSink {
     flush(kLastWords);
   }
   void stop() {
+    console_writer_->flush(kLastWords);  // what is missing there, the files say
     if (file_writer_) file_writer_->stop(kLastWords);
     console_writer_->stop(kLastWords);
   }
