@@ -37,6 +37,11 @@ AccessSettings access_settings(const ServiceConfig& config) {
           .metrics_open = open && config.open_routes.find("metrics") != std::string::npos};
 }
 
+std::shared_ptr<RateStore> rate_store(const std::shared_ptr<const WorkerSeat>& seat) {
+  if (!seat) return std::make_shared<ProcessRateStore>();
+  return std::make_shared<SharedRateStore>(std::shared_ptr<RateTable>(seat->board, &seat->board->rates()));
+}
+
 std::shared_ptr<TlsContext> tls_of(const ServiceConfig& config) {
   if (config.ssl_cert_file.empty()) return nullptr;
   return std::make_shared<TlsContext>(config.ssl_cert_file, config.ssl_key_file);
@@ -91,7 +96,7 @@ struct HttpServer::Impl {
         seat(std::move(own_seat)),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
         monitor(text_service, log, seat),
-        access(std::make_shared<AccessControl>(access_settings(config), std::make_shared<ProcessRateStore>())),
+        access(std::make_shared<AccessControl>(access_settings(config), rate_store(seat))),
         tls(tls_of(config)),
         handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
         context(new_context(make_routes(handler_context))) {

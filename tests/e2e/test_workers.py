@@ -1,5 +1,5 @@
 """Several worker processes behind one port: one that is killed takes its own streams with it and nothing else, and comes back; figures are
-the whole's and never go back; the service ends as one process would."""
+the whole's and never go back, rates hold for all; the service ends as one process would."""
 
 import collections
 import concurrent.futures
@@ -217,6 +217,54 @@ class Workers(unittest.TestCase):
                 service.process.send_signal(signal.SIGUSR1)
                 self.assertTrue(eventually(lambda: sum("SIGUSR1" in line for line in service.errors) == 3))
                 self.assertEqual(service.get("/health").json()["workers"]["ready"], 2)
+
+    def test_a_rate_is_of_the_whole_service(self):
+        def ask(connections):
+            """(status, worker) of one request on each, all at once."""
+            def one(connection):
+                connection.request("POST", "/tokenize", '{"prompt": "a"}', service.headers())
+                answer = connection.getresponse()
+                answer.read()
+                return answer.status, answer.headers["X-Request-Id"][:6]
+            with concurrent.futures.ThreadPoolExecutor(len(connections)) as pool:
+                return list(pool.map(one, connections))
+
+        def connect():
+            for connection in (made := [service.connection(30) for _ in range(40)]):
+                stack.callback(connection.close)
+                connection.connect()
+                time.sleep(0.01)  # one after the other: half of them for each worker
+            return made
+
+        def assert_rate(answers, rate, start):
+            granted = sum(status == 200 for status, _ in answers)
+            self.assertIn(granted, range(rate, rate + 1 + int((time.monotonic() - start) * rate / 60)))
+            self.assertEqual({status for status, _ in answers}, {200, 429})
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            file = pathlib.Path(folder) / "keys.yaml"
+            keys = lambda rate: file.write_text(f"api_keys:\n  guest: {{key: the-key-of-the-guest, requests_per_minute: {rate}}}\n")
+            keys(6)
+            file.chmod(0o600)
+            service = stack.enter_context(Service(harness.needs_demo(), "--config", file, key="the-key-of-the-guest"))
+            connections = connect()
+            start = time.monotonic()
+            answers = ask(connections)
+            assert_rate(answers, 6, start)
+            self.assertEqual({worker for _, worker in answers}, {"req-w0", "req-w1"})
+
+            os.kill(children(service.process.pid)[0], signal.SIGKILL)  # who comes after it begins with what is used
+            self.assertTrue(eventually(lambda: service.metrics().value("qwen_worker_restarts_total") == 1))
+            service.wait_ready()
+            again = ask(connect())
+            self.assertEqual({worker for _, worker in again}, {"req-w0", "req-w1"})
+            assert_rate(answers + again, 6, start)
+
+            keys(8)
+            service.process.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: sum("configuration read again" in line for line in service.errors) == 3))
+            start = time.monotonic()
+            assert_rate(ask(connect()), 8, start)
 
     def test_reload_starts_all_anew(self):
         with harness.changed_model(harness.needs_demo()) as model, Service(model, "--reload") as service:

@@ -183,24 +183,6 @@ TEST_F(AccessControlTest, TokensAreChargedAfterwards) {
   EXPECT_EQ(control_->judge(bearer("alpha"), Access::kUser).refused->retry_after_seconds, 60) << "what clients heed";
 }
 
-TEST(RateStore, FillsUpEvenlyAndNoFurther) {
-  ProcessRateStore store;
-  RateStore::TimePoint now{};
-  const auto take = [&](double amount) { return store.take("b", 60, amount, amount, now); };
-  EXPECT_TRUE(take(60).enough);
-  EXPECT_FALSE(take(1).enough);
-  EXPECT_NEAR(take(5).wait, 5, 1e-9);
-  now += std::chrono::seconds(5);
-  EXPECT_TRUE(take(5).enough);
-  EXPECT_FALSE(take(1).enough);
-  now += std::chrono::hours(1);
-  EXPECT_TRUE(take(60).enough);
-  EXPECT_FALSE(take(1).enough) << "an hour's rest is no hour's work at once";
-  now -= std::chrono::seconds(10);
-  EXPECT_FALSE(take(1).enough) << "time that seems to go back gives nothing";
-  EXPECT_TRUE(store.take("c", 60, 1, 1, now).enough) << "buckets are apart";
-}
-
 TEST(Cors, NobodyUnlessConfigured) {
   const Headers request = {{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "POST"}};
   EXPECT_TRUE(Cors().headers(request).empty());

@@ -1,26 +1,19 @@
 #include "server/access/rate_store.h"
 
-#include <algorithm>
+#include <bit>
+
+#include "base/hash.h"
 
 namespace qwen {
 
+uint64_t rate_bucket_id(std::string_view name, double per_minute) {
+  const uint64_t digest = xxh64(name, std::bit_cast<uint64_t>(per_minute));
+  return digest != 0 ? digest : 1;
+}
+
 RateLevel ProcessRateStore::take(std::string_view name, double per_minute, double amount, double least, TimePoint now) {
-  const double per_second = per_minute / 60;
   const std::lock_guard lock(mutex_);
-  const auto [entry, is_new] = buckets_.try_emplace(std::string(name), Bucket{per_minute, now});
-  Bucket& bucket = entry->second;
-  const double passed = std::max(0.0, std::chrono::duration<double>(now - bucket.at).count());
-  bucket.level = std::min(per_minute, bucket.level + passed * per_second);
-  bucket.at = std::max(bucket.at, now);
-  RateLevel level;
-  level.enough = bucket.level >= least;
-  if (level.enough)
-    bucket.level -= amount;
-  else
-    level.wait = (least - bucket.level) / per_second;
-  level.left = bucket.level;
-  level.to_full = (per_minute - bucket.level) / per_second;
-  return level;
+  return buckets_[rate_bucket_id(name, per_minute)].take(per_minute, amount, least, now);
 }
 
 }  // namespace qwen

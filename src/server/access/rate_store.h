@@ -1,36 +1,29 @@
-// How much of each rate is left, as buckets that fill up evenly. Behind an interface: processes that share a port can
-// keep the buckets where all of them see them.
-//
-// A bucket holds what one minute allows at most, and is full when it is first seen. It may be overdrawn by what is
-// only known afterwards (tokens): then it stays empty until that is made up for.
+// The buckets of all rates, by name. Behind an interface: processes that share a port keep them where all see them.
+// A rate that changes begins with a full bucket: neither an old debt nor an old plenty is the new rate's.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 
-namespace qwen {
+#include "server/access/rate_bucket.h"
 
-struct RateLevel {
-  bool enough = true;
-  double left = 0;     // after what was taken; below 0: overdrawn
-  double wait = 0;     // seconds until there will be enough; 0 where there is
-  double to_full = 0;  // seconds
-};
+namespace qwen {
 
 class RateStore {
  public:
-  using TimePoint = std::chrono::steady_clock::time_point;
+  using TimePoint = RateBucket::TimePoint;
 
   virtual ~RateStore() = default;
 
-  // Takes `amount` from the bucket where it holds at least `least`, else nothing. `per_minute` > 0 may change from call
-  // to call. Any thread; does not wait.
+  // Takes `amount` from the bucket where it holds at least `least`, else nothing. `per_minute` > 0. Any thread; does
+  // not wait.
   virtual RateLevel take(std::string_view bucket, double per_minute, double amount, double least, TimePoint now) = 0;
 };
+
+// Whose bucket it is: of the name and the rate. Never 0.
+uint64_t rate_bucket_id(std::string_view name, double per_minute);
 
 // Buckets of this process. Their names come from the configuration, so there are few.
 class ProcessRateStore final : public RateStore {
@@ -38,12 +31,8 @@ class ProcessRateStore final : public RateStore {
   RateLevel take(std::string_view bucket, double per_minute, double amount, double least, TimePoint now) override;
 
  private:
-  struct Bucket {
-    double level = 0;
-    TimePoint at;
-  };
   std::mutex mutex_;
-  std::unordered_map<std::string, Bucket> buckets_;
+  std::unordered_map<uint64_t, RateBucket> buckets_;
 };
 
 }  // namespace qwen

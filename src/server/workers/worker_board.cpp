@@ -18,7 +18,7 @@
 namespace qwen {
 namespace {
 
-constexpr uint64_t kMagic = 0x716b62726f775131;  // and the layout's version
+constexpr uint64_t kMagic = 0x716b62726f775132;  // and the layout's version
 constexpr size_t kTextBytes = size_t{4} << 20;   // of one process; only pages that are written to take memory
 constexpr int kMostWorkers = 1024;
 constexpr int kReadTries = 1000;
@@ -54,6 +54,7 @@ struct WorkerBoard::Shared {
   uint64_t magic;
   int32_t workers;
   int64_t started;
+  RateTable rates;
   std::atomic<uint64_t> epoch;  // odd while a worker's figures move to those of the ended
   Place places[];               // workers, supervisor, the ended
 };
@@ -164,6 +165,7 @@ int WorkerBoard::workers() const { return shared_->workers; }
 WorkerBoard::Clock::time_point WorkerBoard::started() const {
   return Clock::time_point(Clock::duration(shared_->started));
 }
+RateTable& WorkerBoard::rates() { return shared_->rates; }
 
 void WorkerBoard::set_state(int index, WorkerState state) { place(index).state = state; }
 void WorkerBoard::set_accepting(int index, bool accepting) { place(index).accepting = accepting ? 1 : 0; }

@@ -1,6 +1,6 @@
 // What the processes of a service tell each other, in memory that they share: who is up and how busy, and each one's
-// figures. Every process writes its own part and reads all; nobody ever waits for another, so one that hangs or is
-// killed in the middle of a write disturbs nobody.
+// figures; and the rates of the keys. Every process writes its own part and reads all; nobody ever waits for another,
+// so one that hangs or is killed in the middle of a write disturbs nobody.
 // Invariant: total() never goes back in what only grows. Figures that were once told stay told: a process's last ones
 // are kept when it ends (retire()).
 #pragma once
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/file_descriptor.h"
+#include "server/access/rate_table.h"
 
 namespace qwen {
 
@@ -68,6 +69,7 @@ class WorkerBoard {
   int workers() const;
   int supervisor() const { return workers(); }  // its place, after the workers'
   Clock::time_point started() const;
+  RateTable& rates();  // written by all
 
   // --- Each of its own place.
   void set_state(int place, WorkerState state);
