@@ -243,6 +243,7 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
                   .start_by = {},
                   .starts_in_thought = prompt.starts_in_thought};
   const bool caches = cacheable(request);
+  const auto look_up_time = request.cache.look_up_time ? request.cache.look_up_time : std::make_shared<LookUpTime>();
   TextStreams streams;
   for (int i = 0; i < count; ++i) {
     call.sampling.seed = sample_seed(request.sampling.seed, i);
@@ -275,7 +276,8 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
                                         .prompt_tokens = static_cast<int>(prompt_tokens),
                                         .vocab_size = static_cast<int>(loaded->info.vocab_size),
                                         .compute = call,
-                                        .on_events = on_events});
+                                        .on_events = on_events,
+                                        .look_up_time = look_up_time});
     setup.cache = answer.result;
     setup.metrics = answer.result == CacheResult::kHit ? nullptr : metrics_;  // of generations, which a hit is not
     streams.push_back(std::make_unique<TextStream>(setup, std::move(answer.tokens)));

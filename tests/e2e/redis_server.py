@@ -73,10 +73,10 @@ class Redis:
 
 
 class Impostor:
-    """Answers PING as Redis does, and every other command by `answer(connection)`."""
+    """Answers PING as Redis does, and every other command that holds `only` by `answer(connection)`; the rest is OK."""
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, answer, only=b""):
+        self.answer, self.only = answer, only
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
         self.asked = 0
@@ -96,6 +96,9 @@ class Impostor:
                 while command := connection.recv(1 << 21):
                     if b"PING" in command:
                         connection.sendall(b"+PONG\r\n")
+                        continue
+                    if self.only not in command:
+                        connection.sendall(b"+OK\r\n")
                         continue
                     self.asked += 1
                     if self.answer(connection) is False:

@@ -271,6 +271,36 @@ class NoRedis(unittest.TestCase):
             self.assertIn("is left alone (no answer within 20 ms)", log(one))
             self.assertLess(peer.asked, 40)
 
+    def test_a_batch_waits_once_for_all_its_prompts(self):
+        """Each answer comes in time, all together would not: the budget is the request's, and who uses it up with a few answers is slow."""
+        def slow(connection):
+            time.sleep(0.06)
+            connection.sendall(b"$-1\r\n")
+        for path, field in (("/batch_generate", "max_length"), ("/v1/completions", "max_tokens")):
+            with self.subTest(path), Impostor(slow, b"GET") as peer, service(peer.url) as one:
+                self.assertTrue(connected(one))
+                field_of = {"/batch_generate": "prompts", "/v1/completions": "prompt"}[path]
+                for number in range(8):
+                    before = peer.asked
+                    body = {field_of: [f"{number} {i}" for i in range(24)], field: 1, "temperature": 0}
+                    begin = time.monotonic()
+                    self.assertEqual(one.post(path, body).status, 200)
+                    self.assertLess(time.monotonic() - begin, 1.0 * harness.PATIENCE)
+                    self.assertLessEqual(peer.asked - before, 2)
+                    time.sleep(0.3)  # what is stored meanwhile
+                self.assertRegex(log(one), r"is left alone \((no answer|only 1 answer) within 100 ms\)")
+
+    def test_the_reason_told_is_the_last_one(self):
+        redis = Redis(password="new-9")
+        self.addCleanup(redis.close)
+        with service(redis.url.replace("//", "//:old-8@")) as one:
+            self.assertTrue(eventually(lambda: "Connection refused" in log(one)), log(one))
+            redis.start()
+            self.assertTrue(eventually(lambda: "is still left alone, now for another reason (" in log(one), 25), log(one))
+            self.assertIn("WRONGPASS", log(one))
+            self.assertEqual(log(one).count("left alone"), 2, log(one))
+            self.assertNotIn("old-8", log(one))
+
     def test_silence_and_drops(self):
         def drip(connection):
             for byte in b"$1000\r\n" + b"x" * 1000:

@@ -1,6 +1,8 @@
 // What a request has to do with the response cache, and what came of it.
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -9,13 +11,21 @@ namespace qwen {
 struct Request;
 struct ServiceConfig;
 
+// What the look-ups in Redis of one request took, those of all its prompts and answers together. Used by one thread at
+// a time.
+struct LookUpTime {
+  std::chrono::steady_clock::duration waited{0};
+  int answered = 0;
+};
+
 struct CacheUse {
   bool enabled = false;
   // The client's Cache-Control: no-store clears both; no-cache and max-age=0 have the answer computed and stored anew.
   bool look_up = true, store = true;
-  bool seed_given = false;  // the draws are the client's choice, and so the same every time
-  bool random_too = false;  // also answers whose draws nobody chose are given to others
-  std::string salt;         // of the key: answers are shared by requests with the same one
+  bool seed_given = false;                   // the draws are the client's choice, and so the same every time
+  bool random_too = false;                   // also answers whose draws nobody chose are given to others
+  std::string salt;                          // of the key: answers are shared by requests with the same one
+  std::shared_ptr<LookUpTime> look_up_time;  // shared by the parts of a request of several prompts; null: its own
 };
 
 // `seed_given`: by the request. Answers are kept apart by the credential that a request shows, also where none is asked

@@ -15,7 +15,7 @@ struct RedisOptions {
   std::string socket_path;
   std::string user, password;  // empty: none
   int database = 0;
-  std::chrono::milliseconds budget{20};  // that a look-up may take of a request's time
+  std::chrono::milliseconds budget{20};  // that look-ups may take of a request's time, all together
 };
 
 // Errors: kConfig, whose message never holds the password.

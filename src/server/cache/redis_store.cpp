@@ -22,6 +22,9 @@ constexpr milliseconds kConnectTimeout{1000}, kCommandTimeout{250}, kStopTimeout
 // A name that nobody knows is looked up again after this time.
 constexpr milliseconds kAbsentPause{10'000};
 constexpr std::chrono::minutes kWarningPause{1};
+// An answer is quick that takes no more than this part of the budget. A budget that fewer answers use up was used up by
+// a slow Redis; one that more use up, by many look-ups.
+constexpr int kQuickAnswers = 4;
 
 // In Redis, where others may have keys of theirs.
 std::string name_of(const std::string& key) { return "qwen-thinking:answer:" + key; }
@@ -32,6 +35,7 @@ struct Pending {
   std::condition_variable changed;
   bool done = false, abandoned = false;
   RedisStore::Reply reply;
+  const Clock::time_point asked = Clock::now();
 };
 
 struct Job {
@@ -58,6 +62,7 @@ struct RedisStore::State {
   std::condition_variable changed;
   std::deque<Job> jobs;
   bool stopped = false, ended = false;
+  std::string reason;  // that was said last for leaving Redis alone
 
   // The thread's own, but for RedisConnection::stop.
   RedisConnection connection;
@@ -75,12 +80,22 @@ struct RedisStore::State {
     return true;
   }
 
-  void say_open(const std::string& why) const {
-    log_warning("response cache: Redis at ", place, " is left alone (", why, "); answers are cached in this process");
+  // `opened`: just now. While it is open only another reason is worth a line.
+  void say_open(const std::string& why, bool opened) {
+    bool news = false;
+    {
+      const std::lock_guard lock(mutex);
+      news = why != reason;
+      reason = why;
+    }
+    if (opened)
+      log_warning("response cache: Redis at ", place, " is left alone (", why, "); answers are cached in this process");
+    else if (news)
+      log_warning("response cache: Redis at ", place, " is still left alone, now for another reason (", why, ")");
   }
   void fail(const std::string& why) {
     if (!breaker.failure()) return;
-    say_open(why);
+    say_open(why, true);
     { const std::lock_guard lock(mutex); }  // the thread either has seen it or waits already
     changed.notify_all();
   }
@@ -142,13 +157,13 @@ bool RedisStore::State::connect() {
                     kAbsentPause.count() / 1000, " s");
       return false;
     }
-    if (breaker.trip()) say_open("its host is not known any more");
+    say_open("its host is not known any more", breaker.trip());
     return false;
   } catch (const std::exception& error) {
     connection.disconnect();
     if (is_stopped()) return false;
     absent = false;
-    if (breaker.trip()) say_open(error.what());
+    say_open(error.what(), breaker.trip());
     return false;
   }
   const bool was_open = breaker.close();
@@ -244,7 +259,7 @@ void RedisStore::State::get(Job& job) {
     submit({.kind = Job::Kind::kErase, .key = job.key});
   } else if (!why.empty()) {
     if (counts || !connection.connected()) fail(why);
-  } else if (counts) {
+  } else if (counts && Clock::now() - pending.asked <= options.budget / kQuickAnswers) {
     breaker.success();
   }
 }
@@ -253,7 +268,8 @@ void RedisStore::State::put(const Job& job) {
   const std::string value = encode_answer(*job.answer, job.key);
   const RedisReply reply =
       connection.command({"SET", name_of(job.key), value, "PX", ttl}, Clock::now() + kCommandTimeout);
-  if (reply.kind == RedisReply::Kind::kStatus) return breaker.success();
+  // No success for the breaker either way: look-ups are what waits, and one that takes a store may answer them late.
+  if (reply.kind == RedisReply::Kind::kStatus) return;
   // Full (OOM), READONLY, NOPERM: it can still be read, so the breaker stays as it is.
   if (Clock::now() < next_warning) return;
   next_warning = Clock::now() + kWarningPause;
@@ -291,16 +307,26 @@ void RedisStore::stop() {
 
 bool RedisStore::breaker_open() const { return state_->breaker.open(); }
 
-RedisStore::Reply RedisStore::get(const std::string& key) {
-  if (!state_->usable()) return {};
+RedisStore::Reply RedisStore::get(const std::string& key, LookUpTime& time) {
+  const auto left = state_->options.budget - time.waited;
+  if (!state_->usable() || left.count() <= 0) return {};
   auto pending = std::make_shared<Pending>();
   if (!state_->submit({.kind = Job::Kind::kGet, .key = key, .pending = pending})) return {.failed = true};
   std::unique_lock lock(pending->mutex);
-  if (pending->changed.wait_for(lock, state_->options.budget, [&] { return pending->done; }))
+  const bool done = pending->changed.wait_for(lock, left, [&] { return pending->done; });
+  time.waited += Clock::now() - pending->asked;
+  if (done) {
+    ++time.answered;
     return std::move(pending->reply);
+  }
   pending->abandoned = true;
   lock.unlock();
-  state_->fail(str("no answer within ", state_->options.budget.count(), " ms"));
+  time.waited = state_->options.budget;  // nothing is left, whatever the clocks' ticks
+  if (time.answered == 0)
+    state_->fail(str("no answer within ", state_->options.budget.count(), " ms"));
+  else if (time.answered < kQuickAnswers)
+    state_->fail(str("only ", time.answered, time.answered == 1 ? " answer" : " answers", " within ",
+                     state_->options.budget.count(), " ms"));
   return {.failed = true};
 }
 

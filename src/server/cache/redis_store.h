@@ -1,7 +1,8 @@
 // Answers in a Redis that several processes share. One thread of its own talks to it, so that nobody else ever waits
 // for a socket: a look-up waits for that thread, for its budget at most, and a store is put into a bounded queue.
-// Invariant: whatever Redis does - slow, down, full, wrong - costs a request no more than the budget, and after five
-// failures in a row nothing at all, until the thread has seen it answer in time again.
+// Invariant: whatever Redis does - slow, down, full, wrong - costs a request, with all its prompts and answers, no more
+// than the budget, and after five failures in a row, or where no connection is to be had, nothing at all, until the
+// thread has seen it answer in time again.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "server/cache/cache_use.h"
 #include "server/cache/cached_answer.h"
 #include "server/cache/redis_address.h"
 
@@ -26,7 +28,8 @@ class RedisStore {
   RedisStore(const RedisStore&) = delete;
   RedisStore& operator=(const RedisStore&) = delete;
 
-  Reply get(const std::string& key);
+  // Waits for what `time` leaves of the budget, and adds to it. Not asked where nothing is left.
+  Reply get(const std::string& key, LookUpTime& time);
   void put(const std::string& key, CachedAnswerPtr answer);  // dropped where the queue is full or Redis away
   void erase(const std::string& key);                        // likewise
   bool breaker_open() const;

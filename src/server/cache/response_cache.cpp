@@ -100,7 +100,8 @@ FlightTable::Entered ResponseCache::enter(const CacheAsk& ask, const Flight::OnE
 
 CachedAnswerPtr ResponseCache::look_up_redis(const CacheAsk& ask, bool& failed) {
   if (!redis_) return nullptr;
-  const RedisStore::Reply reply = redis_->get(ask.key);
+  LookUpTime own;
+  const RedisStore::Reply reply = redis_->get(ask.key, ask.look_up_time ? *ask.look_up_time : own);
   failed = reply.failed;
   if (!reply.value) return nullptr;
   auto answer = decode_answer(*reply.value, ask.key, ask.vocab_size, ask.prompt_tokens);

@@ -32,7 +32,8 @@ struct CacheAsk {
   int prompt_tokens = 0;
   int vocab_size = 0;
   ComputeTokens compute;
-  std::function<void()> on_events;  // as in GenerationRequest, or from the thread that reads
+  std::function<void()> on_events;           // as in GenerationRequest, or from the thread that reads
+  std::shared_ptr<LookUpTime> look_up_time;  // null: this look-up has the whole budget
 };
 
 struct CacheAnswer {
@@ -45,7 +46,8 @@ class ResponseCache : public std::enable_shared_from_this<ResponseCache> {
   ResponseCache(const CacheOptions& options, std::shared_ptr<const Metrics> metrics);
   ~ResponseCache();
 
-  // May wait for Redis, for RedisOptions::budget at most. Errors: those of `compute`.
+  // May wait for Redis: all that share a LookUpTime together for RedisOptions::budget at most. Errors: those of
+  // `compute`.
   CacheAnswer start(CacheAsk ask);
   void count_bypass() const;  // a request that is none of the cache's
 

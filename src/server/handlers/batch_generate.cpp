@@ -108,9 +108,11 @@ void start_batch(const HandlerContext& context, Request& in, const ResponderPtr&
   auto owned = std::make_unique<BatchFormat>(batch.prompts, model, in.arrived);
   BatchFormat& format = *owned;
   const auto session = GenerationSession::create(out, std::move(owned), batch.shared.stream, in);
+  const auto look_up_time = std::make_shared<LookUpTime>();
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (size_t i = 0; i < batch.prompts.size(); ++i) {
     TextRequest text = native_text_request(batch.shared, batch.prompts[i], context.config, *model, in);
+    text.cache.look_up_time = look_up_time;
     if (!streams.empty()) text.max_wait = {};  // the batch has its turn when its first prompt has
     try {
       streams.push_back(context.service.start(std::move(text), session->on_events()));

@@ -58,10 +58,12 @@ void start_completion(const HandlerContext& context, Request& in, const Responde
       new_openai_head("cmpl-", model->info), request,
       request.echo ? prompt_texts(request, *model->tokenizer) : std::vector<std::string>());
   const auto session = GenerationSession::create(out, std::move(format), request.stream.stream, in);
+  const auto look_up_time = std::make_shared<LookUpTime>();
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (CompletionPrompt& prompt : request.prompts) {
     TextRequest text =
         openai_text_request(request.sampling, request.logit_bias, request.max_tokens, context.config, *model, in);
+    text.cache.look_up_time = look_up_time;
     if (!streams.empty()) text.max_wait = {};  // the request has its turn when its first prompt has
     if (prompt.ids.empty()) text.raw_prompt = std::move(prompt.text);
     text.prompt_ids = std::move(prompt.ids);
