@@ -6,6 +6,7 @@
 #   TOTAL requests ok 4xx 5xx ended(499) bytes prompt_tokens completion_tokens seconds probes
 #   LATENCY p50 p90 p95 p99 max        seconds; percentiles to 1 %
 #   DAY date requests 5xx p95 tokens
+#   CACHE answered_from_it tokens     requests whose answers the response cache had; their tokens are in no other record
 #   ROUTE method path requests 4xx 5xx p50 p95
 #   ERROR status code count
 # Probes and scrapes (/health, /livez, /readyz, /metrics) are counted apart, as in http_requests_total.
@@ -36,6 +37,8 @@ function read_json(    stamp) {
   bytes = member("bytes")
   prompt = member("prompt_tokens")
   completion = member("completion_tokens")
+  cache = member("cache")
+  cached = member("cache_tokens")
 }
 
 # "… GET /health status 200 id … client … bytes 12 response_time 0.001": names before values, the last is the time.
@@ -47,8 +50,8 @@ function read_words(    i) {
     date = substr($0, RSTART, 10)
     clock = substr($0, RSTART + 11, 8)
   }
-  status = code = method = path = ""
-  seconds = bytes = prompt = completion = 0
+  status = code = method = path = cache = ""
+  seconds = bytes = prompt = completion = cached = 0
   for (i = 3; i < NF; i++) {
     if (status == "") {
       if ($i != "status") continue
@@ -65,6 +68,10 @@ function read_words(    i) {
       prompt = $(++i)
     } else if ($i == "completion_tokens") {
       completion = $(++i)
+    } else if ($i == "cache") {
+      cache = $(++i)
+    } else if ($i == "cache_tokens") {
+      cached = $(++i)
     } else if ($i == "response_time") {
       seconds = $(++i)
     }
@@ -109,6 +116,8 @@ function percentile(kind, key, total, share,    b, seen, want) {
   all_bytes += bytes
   all_prompt += prompt
   all_completion += completion
+  if (cache == "hit" || cache == "joined") from_cache++
+  all_cached += cached
   all_seconds += seconds
   if (seconds > longest) longest = seconds + 0
   b = bucket(seconds + 0)
@@ -125,6 +134,7 @@ END {
   OFS = "\t"
   for (m in month_requests) print "MONTH", m, month_requests[m], month_tokens[m] + 0
   print "TOTAL", requests + 0, ok + 0, client + 0, server + 0, ended + 0, all_bytes + 0, all_prompt + 0, all_completion + 0, all_seconds + 0, probes + 0
+  print "CACHE", from_cache + 0, all_cached + 0
   printf "LATENCY\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\n", percentile("all", "", requests, 0.5), percentile("all", "", requests, 0.9),
     percentile("all", "", requests, 0.95), percentile("all", "", requests, 0.99), longest
   for (d in day_requests)

@@ -61,6 +61,7 @@ summary() {  # what awk makes of the records
     $1 == "MONTH" {requests[$2] = $3; tokens[$2] = $4}
     $1 == "LATENCY" {split($0, latency)}
     $1 == "TOTAL" {split($0, total)}
+    $1 == "CACHE" {split($0, cache)}
     END {
       n = total[2]
       print "| | " month " | " before " | growth |\n|---|---|---|---|"
@@ -71,7 +72,7 @@ summary() {  # what awk makes of the records
         total[3], share(total[3], n), total[4], share(total[4], n), total[5], share(total[5], n), total[6], share(total[6], n)
       printf "| latency, s | mean %.3f, 50 %% within %.3f, 90 %% %.3f, 95 %% %.3f, 99 %% %.3f, longest %.3f |\n", (n > 0 ? total[10] / n : 0),
         latency[2], latency[3], latency[4], latency[5], latency[6]
-      printf "| prompt tokens | %d |\n| answered tokens | %d |\n| sent | %.1f MB |\n| probes and scrapes, not counted above | %d |\n", total[8], total[9],
+      printf "| prompt tokens | %d |\n| answered tokens | %d |\n| answered from the response cache | %d (%s) |\n| tokens from it, not counted above | %d |\n| sent | %.1f MB |\n| probes and scrapes, not counted above | %d |\n", total[8], total[9], cache[2], share(cache[2], n), cache[3],
         total[7] / 1e6, total[11]
     }' "$work/summary"
 }

@@ -32,6 +32,10 @@ std::string access_line(const AccessRecord& record) {
     line.append(" prompt_tokens ").append(std::to_string(record.tokens.prompt));
     line.append(" completion_tokens ").append(std::to_string(record.tokens.completion));
   }
+  if (!record.tokens.cache.empty()) {
+    line.append(" cache ").append(record.tokens.cache);
+    line.append(" cache_tokens ").append(std::to_string(record.tokens.cached));
+  }
   line.append(" response_time ").append(seconds(record.seconds));
   return line;
 }
@@ -47,6 +51,8 @@ std::string access_members(const AccessRecord& record) {
   json.field("bytes", record.bytes_out);
   if (generated(record))
     json.field("prompt_tokens", record.tokens.prompt).field("completion_tokens", record.tokens.completion);
+  if (!record.tokens.cache.empty())
+    json.field("cache", record.tokens.cache).field("cache_tokens", record.tokens.cached);
   json.key("response_time").fixed(record.seconds, kDigits);
   json.end_object();
   const std::string object = json.take();

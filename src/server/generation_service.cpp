@@ -279,7 +279,7 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
                                         .on_events = on_events,
                                         .look_up_time = look_up_time});
     setup.cache = answer.result;
-    setup.metrics = answer.result == CacheResult::kHit ? nullptr : metrics_;  // of generations, which a hit is not
+    setup.metrics = answer.result == CacheResult::kMiss ? metrics_ : nullptr;  // of generations, which a hit is not
     streams.push_back(std::make_unique<TextStream>(setup, std::move(answer.tokens)));
   }
   return streams;

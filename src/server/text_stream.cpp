@@ -19,7 +19,7 @@ TextStream::TextStream(Setup setup, std::unique_ptr<TokenSource> tokens)
       stops_(setup_.stop),
       meter_(setup_.metrics, setup_.started) {
   completion_.usage.prompt_tokens = tokens_->prompt_tokens();
-  completion_.cached = setup_.cache == CacheResult::kHit;
+  completion_.cached = setup_.cache == CacheResult::kHit || setup_.cache == CacheResult::kJoined;
 }
 
 TextStream::~TextStream() {
@@ -59,6 +59,7 @@ std::optional<TextDelta> TextStream::next(std::chrono::milliseconds timeout) {
 void TextStream::take(const TokenEvent& event, TextDelta& delta) {
   if (event.id >= 0) {
     ++completion_.usage.completion_tokens;
+    if (tokens_->computes()) computed_tokens_ += computed_tokens_ == 0 ? 1 + completion_.usage.prompt_tokens : 1;
     meter_.token();
     const ReasoningDelta parsed = parse(event.id, detokenizer_.push(event.id));
     add(parsed, delta);

@@ -74,6 +74,8 @@ class TextStream {
   // Waits for the next text, or the end (nullopt), up to `timeout`.
   std::optional<TextDelta> next(std::chrono::milliseconds timeout);
 
+  // Prompt and new tokens that were computed for this request so far; the prompt from the first new token on.
+  int computed_tokens() const { return computed_tokens_; }
   CacheResult cache_result() const { return setup_.cache; }
   bool finished() const { return completion_.finish_reason != FinishReason::kNone; }
   const Completion& completion() const { return completion_; }  // so far; complete once finished
@@ -93,6 +95,7 @@ class TextStream {
   ReasoningParser parser_;
   StopMatcher stops_;
   Completion completion_;
+  int computed_tokens_ = 0;
   bool answer_visible_ = false;  // the answer has a character that is not white space
   GenerationMeter meter_;
 };

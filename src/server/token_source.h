@@ -22,6 +22,7 @@ class TokenSource {
   virtual std::optional<TokenEvent> next(std::chrono::milliseconds timeout) = 0;
   virtual int prompt_tokens() const = 0;
   virtual int cached_tokens() const = 0;         // of the prompt: not computed for this request
+  virtual bool computes() const = 0;             // for this request: not stored, not read along with another's
   virtual ThinkingEnd thinking_end() const = 0;  // why the thought was closed by force; kNone where it was not
 
   // The reader has the whole answer: with the events read so far it ended for `reason`, as it would every time.
@@ -48,6 +49,7 @@ class EngineSource final : public TokenSource {
   std::optional<TokenEvent> next(std::chrono::milliseconds timeout) override { return engine_.tokens.next(timeout); }
   int prompt_tokens() const override { return engine_.tokens.prompt_tokens(); }
   int cached_tokens() const override { return engine_.tokens.cached_tokens(); }
+  bool computes() const override { return true; }
   ThinkingEnd thinking_end() const override { return engine_.closed_by(); }
 
  private:

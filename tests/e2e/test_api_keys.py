@@ -205,6 +205,16 @@ class Starts(unittest.TestCase):
                 self.assertLess(time.monotonic(), end)
                 time.sleep(0.02)
 
+    def test_what_the_response_cache_has_costs_no_tokens(self):
+        env = harness.environment(CACHE_ENABLE="true", API_KEYS='{"small": {"key": "the-key-of-the-small", "tokens_per_minute": 60}}')
+        with harness.Service(harness.needs_demo(), env=env, key="the-key-of-the-small") as service:
+            answers = [service.post("/generate", {"prompt": "1+1=", "max_length": 3, "temperature": 0}) for _ in range(8)]
+            self.assertEqual([(answer.status, answer.headers["X-Cache"]) for answer in answers], [(200, "MISS")] + [(200, "HIT")] * 7)
+            usage = answers[0].json()["usage"]
+            self.assertGreater(usage["prompt_tokens"] + usage["completion_tokens"], 60 / 8)
+            left = [int(answer.headers["x-ratelimit-remaining-tokens"]) for answer in answers]
+            self.assertEqual(left[1:], sorted(left[1:]), "only time changes it")
+
     def test_keys_by_the_variable_guard_the_metrics_port_too(self):
         env = harness.environment(API_KEYS='{"production": "the-key-of-production", "scraper": {"key": "the-key-of-the-scraper", "scopes": "metrics"}}')
         with socket.socket() as free:

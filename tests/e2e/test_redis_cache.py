@@ -200,6 +200,11 @@ class Shared(unittest.TestCase):
 
 
 class Configuration(unittest.TestCase):
+    def test_the_start_says_where_answers_are_kept(self):
+        with service("redis://me:geheim@127.0.0.1:1/3", CACHE_TTL="77") as one:
+            self.assertRegex(log(one), r"response cache: on, up to \d+ answers in 64 MiB of this process, for 77 s, and in Redis at 127\.0\.0\.1:1\n")
+            self.assertNotIn("geheim", log(one))
+
     def test_secrets_are_masked(self):
         environment = harness.environment(REDIS_URL="redis://me:geheim@cache:7000/1", REDIS_PASSWORD="auch-geheim")
         report = harness.run("serve", "--check-config", "--model", harness.needs_demo(), env=environment)

@@ -3,6 +3,7 @@ computed once; what is not repeatable, cut or not wanted left alone."""
 
 import concurrent.futures
 import json
+import re
 import socket
 import time
 import unittest
@@ -160,6 +161,25 @@ class Cache(unittest.TestCase):
             client.recv(100)
         self.assertTrue(eventually(lambda: scrape(self.service).value("qwen_requests_running") == 0))
         self.assertEqual(self.service.post("/v1/chat/completions", {**abandoned, "stream": False}).headers["X-Cache"], "MISS")
+
+    def test_access_lines_tell_what_was_generated(self):
+        def line(path, body):
+            answer = self.service.post(path, body)
+            self.assertEqual(answer.status, 200)
+            found = []
+            self.assertTrue(eventually(lambda: found.extend(line for line in self.service.errors if answer.headers["X-Request-Id"] in line) or found))
+            return answer.json().get("usage"), found[0]
+
+        body = {**GREEDY, "prompt": "lines"}
+        usage, computed = line("/generate", body)
+        counts = f"prompt_tokens {usage['prompt_tokens']} completion_tokens {usage['completion_tokens']}"
+        both = usage["prompt_tokens"] + usage["completion_tokens"]
+        self.assertRegex(computed, rf" bytes \d+ {counts} response_time ")
+        self.assertRegex(line("/generate", body)[1], rf" bytes \d+ cache hit cache_tokens {both} response_time ")
+        twice = line("/batch_generate", {"prompts": ["two lines", "two lines"], "temperature": 0, "max_length": 64})[1]
+        tokens = re.search(r" bytes \d+ prompt_tokens (\d+) completion_tokens (\d+) cache partial cache_tokens (\d+) response_time ", twice)
+        self.assertTrue(tokens, twice)
+        self.assertEqual(int(tokens[1]) + int(tokens[2]), int(tokens[3]))
 
     def test_stats_and_metrics(self):
         body = {**GREEDY, "prompt": "stats"}

@@ -188,6 +188,18 @@ class Report(Scripts):
         self.assertIn("| server errors (5xx) | 1 (25.00 %) |", report)
         self.assertIn("| prompt tokens | 12 |", report)
 
+    def test_what_the_response_cache_answered_is_no_generated_token(self):
+        generated = access_line(datetime.datetime(2026, 3, 5, 12))
+        hit = generated.replace("prompt_tokens 10 completion_tokens 20", "cache hit cache_tokens 30")
+        partial = generated.replace("completion_tokens 20", "completion_tokens 20 cache partial cache_tokens 7")
+        joined = ('{"ts":"2026-03-05T12:00:00.000Z","level":"INFO","msg":"access","method":"POST","route":"/generate","status":200,"request_id":"x","bytes":10,'
+                  '"cache":"joined","cache_tokens":5,"response_time":0.25}\n')
+        (self.home / "logs/access.log").write_text(generated + hit * 2 + partial + joined)
+        report = self.passes("monthly_report", "--month", "2026-03", "--stdout")
+        for text in ("| requests | 5 |", "| prompt tokens | 20 |", "| answered tokens | 40 |", "| answered from the response cache | 3 (60.00 %) |",
+                     "| tokens from it, not counted above | 72 |"):
+            self.assertIn(text, report)
+
     def test_nothing_there_and_nowhere_to_write(self):
         self.assertIn("no access.log", self.fails(66, "monthly_report"))
         self.fails(2, "monthly_report", "--month", "March")

@@ -29,6 +29,17 @@ TEST(AccessLog, TokensStandWhereThereAreSome) {
   EXPECT_THAT(access_members(generated), testing::HasSubstr("\"prompt_tokens\":9,\"completion_tokens\":40"));
 }
 
+TEST(AccessLog, WhatCameFromTheCacheIsNotGenerated) {
+  AccessRecord hit = record();
+  hit.tokens = {.prompt = 0, .completion = 0, .cached = 49, .cache = "hit"};
+  EXPECT_THAT(access_line(hit), testing::HasSubstr(" bytes 512 cache hit cache_tokens 49 response_time"));
+  EXPECT_THAT(access_members(hit), testing::HasSubstr("\"bytes\":512,\"cache\":\"hit\",\"cache_tokens\":49,"));
+  AccessRecord partial = record();
+  partial.tokens = {.prompt = 9, .completion = 40, .cached = 8, .cache = "partial"};
+  EXPECT_THAT(access_line(partial),
+              testing::HasSubstr(" prompt_tokens 9 completion_tokens 40 cache partial cache_tokens 8 response_time"));
+}
+
 TEST(AccessLog, AnErrorHasItsCode) {
   AccessRecord failed = record();
   failed.status = 503;

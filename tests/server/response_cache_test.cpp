@@ -209,7 +209,35 @@ TEST_F(Cached, FollowersReadTheLeadersStreamAsItComes) {
   const auto follower = scripted_.service.start(ask("hi"));
   ASSERT_TRUE(follower->next(seconds(20)));
   EXPECT_FALSE(leader->finished());
-  EXPECT_EQ(follower->cache_result(), CacheResult::kHit);
+  EXPECT_EQ(follower->cache_result(), CacheResult::kJoined);
+}
+
+// A key pays for what is computed for it: not for what is stored or read along, and for a prompt with its first token.
+TEST_F(Cached, OnlyWhatIsComputedForARequestCounts) {
+  scripted_.echo(20);
+  scripted_.control().pause();
+  const auto leader = scripted_.service.start(ask("hi")), follower = scripted_.service.start(ask("hi"));
+  EXPECT_EQ(leader->computed_tokens(), 0);
+  scripted_.control().resume();
+  const Usage usage = finish(*leader).usage;
+  finish(*follower);
+  EXPECT_EQ(leader->computed_tokens(), usage.prompt_tokens + usage.completion_tokens);
+  EXPECT_EQ(follower->computed_tokens(), 0);
+  const auto hit = scripted_.service.start(ask("hi"));
+  EXPECT_TRUE(finish(*hit).cached);
+  EXPECT_EQ(hit->computed_tokens(), 0);
+}
+
+TEST_F(Cached, WhoComputesAfterAllCounts) {
+  scripted_.echo(150);
+  scripted_.control().set_delay(milliseconds(2));
+  TextRequest hurried = ask("hi");
+  hurried.deadline = Clock::now() + milliseconds(100);
+  const auto leader = scripted_.service.start(hurried), follower = scripted_.service.start(ask("hi"));
+  EXPECT_EQ(finish(*leader).finish_reason, FinishReason::kDeadline);
+  const Usage usage = finish(*follower).usage;
+  EXPECT_GT(follower->computed_tokens(), usage.prompt_tokens);
+  EXPECT_LE(follower->computed_tokens(), usage.prompt_tokens + usage.completion_tokens);
 }
 
 TEST_F(Cached, TheLeadersClientMayLeave) {
@@ -233,7 +261,7 @@ TEST_F(Cached, WhereNobodyReadsNothingIsComputedOrKept) {
   follower.reset();
   EXPECT_TRUE(becomes_idle());
   EXPECT_EQ(entries(), 0u);
-  EXPECT_FALSE(scripted_.service.start(ask("hi"))->cache_result() == CacheResult::kHit);
+  EXPECT_EQ(scripted_.service.start(ask("hi"))->cache_result(), CacheResult::kMiss);
 }
 
 TEST_F(Cached, ALeadersDeadlineEndsItForNobodyElse) {

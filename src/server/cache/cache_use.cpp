@@ -62,6 +62,7 @@ std::string_view cache_result_name(CacheResult result) {
     case CacheResult::kMiss:
       return "MISS";
     case CacheResult::kHit:
+    case CacheResult::kJoined:
       return "HIT";
   }
   return {};

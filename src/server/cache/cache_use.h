@@ -32,7 +32,8 @@ struct CacheUse {
 // for, unless the configuration shares them: how fast an answer comes tells that somebody asked before.
 CacheUse cache_use(const Request& request, bool seed_given, const ServiceConfig& config);
 
-enum class CacheResult { kOff, kBypass, kMiss, kHit };
-std::string_view cache_result_name(CacheResult result);  // the value of X-Cache: BYPASS, MISS, HIT; empty for kOff
+enum class CacheResult { kOff, kBypass, kMiss, kHit, kJoined };  // kJoined: read along with an equal request
+// The value of X-Cache: BYPASS, MISS, HIT (kJoined, too); empty for kOff.
+std::string_view cache_result_name(CacheResult result);
 
 }  // namespace qwen

@@ -18,6 +18,7 @@ class FlightSource final : public TokenSource {
   std::optional<TokenEvent> next(std::chrono::milliseconds timeout) override;
   int prompt_tokens() const override { return ask_.prompt_tokens; }
   int cached_tokens() const override;
+  bool computes() const override { return leads_; }
   ThinkingEnd thinking_end() const override;
   void complete(FinishReason reason) override;
 

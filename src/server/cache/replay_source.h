@@ -40,6 +40,7 @@ class ReplaySource final : public TokenSource {
   }
   int prompt_tokens() const override { return answer_->prompt_tokens; }
   int cached_tokens() const override { return answer_->prompt_tokens; }
+  bool computes() const override { return false; }
   ThinkingEnd thinking_end() const override { return answer_->thinking_end; }
 
  private:

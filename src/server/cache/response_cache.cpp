@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory_usage.h"
 #include "metrics/metrics.h"
 #include "server/cache/flight_source.h"
@@ -31,6 +32,10 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 ResponseCache::ResponseCache(const CacheOptions& options, std::shared_ptr<const Metrics> metrics)
     : metrics_(std::move(metrics)), memory_(memory_limits(options)) {
+  const MemoryStore::Limits limits = memory_limits(options);
+  log_info("response cache: on, up to ", limits.entries, " answers in ", std::max<size_t>(limits.bytes >> 20, 1),
+           " MiB of this process, for ", options.memory.ttl.count(), " s",
+           options.redis ? ", and in Redis at " + redis_place(*options.redis) : std::string());
   if (options.redis) redis_ = std::make_unique<RedisStore>(*options.redis, options.memory.ttl);
 }
 
@@ -55,7 +60,7 @@ CacheAnswer ResponseCache::start(CacheAsk ask) {
   };
   const auto read = [&](std::shared_ptr<Flight> flight, bool leads) {
     auto source = std::make_unique<FlightSource>(shared_from_this(), std::move(ask), reader, std::move(flight), leads);
-    return CacheAnswer{std::move(source), leads ? CacheResult::kMiss : CacheResult::kHit};
+    return CacheAnswer{std::move(source), leads ? CacheResult::kMiss : CacheResult::kJoined};
   };
 
   const char* missed = "miss";

@@ -49,7 +49,7 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
 void add_cache_header(Response& response, const TextStreams& streams) {
   CacheResult result = CacheResult::kOff;
   for (const auto& stream : streams) {
-    const CacheResult one = stream->cache_result();
+    const CacheResult one = stream->cache_result() == CacheResult::kJoined ? CacheResult::kHit : stream->cache_result();
     result = result == CacheResult::kOff || result == one ? one : CacheResult::kMiss;
   }
   if (result != CacheResult::kOff) response.headers.push_back({"X-Cache", std::string(cache_result_name(result))});
@@ -146,7 +146,10 @@ void GenerationSession::drain_streams() {
     }
     if (!stream.finished()) continue;
     const auto error = failure(stream.completion(), request_id_);
-    if (error && !format_->keeps_failure(i, *error)) return fail(*error, std::move(out));
+    if (error && !format_->keeps_failure(i, *error)) {
+      charge();
+      return fail(*error, std::move(out));
+    }
     finished_[i] = true;
     ++num_finished_;
     if (stream_) format_->finished(out, i, stream.completion());
@@ -162,21 +165,28 @@ void GenerationSession::drain_streams() {
 // Several answers to one prompt count it each time: each generation has it in its cache.
 void GenerationSession::count_tokens() const {
   TokenCount tokens;
+  size_t cached = 0, joined = 0;
   for (const auto& stream : streams_) {
-    tokens.prompt += stream->completion().usage.prompt_tokens;
-    tokens.completion += stream->completion().usage.completion_tokens;
+    const Completion& completion = stream->completion();
+    if (completion.cached && stream->computed_tokens() == 0) {
+      ++cached;
+      joined += stream->cache_result() == CacheResult::kJoined ? 1 : 0;
+      tokens.cached += completion.usage.prompt_tokens + completion.usage.completion_tokens;
+    } else {
+      tokens.prompt += completion.usage.prompt_tokens;
+      tokens.completion += completion.usage.completion_tokens;
+    }
   }
+  if (cached > 0) tokens.cache = cached < streams_.size() ? "partial" : joined > 0 ? "joined" : "hit";
   responder_->count_tokens(tokens);
 }
 
-// Prompt and new tokens of every answer, as they come: also of one that is given up half-way.
+// Prompt and new tokens of every answer, as they are computed: also of one that is given up half-way, and not what came
+// from the response cache.
 void GenerationSession::charge() {
   if (!account_) return;
   int64_t used = 0;
-  for (const auto& stream : streams_) {
-    const Usage& usage = stream->completion().usage;
-    used += usage.prompt_tokens + usage.completion_tokens;
-  }
+  for (const auto& stream : streams_) used += stream->computed_tokens();
   account_->charge(used - charged_);
   charged_ = used;
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "server/http/response.h"
 
@@ -15,7 +16,9 @@ namespace qwen {
 
 // What a request's answers took, all together; for the access log.
 struct TokenCount {
-  int64_t prompt = 0, completion = 0;
+  int64_t prompt = 0, completion = 0;  // computed for it
+  int64_t cached = 0;                  // both, of answers out of the response cache
+  std::string_view cache = {};         // where they came from it: "hit", "joined"; "partial": some did
 };
 
 class Responder {
