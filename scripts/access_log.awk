@@ -8,6 +8,7 @@
 #   DAY date requests 5xx p95 tokens
 #   ROUTE method path requests 4xx 5xx p50 p95
 #   ERROR status code count
+#   UNREAD lines                       requests without a time or status that can be read; with since only those after what is older
 # Probes and scrapes (/health, /livez, /readyz, /metrics) are counted apart, as in http_requests_total.
 
 # The value of a member of a JSON object, or "".
@@ -88,8 +89,8 @@ function percentile(kind, key, total, share,    b, seen, want) {
   json = substr($0, 1, 1) == "{"
   if (json) read_json()
   else read_words()
-  if (date == "" || status == "") next
-  if (since != "" && date " " clock < (json ? since_utc : since)) next
+  if (date == "" || status == "") { unread++; next }
+  if (since != "" && date " " clock < (json ? since_utc : since)) { unread = 0; next }
   this_month = substr(date, 1, 7)
   if (path == "/health" || path == "/livez" || path == "/readyz" || path == "/metrics") {
     if (month == "" || this_month == month) probes++
@@ -133,4 +134,5 @@ END {
     printf "ROUTE\t%s\t%d\t%d\t%d\t%.4f\t%.4f\n", r, route_requests[r], route_client[r], route_server[r],
       percentile("route", r, route_requests[r], 0.5), percentile("route", r, route_requests[r], 0.95)
   for (e in errors) print "ERROR", e, errors[e]
+  if (unread > 0) print "UNREAD", unread
 }
