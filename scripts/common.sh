@@ -18,7 +18,8 @@ setting() {
   for file in "$home/.env" "$configs/qwen-thinking.env"; do
     if [ -z "$value" ] && [ -r "$file" ]; then value=$(sed -n "s/^$1=//p" "$file" | tail -n 1); fi
   done
-  printf '%s' "$value"
+  value=${value#[\"\']}
+  printf '%s' "${value%[\"\']}"
 }
 port=$(setting PORT) && port=${port%%[!0-9]*}
 scheme=http

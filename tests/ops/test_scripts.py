@@ -81,6 +81,8 @@ class EveryScript(Scripts):
         self.assertIn("would ask http://127.0.0.1:1 ", self.passes("daily_check", "--dry-run"))
         (self.home / ".env").write_text("PORT=2\nSSL_CONFIG={\"cert_file\": \"a\"}\n")
         self.assertIn("would ask https://127.0.0.1:2 ", self.passes("daily_check", "--dry-run"))
+        (self.home / ".env").write_text("PORT='3'\nSSL_CONFIG=''\n")
+        self.assertIn("would ask http://127.0.0.1:3 ", self.passes("daily_check", "--dry-run"))
 
     def test_a_dry_run_changes_nothing(self):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
