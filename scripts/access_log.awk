@@ -9,6 +9,7 @@
 #   CACHE answered_from_it tokens     requests whose answers the response cache had; their tokens are in no other record
 #   ROUTE method path requests 4xx 5xx p50 p95
 #   ERROR status code count
+#   UNREAD lines                       requests without a time or status that can be read; with since only those after what is older
 # Probes and scrapes (/health, /livez, /readyz, /metrics) are counted apart, as in http_requests_total.
 
 # The value of a member of a JSON object, or "".
@@ -95,8 +96,8 @@ function percentile(kind, key, total, share,    b, seen, want) {
   json = substr($0, 1, 1) == "{"
   if (json) read_json()
   else read_words()
-  if (date == "" || status == "") next
-  if (since != "" && date " " clock < (json ? since_utc : since)) next
+  if (date == "" || status == "") { unread++; next }
+  if (since != "" && date " " clock < (json ? since_utc : since)) { unread = 0; next }
   this_month = substr(date, 1, 7)
   if (path == "/health" || path == "/livez" || path == "/readyz" || path == "/metrics") {
     if (month == "" || this_month == month) probes++
@@ -143,4 +144,5 @@ END {
     printf "ROUTE\t%s\t%d\t%d\t%d\t%.4f\t%.4f\n", r, route_requests[r], route_client[r], route_server[r],
       percentile("route", r, route_requests[r], 0.5), percentile("route", r, route_requests[r], 0.95)
   for (e in errors) print "ERROR", e, errors[e]
+  if (unread > 0) print "UNREAD", unread
 }

@@ -16,7 +16,10 @@ umask 077
 
 keep=7 kinds=()
 while [ $# -gt 0 ]; do
-  case $1 in models | configs | logs) kinds+=("$1") && shift && continue ;; --dry-run | -h | --help) ;; *) has_value "$@" ;; esac
+  case $1 in models | configs | logs) kinds+=("$1") && shift && continue ;; --dry-run | -h | --help) ;;
+    -*) has_value "$@" ;;
+    *) die 2 "unknown kind $1: models, configs or logs (see $script.sh --help)" ;;
+  esac
   if common_option "$@"; then shift "$shifted"; continue; fi
   case $1 in
     --output) backups=$2 ;;

@@ -12,11 +12,19 @@ if [ -d "$home/configs" ]; then
 else
   configs=/etc/qwen-thinking models=/var/lib/qwen-thinking/models logs=/var/log/qwen-thinking backups=/var/backups/qwen-thinking
 fi
-port=${PORT:-}
-for file in "$home/.env" "$configs/qwen-thinking.env"; do
-  if [ -z "$port" ] && [ -r "$file" ]; then port=$(sed -n 's/^PORT=\([0-9][0-9]*\).*/\1/p' "$file" | tail -n 1); fi
-done
-url=${QWEN_URL:-http://127.0.0.1:${port:-8000}}
+# setting NAME: what the environment says of it, else the service's file of variables; empty where nobody does.
+setting() {
+  local value=${!1:-} file
+  for file in "$home/.env" "$configs/qwen-thinking.env"; do
+    if [ -z "$value" ] && [ -r "$file" ]; then value=$(sed -n "s/^$1=//p" "$file" | tail -n 1); fi
+  done
+  value=${value#[\"\']}
+  printf '%s' "${value%[\"\']}"
+}
+port=$(setting PORT) && port=${port%%[!0-9]*}
+scheme=http
+if [ -n "$(setting SSL_CERTFILE)$(setting SSL_CONFIG)" ] || grep -qsE '^(ssl_config|SSL_CONFIG):' "$configs/service_config.yaml"; then scheme=https; fi
+url=${QWEN_URL:-$scheme://127.0.0.1:${port:-8000}}
 api_key_file=
 dry_run=false
 
@@ -36,7 +44,7 @@ common_option() {
     -h | --help) show_help ;;
     --dry-run) dry_run=true shifted=1 ;;
     --url) url=${2:?} && url=${url%/} ;;
-    --api-key-file) api_key_file=${2:?} ;;
+    --api-key-file) api_key_file=${2:?} && { [ -r "$2" ] || die 66 "$2 cannot be read (--api-key-file)"; } ;;
     --logs) logs=${2:?} ;;
     --models) models=${2:?} ;;
     --configs) configs=${2:?} ;;
@@ -45,17 +53,42 @@ common_option() {
 }
 
 # Whether a command needs its second word: parse() asks before common_option reads it.
-has_value() { [ $# -ge 2 ] || die 2 "$1 needs a value (see $script.sh --help)"; }
+has_value() {
+  [ $# -lt 2 ] || return 0
+  case $1,$(show_help) in
+    -*,*[[:space:]]"$1 "[A-Z]*) die 2 "$1 needs a value (see $script.sh --help)" ;;
+    *) die 2 "unknown option $1 (see $script.sh --help)" ;;
+  esac
+}
 
 is_number() { [[ $1 =~ ^[0-9]+$ ]] || die 2 "$2 is $1 but must be a whole number"; }
 
 # fetch PATH [curl's options…]: the answer's body; fails without one, or on an HTTP error. The key (QWEN_API_KEY or
-# --api-key-file) never stands on a command line.
+# --api-key-file) never stands on a command line. On loopback nobody else answers, and no certificate has that name.
 fetch() {
+  local key
+  key=$(api_key)
+  key=${key//\\/\\\\}
+  key=${key//\"/\\\"}
+  curl -q --config <(
+    if [ -n "$key" ]; then printf 'header = "Authorization: Bearer %s"\n' "$key"; fi
+    if [[ $url =~ ^https://(127\.|localhost[:/]|localhost$|\[::1\]) ]]; then printf 'insecure\n'; fi
+  ) --noproxy "${NO_PROXY:-*}" -fsS --max-time "${FETCH_TIMEOUT:-20}" "${@:2}" "$url$1"
+}
+
+# The first line of the key; empty where there is none.
+api_key() {
   local key=${QWEN_API_KEY:-}
-  [ -z "$api_key_file" ] || key=$(head -n 1 "$api_key_file")
-  curl -q --config <(if [ -n "$key" ]; then printf 'header = "Authorization: Bearer %s"\n' "$key"; fi) \
-    --noproxy "${NO_PROXY:-*}" -fsS --max-time "${FETCH_TIMEOUT:-20}" "${@:2}" "$url$1"
+  [ -z "$api_key_file" ] || key=$(head -n 1 -- "$api_key_file")
+  printf '%s' "${key%%[$'\r\n']*}"
+}
+
+# refusal ANSWER: why fetch came back without one, in words; empty where no key is the reason.
+refusal() {
+  case $1 in
+    *" 401") if [ -n "$(api_key)" ]; then printf '401: the key is refused'; else printf '401: the service asks for a key: --api-key-file'; fi ;;
+    *" 403") printf '403: the key may not do this (its scopes)' ;;
+  esac
 }
 
 # json_number KEY: the first number of that name in the JSON on standard input; nothing where there is none.
@@ -84,8 +117,14 @@ read_requests() {
   if [ -n "$(log_files access)" ]; then read_log access; else read_log service | grep -F response_time || true; fi
 }
 
-# Lines of ERROR, of the log that holds them.
-read_errors() { if [ -n "$(log_files error)" ]; then read_log error; else read_log service; fi | grep -E ' ERROR |"ERROR"' || true; }
+# Lines of ERROR, of the log that holds them; error.log holds no others.
+read_errors() { if [ -n "$(log_files error)" ]; then read_log error; else read_log service | grep -E ' ERROR |"ERROR"' || true; fi; }
+
+# How the service gets to write the logs that a script looks for.
+no_logs() { printf 'no access.log in %s: LOG_FILE=%s/service.log has the service write it, --logs names another folder' "$logs" "$logs"; }
+
+# The sum of a metric over its labels, of the service's metrics on standard input; nothing where there is none.
+metric_sum() { awk -v name="$1" '$1 == name || index($1, name "{") == 1 {sum += $NF; found = 1} END {if (found) printf "%.0f", sum}'; }
 
 # human BYTES
 human() { numfmt --to=iec --suffix=B -- "${1:-0}"; }

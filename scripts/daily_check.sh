@@ -3,7 +3,8 @@
 # not too old. One line for each check: OK, WARN or FAIL.
 #
 # Usage: scripts/daily_check.sh [options]
-#   --url URL             the service; default $QWEN_URL, else http://127.0.0.1:$PORT (8000)
+#   --url URL             the service; default $QWEN_URL, else
+#                         http://127.0.0.1:$PORT (8000), https where the settings have a certificate (not checked on loopback)
 #   --api-key-file FILE   its key, where it asks for one; or $QWEN_API_KEY
 #   --logs DIR            folder of access.log, error.log, service.log
 #   --models DIR          folder of the models, for the free space
@@ -34,7 +35,7 @@ for file in "$configs/certs/cert.pem" "$home/certs/cert.pem"; do
   if [ -z "$certificate" ] && [ -f "$file" ]; then certificate=$file; fi
 done
 
-failed=0
+failed=0 metrics=
 tell() {  # VERDICT CHECK WORDS…
   if $strict && [ "$1" = WARN ]; then set -- FAIL "${@:2}"; fi
   printf '%-4s  %-12s %s\n' "$1" "$2" "${*:3}"
@@ -58,13 +59,15 @@ check_service() {
   else
     tell FAIL health "${health##*curl: }"
   fi
+  metrics=$(fetch /metrics 2>/dev/null) || metrics=
   if $generate; then
     started=$(date +%s%N)
     if answer=$(FETCH_TIMEOUT=120 fetch /generate -H "Content-Type: application/json" -d '{"prompt": "1 + 1 = ?", "max_length": 1}' 2>&1); then
       ended=$(date +%s%N)
       tell OK generate "a token in $(awk -v n=$((ended - started)) 'BEGIN {printf "%.3f", n / 1e9}') s"
-    elif [[ $answer == *" 401" || $answer == *" 403" ]]; then
-      tell WARN generate "the service asks for a key: --api-key-file"
+    elif [ -n "$(refusal "$answer")" ]; then
+      # Without a key the check looks at the rest; a key that does not do is a mistake.
+      if [ -n "$(api_key)" ]; then tell FAIL generate "$(refusal "$answer")"; else tell WARN generate "$(refusal "$answer")"; fi
     else
       tell FAIL generate "${answer##*curl: }"
     fi
@@ -78,20 +81,46 @@ check_disk() {  # NAME FOLDER
   tell "$(limit "$used" 85 95)" "disk" "$1 ($2): $used % used, $(df -hP -- "$2" | awk 'NR == 2 {print $4}') free"
 }
 
+requests_since() {  # MOMENT: access_log.awk's records
+  read_requests | awk -v since="$(date -d "$1" '+%Y-%m-%d %H:%M:%S')" -v since_utc="$(date -u -d "$1" '+%Y-%m-%d %H:%M:%S')" \
+    -f "$scripts/access_log.awk"
+}
+
+# The service has answered since its start, but the log holds nothing of it: it is another service's, or of another time.
+check_log_is_its_own() {  # REQUESTS in 24 h
+  local answered started logged
+  if [ "$1" -gt 0 ]; then return 0; fi
+  answered=$(metric_sum http_requests_total <<<"$metrics")
+  started=$(metric_sum process_start_time_seconds <<<"$metrics")
+  if [ -z "$started" ] || [ "${answered:-0}" -eq 0 ]; then return 0; fi
+  logged=$(requests_since "@$started" | awk -F '\t' '$1 == "TOTAL" {print $2}')
+  if [ "$logged" -eq 0 ]; then
+    tell WARN requests "the service counts $answered since its start, the logs in $logs hold none of them (--logs, LOG_FILE)"
+  fi
+}
+
 check_requests() {
-  local since since_utc summary requests errors share p95 lines
+  local since since_utc summary requests errors share p95 lines unread
   since=$(date -d '24 hours ago' '+%Y-%m-%d %H:%M:%S')
   since_utc=$(date -u -d '24 hours ago' '+%Y-%m-%d %H:%M:%S')
-  summary=$(read_requests | awk -v since="$since" -v since_utc="$since_utc" -f "$scripts/access_log.awk")
+  summary=$(requests_since '24 hours ago')
   read -r requests errors share p95 < <(awk -F '\t' '$1 == "TOTAL" {t = $2 " " $5 " " ($2 > 0 ? 100 * $5 / $2 : 0)}
     $1 == "LATENCY" {print t, $4}' <<<"$summary")
   tell "$(limit "$share" 1 5)" requests "$requests in 24 h, $errors with 5xx ($(printf '%.2f' "$share") %), 95 % within $p95 s"
+  unread=$(awk -F '\t' '$1 == "UNREAD" {print $2}' <<<"$summary")
+  if [ -n "$unread" ]; then
+    tell WARN requests "$unread lines in $logs have no time or status that can be read and are not counted: LOG_FORMAT needs %(asctime)s"
+  fi
+  check_log_is_its_own "$((requests + ${unread:-0}))"
   lines=$(read_errors | awk -v since="$since" -v since_utc="$since_utc" '
     match($0, /[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9:]*/) {
       time = substr($0, RSTART, 10) " " substr($0, RSTART + 11, 8)
       if (time >= (substr($0, 1, 1) == "{" ? since_utc : since)) n++
+      else untimed = 0  # lines without a time before it are older still
+      next
     }
-    END {print n + 0}')
+    {untimed++}
+    END {print n + untimed}')
   tell "$(limit "$lines" 1 1000000000)" errors "$lines ERROR lines in 24 h"
 }
 
@@ -123,7 +152,7 @@ need curl
 check_service
 check_disk models "$models"
 check_disk logs "$logs"
-if [ -d "$logs" ] && [ -n "$(log_files access)$(log_files service)" ]; then check_requests; else tell WARN requests "no access.log in $logs"; fi
+if [ -d "$logs" ] && [ -n "$(log_files access)$(log_files service)" ]; then check_requests; else tell WARN requests "$(no_logs)"; fi
 check_certificate
 check_backup
 exit $failed

@@ -4,6 +4,11 @@
 # Usage: scripts/install_deps.sh [lint | package]
 set -euo pipefail
 
+case ${1:-} in
+  '' | lint | package) ;;
+  -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+  *) echo "install_deps: unknown argument $1: lint or package (see install_deps.sh --help)" >&2 && exit 2 ;;
+esac
 packages=(g++ cmake ninja-build ccache pkg-config curl python3 nlohmann-json3-dev libcli11-dev
   libutf8proc-dev libssl-dev openssl libxxhash-dev prometheus-cpp-dev libyaml-cpp-dev libhiredis-dev
   libgtest-dev libgmock-dev libbenchmark-dev)

@@ -7,7 +7,8 @@
 #   --month YYYY-MM       default: the last one; this one, so far, where the logs hold nothing of the last
 #   --output DIR          default: reports/ in the folder of the logs
 #   --logs DIR            folder of access.log
-#   --url URL             the service; default $QWEN_URL, else http://127.0.0.1:$PORT (8000)
+#   --url URL             the service; default $QWEN_URL, else
+#                         http://127.0.0.1:$PORT (8000), https where the settings have a certificate (not checked on loopback)
 #   --api-key-file FILE   its key, where it asks for one; or $QWEN_API_KEY
 #   --prometheus URL      also asks Prometheus, for the whole month
 #   --stdout              prints the report, with a text plot, and writes no file
@@ -35,12 +36,8 @@ while [ $# -gt 0 ]; do
 done
 [[ -z $month || $month =~ ^[0-9]{4}-(0[1-9]|1[0-2])$ ]] || die 2 "--month is $month but must be YYYY-MM"
 output=${output:-$logs/reports}
-if [ ! -d "$logs" ] || [ -z "$(log_files access)$(log_files service)" ]; then die 66 "no access.log in $logs (--logs)"; fi
+if [ ! -d "$logs" ] || [ -z "$(log_files access)$(log_files service)" ]; then die 66 "$(no_logs)"; fi
 chosen=${month:-$(date -d "$(date +%Y-%m-15) -1 month" +%Y-%m)}
-if $dry_run; then
-  say "would read $(log_files access | wc -l) access logs of $logs for $chosen and write $output/report-$chosen.md and .png"
-  exit 0
-fi
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -51,6 +48,12 @@ if [ -z "$month" ] && ! grep -q "^MONTH	$chosen" "$work/summary" && grep -q "^MO
   chosen=$(date +%Y-%m)
   sum_up "$chosen"
 fi
+if $dry_run; then
+  say "would read $(log_files access | wc -l) access logs of $logs for $chosen and write $output/report-$chosen.md and .png"
+  exit 0
+fi
+unread=$(awk -F '\t' '$1 == "UNREAD" {print $2}' "$work/summary")
+[ -z "$unread" ] || note "$unread lines have no time or status that can be read and are not counted: LOG_FORMAT needs %(asctime)s"
 before=$(date -d "$chosen-15 -1 month" +%Y-%m)
 grep '^DAY' "$work/summary" | cut -f2- >"$work/days" || true
 
@@ -135,12 +138,16 @@ plot "$work/days" using 1:2 with boxes lc rgb "#7aa6d8" title "requests", "" usi
 PLOT
 }
 
-# The sum of a metric over its labels.
-metric() { awk -v name="$1" '$1 == name || index($1, name "{") == 1 {sum += $NF; found = 1} END {if (found) printf "%.0f", sum}' "$work/metrics"; }
+metric() { metric_sum "$1" <"$work/metrics"; }
 
 service_now() {
-  if ! fetch /metrics >"$work/metrics" 2>/dev/null; then say "$url does not answer with its metrics."; return; fi
-  local started
+  local started why
+  if ! fetch /metrics >"$work/metrics" 2>"$work/refused"; then
+    why=$(refusal "$(cat "$work/refused")")
+    say "$url does not answer with its metrics${why:+: $why}."
+    [ -z "$why" ] || note "$url/metrics: $why"
+    return
+  fi
   started=$(metric process_start_time_seconds)
   say "| since the start at $(date -d "@${started:-0}" '+%Y-%m-%d %H:%M') | |"
   say "|---|---|"
@@ -224,4 +231,8 @@ for end in png md; do
   mv -- "$output/.report-$chosen.$end.partial" "$output/report-$chosen.$end"
   say "$output/report-$chosen.$end"
 done
-$plotted || note "gnuplot is not here or failed: the plot is text"
+if [ ! -s "$work/days" ]; then
+  note "no data of $chosen in $logs"
+elif ! $plotted; then
+  if command -v gnuplot >/dev/null; then note "gnuplot failed: the plot is text"; else note "gnuplot is not here: the plot is text"; fi
+fi

@@ -3,6 +3,10 @@
 # Usage: scripts/run_demo.sh BINARY [MODEL_DIR]      Environment: HOST (127.0.0.1), PORT (8000), METRICS_PORT (0: no second port)
 set -euo pipefail
 
+case ${1:-} in
+  -h | --help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0" && exit ;;
+  '' | -*) echo "run_demo: BINARY is missing (see run_demo.sh --help)" >&2 && exit 2 ;;
+esac
 binary=$1
 model=${2:-models/demo}
 host=${HOST:-127.0.0.1}

@@ -12,10 +12,11 @@
 # Options:
 #   --image NAME          compose: default qwen-thinking-service
 #   --no-build            compose: NAME:latest is the new version already; NAME:backup the one before
-#   --url URL             of an instance without a URL of its own; default $QWEN_URL, else http://127.0.0.1:$PORT (8000)
+#   --url URL             of an instance without a URL of its own; default $QWEN_URL, else
+#                         http://127.0.0.1:$PORT (8000), https where the settings have a certificate (not checked on loopback)
 #   --timeout SECONDS     for an instance to become ready; default 600
 #   --api-key-file FILE, --dry-run
-# Exit status: 0 updated, 1 failed and taken back, 2 usage, 66 no such file, 75 failed, and could not be taken back.
+# Exit status: 0 updated, 1 failed and taken back, 2 usage, 66 no such file or package, 75 failed, and could not be taken back.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -49,7 +50,10 @@ compose() { if command -v docker-compose >/dev/null; then docker-compose "$@"; e
 
 compose_prepare() {
   need docker
+  # Also for a dry run: what runs decides what would be done.
+  docker ps -q >/dev/null 2>&1 || die 1 "the Docker engine does not answer (docker ps)"
   cd "$home"
+  compose ps -q >/dev/null 2>&1 || die 1 "docker-compose does not work in $home (docker-compose ps)"
   local service
   if [ ${#instances[@]} -eq 0 ]; then
     for service in $(compose ps --services); do
@@ -71,6 +75,8 @@ systemd_prepare() {
   need systemctl
   [ -n "$package" ] || die 2 "systemd needs --package (see $script.sh --help)"
   [ -f "$package" ] || die 66 "$package is not there"
+  need dpkg-deb
+  dpkg-deb --info "$package" >/dev/null 2>&1 || die 66 "$package is no Debian package"
   [ ${#instances[@]} -gt 0 ] || instances=(qwen-thinking)
   local version
   version=$(dpkg-query -W -f='${Version}' qwen-thinking 2>/dev/null || true)
@@ -146,4 +152,4 @@ step "put the new one in its place"
 if ! "${mode}_install"; then take_back; fi
 if ! roll; then take_back; fi
 $dry_run || "${mode}_keep"
-step "updated: ${instances[*]%%=*}"
+if $dry_run; then step "nothing was done: a dry run"; else step "updated: ${instances[*]%%=*}"; fi

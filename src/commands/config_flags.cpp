@@ -44,6 +44,24 @@ void ConfigFlags::declare(CLI::App& command, std::initializer_list<std::string_v
   }
 }
 
+std::string ConfigFlags::variables_without_flag() {
+  constexpr size_t kColumn = 30;  // CLI11's
+  std::string text = "Environment variables without a flag:";
+  const auto add = [&text](const std::string& variable, std::string_view help) {
+    text += "\n  " + variable;
+    text.append(variable.size() + 2 < kColumn ? kColumn - 2 - variable.size() : 1, ' ').append(help);
+  };
+  for (const ConfigKey& key : config_keys()) {
+    if (!key.flag.empty()) continue;
+    const std::string value = key.secret ? "" : default_value(key.name);
+    for (const std::string& variable : words(key.environment))
+      add(variable, std::string(key.help) + (value.empty() ? "" : " (" + value + ")"));
+  }
+  for (const std::string_view variable : dictionary_variables())
+    add(std::string(variable), "The settings of this section as a dictionary, as Python or JSON writes it");
+  return text;
+}
+
 void ConfigFlags::keep_declared(ConfigLayer& layer) const {
   std::erase_if(layer.entries, [this](const auto& entry) { return slots_.find(entry.first) == slots_.end(); });
 }

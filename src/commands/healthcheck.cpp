@@ -42,15 +42,20 @@ void add_healthcheck(CLI::App& app, CommandRun& run) {
   command->add_option("--url", options->url,
                       "What to ask; default http://127.0.0.1:PORT/readyz, https where the service speaks it");
   options->flags.declare(*command, {"port", "ssl-certfile"});
+  command->get_option("--port")->description("The service's port, where there is no --url (8000) [PORT]");
+  command->get_option("--ssl-certfile")
+      ->description("Any file name: the service speaks HTTPS; whose certificate it is is not checked [SSL_CERTFILE]");
   command->add_option("--timeout", options->timeout_seconds, "Seconds to wait")
       ->capture_default_str()
       ->check(CLI::Range(1, 600).description(""));
   command->callback([options, &run] {
     run = [options] {
       const std::string url = options->url.empty() ? default_url(options->flags) : options->url;
-      const int status = http_get_status(url, options->timeout_seconds);
-      if (status == 200) return 0;
-      throw Error(ErrorCode::kFailed, str(url, ": answered HTTP ", status, ", so the service is not ready"));
+      const HttpAnswer answer = http_get(url, options->timeout_seconds);
+      if (answer.status == 200) return 0;
+      throw Error(ErrorCode::kFailed,
+                  str(url, ": answered HTTP ", answer.status,
+                      answer.message.empty() ? ", so the service is not ready" : ": " + answer.message));
     };
   });
 }

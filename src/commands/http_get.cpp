@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -116,9 +117,20 @@ class Channel {
   std::unique_ptr<SSL, Free> tls_;
 };
 
+// No parser: what cannot be read this way is left out.
+std::string error_message(const std::string& answer) {
+  constexpr std::string_view kBefore = "\"message\":\"";
+  constexpr size_t kLongest = 200;
+  const size_t at = answer.find(kBefore);
+  if (at == answer.npos) return {};
+  const size_t begin = at + kBefore.size();
+  const size_t end = std::min(answer.find_first_of("\"\\", begin), answer.size());
+  return answer.substr(begin, std::min(end - begin, kLongest));
+}
+
 }  // namespace
 
-int http_get_status(const std::string& url, int timeout_seconds) {
+HttpAnswer http_get(const std::string& url, int timeout_seconds) {
   const Target target = parse_url(url);
   const Socket socket = connect_to(target, timeout_seconds, url);
   const std::string request =
@@ -137,7 +149,14 @@ int http_get_status(const std::string& url, int timeout_seconds) {
   const int status = digit(9) * 100 + digit(10) * 10 + digit(11);
   if (answer.compare(0, 5, "HTTP/") != 0 || status < 100)
     throw Error(ErrorCode::kFailed, str(url, ": the answer is not HTTP"));
-  return status;
+  constexpr size_t kMost = 8 * 1024;
+  while (status != 200 && answer.size() < kMost) {
+    char buffer[1024];
+    const ssize_t n = channel.receive(buffer, sizeof buffer);
+    if (n <= 0) break;
+    answer.append(buffer, static_cast<size_t>(n));
+  }
+  return {status, error_message(answer)};
 }
 
 }  // namespace qwen

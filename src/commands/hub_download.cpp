@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kLargestInfo = 16 << 20;
 constexpr int kNoRanges = 33, kLongestPause = 30;
+constexpr int kNoProxyName = 5, kNoHostName = 6, kNameRetries = 1;  // a name that is unknown seldom becomes known
 
 uint64_t size_of(const fs::path& path) {
   std::error_code error;
@@ -65,20 +66,38 @@ void refuse_final_answer(const Hub& hub, const std::string& what, const CurlResu
   throw Error(ErrorCode::kFailed, str(what, ": ", hub.endpoint, " answers ", status));
 }
 
+// Whether a later attempt finds something of this one in `folder`.
+bool something_kept(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    if (size_of(at->path()) > 0) return true;
+  return false;
+}
+
 // Counts attempts that brought nothing, with longer and longer pauses.
 class Patience {
  public:
-  explicit Patience(int retries) : retries_(retries) {}
+  Patience(const Hub& hub, fs::path folder) : retries_(hub.retries), folder_(std::move(folder)) {}
   void advanced() { failures_ = 0; }
-  void failed(const std::string& what, const std::string& why, ErrorCode code) {
-    if (failures_++ >= retries_)
-      throw Error(code, str(what, ": ", why, "; what has arrived is kept, and the same command goes on from there"));
+  void failed(const std::string& what, const CurlResult& result) {
+    const bool name = result.exit_status == kNoProxyName || result.exit_status == kNoHostName;
+    failed(what, reason(result), ErrorCode::kFailed, name ? std::min(kNameRetries, retries_) : retries_);
+  }
+  void failed(const std::string& what, const std::string& why) { failed(what, why, ErrorCode::kBadData, retries_); }
+
+ private:
+  void failed(const std::string& what, const std::string& why, ErrorCode code, int retries) {
+    if (failures_++ >= retries)
+      throw Error(
+          code,
+          str(what, ": ", why,
+              something_kept(folder_) ? "; what has arrived is kept, and the same command goes on from there" : ""));
     log_warning(what, ": ", why, "; trying again");
     std::this_thread::sleep_for(std::chrono::seconds(std::min(1 << std::min(failures_ - 1, 5), kLongestPause)));
   }
 
- private:
   const int retries_;
+  const fs::path folder_;
   int failures_ = 0;
 };
 
@@ -88,7 +107,7 @@ HubModel fetch_model_info(const Hub& hub, const std::string& repository, const s
                           const fs::path& scratch) {
   const std::string where = str(repository, " at ", revision);
   const fs::path file = scratch / "listing.part";
-  Patience patience(hub.retries);
+  Patience patience(hub, scratch);
   while (true) {
     CurlOptions options = common_options(hub);
     options.push_back(
@@ -98,7 +117,7 @@ HubModel fetch_model_info(const Hub& hub, const std::string& repository, const s
     const CurlResult result = run_curl(options, [&] { return size_of(file) <= kLargestInfo; });
     if (result.exit_status == 0) break;
     refuse_final_answer(hub, where, result);
-    patience.failed(where, reason(result), ErrorCode::kFailed);
+    patience.failed(where, result);
   }
   const std::string text = read_text_file(file, kLargestInfo);
   remove_file(file);
@@ -118,7 +137,7 @@ void fetch_file(const Hub& hub, const std::string& repository, const std::string
   HubFile part_file = file;
   part_file.name += ".part";
   const fs::path part = folder / part_file.name;
-  Patience patience(hub.retries);
+  Patience patience(hub, folder);
   while (true) {
     std::error_code error;
     if (size_of(part) > file.size) remove_file(part);
@@ -139,17 +158,15 @@ void fetch_file(const Hub& hub, const std::string& repository, const std::string
         if (size_of(part) > before)
           patience.advanced();
         else
-          patience.failed(file.name, reason(result), ErrorCode::kFailed);
+          patience.failed(file.name, result);
         continue;
       }
     }
     if (is_verified(part_file, folder)) break;
     const uint64_t size = size_of(part);
     remove_file(part);
-    patience.failed(file.name,
-                    size != file.size ? str(size, " bytes came, but the hub names ", file.size)
-                                      : std::string("what came has another digest than the hub names"),
-                    ErrorCode::kBadData);
+    patience.failed(file.name, size != file.size ? str(size, " bytes came, but the hub names ", file.size)
+                                                 : std::string("what came has another digest than the hub names"));
   }
   // After a power failure, too, a name stands for the whole file.
   if (const FileDescriptor written = FileDescriptor::open(part); !written.valid() || ::fsync(written.get()) != 0)

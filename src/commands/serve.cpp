@@ -299,7 +299,11 @@ std::optional<int> run_service(const ServeOptions& options) {
     if (!seat) {
       say_config(start.files, start.notices);
       warn_of_readable_keys(start.effective);
-      if (!logs.file.empty()) log_info("log files: ", logs.file, ", beside it access.log and error.log");
+      if (!logs.file.empty())
+        log_info("log files: ", logs.file, ", beside it access.log and error.log");
+      else if (!start.config.log_file.empty() && start.config.log_file != "none")
+        log_info("no log files: the folder of ", start.config.log_file,
+                 " is not there; LOG_FILE=logs/service.log writes them here, none says that they are not wanted");
     }
     place_model(start.config);
     if (!seat && start.config.workers > 1) return supervise(options, std::move(start), log, signals, manager);
@@ -335,6 +339,7 @@ void add_serve(CLI::App& app, CommandRun& run) {
                     "Print the effective configuration, each value with where it came from, and end");
   command->add_flag("--reload", options->reload,
                     "For development: start anew when a configuration file or the model folder changes");
+  command->footer(ConfigFlags::variables_without_flag());
   command->callback([options, &run] { run = [options] { return run_serve(*options); }; });
 }
 

@@ -21,6 +21,7 @@ constexpr std::chrono::milliseconds kLastWords{1000};  // for the files, and for
 constexpr std::chrono::seconds kDiskInterval{10};
 constexpr size_t kNumLevels = 4;
 constexpr const char* kGuidesFolder = "/app/logs";
+constexpr const char* kGuidesFile = "/app/logs/service.log";
 
 // The three files and their disk; written by one thread, asked by any.
 class LogFiles {
@@ -193,9 +194,10 @@ LogStats ServiceLog::stats() const { return sink_->stats(); }
 
 std::string service_log_path(const std::string& configured) {
   if (configured == "none") return "";
-  const std::string place = configured.empty() ? kGuidesFolder : configured;
   std::error_code ignored;
-  return std::filesystem::is_directory(place, ignored) ? place + "/service.log" : configured;
+  if (configured.empty() || configured == kGuidesFile)
+    return std::filesystem::is_directory(kGuidesFolder, ignored) ? kGuidesFile : "";
+  return std::filesystem::is_directory(configured, ignored) ? configured + "/service.log" : configured;
 }
 
 }  // namespace qwen

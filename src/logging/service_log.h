@@ -46,7 +46,8 @@ class ServiceLog {
 };
 
 // Where service.log goes: where `configured` says, into it if that is a folder, nowhere ("") for "none"; where nothing
-// is configured, the deployment guide's /app/logs/service.log if that folder exists, else nowhere.
+// or the deployment guide's /app/logs/service.log is configured, there if that folder exists, else nowhere: files that
+// are shipped name it, and a container has it.
 std::string service_log_path(const std::string& configured);
 
 }  // namespace qwen

@@ -92,6 +92,11 @@ std::vector<std::string> words(std::string_view names) {
   return result;
 }
 
+std::span<const std::string_view> dictionary_variables() {
+  static constexpr std::array<std::string_view, 3> kVariables = {"BATCH_CONFIG", "CACHE_CONFIG", "SSL_CONFIG"};
+  return kVariables;
+}
+
 ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup) {
   ConfigLayer layer;
   for (const ConfigKey& key : config_keys()) {
@@ -102,10 +107,11 @@ ConfigLayer environment_layer(const std::function<const char*(const char*)>& loo
       break;
     }
   }
-  for (const std::string variable : {"BATCH_CONFIG", "CACHE_CONFIG", "SSL_CONFIG"}) {
-    const char* const value = lookup(variable.c_str());
+  for (const std::string_view variable : dictionary_variables()) {
+    const std::string name(variable);
+    const char* const value = lookup(name.c_str());
     if (value == nullptr || *value == '\0') continue;
-    layer.entries.merge(dictionary_layer(value, variable).entries);  // keeps what is there
+    layer.entries.merge(dictionary_layer(value, name).entries);  // keeps what is there
   }
   return layer;
 }

@@ -49,6 +49,9 @@ struct ConfigLayer {
   bool from_file = false;
 };
 
+// The guide's dictionaries: BATCH_CONFIG and so on.
+std::span<const std::string_view> dictionary_variables();
+
 // `lookup` is getenv or a test's stand-in: null where unset. An empty variable counts as unset. The guide's
 // dictionaries (BATCH_CONFIG, CACHE_CONFIG, SSL_CONFIG; as Python, JSON or YAML) give way to the variables of their
 // members. Errors: kConfig for a dictionary that is none or has an unknown member.

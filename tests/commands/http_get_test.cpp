@@ -52,22 +52,30 @@ class OneAnswer {
 
 TEST(HttpGet, ReturnsTheStatus) {
   OneAnswer server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(http_get_status(server.url() + "/readyz?a=1", 5), 503);
+  EXPECT_EQ(http_get(server.url() + "/readyz?a=1", 5).status, 503);
   EXPECT_TRUE(server.request().starts_with("GET /readyz?a=1 HTTP/1.1\r\nHost: 127.0.0.1:"));
+}
+
+TEST(HttpGet, SaysWhatAnErrorSays) {
+  OneAnswer server(
+      "HTTP/1.1 400 Bad Request\r\nContent-Length: 44\r\n\r\n{\"error\":{\"message\":\"speaks HTTPS\",\"a\":1}}");
+  EXPECT_EQ(http_get(server.url(), 5).message, "speaks HTTPS");
+  OneAnswer endless("HTTP/1.1 500 No\r\n\r\n{\"message\":\"" + std::string(100'000, 'x'));
+  EXPECT_EQ(http_get(endless.url(), 5).message.size(), 200u);
 }
 
 TEST(HttpGet, WhatIsNotHttpIsAnError) {
   OneAnswer garbage("SSH-2.0-OpenSSH_9.2p1\r\n");
-  EXPECT_THROW(http_get_status(garbage.url(), 5), Error);
+  EXPECT_THROW(http_get(garbage.url(), 5), Error);
   OneAnswer silent("");
-  EXPECT_THROW(http_get_status(silent.url(), 5), Error);
+  EXPECT_THROW(http_get(silent.url(), 5), Error);
 }
 
 TEST(HttpGet, RefusesOtherUrls) {
   for (const char* url :
        {"ftp://127.0.0.1/", "https://", "127.0.0.1", "http://", "http://:80/", "http://host:/", "http://a/\r\nX: y"}) {
     try {
-      http_get_status(url, 1);
+      http_get(url, 1);
       ADD_FAILURE() << url;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kUsage) << url;

@@ -34,6 +34,10 @@ class Usage(CommandLine):
             self.assertEqual((own.returncode, own.stderr), (0, ""), command)
             self.assertIn("--help", own.stdout)
         self.assertIn("MODEL_PATH", harness.run("inspect", "--help").stdout)
+        serve = harness.run("serve", "--help").stdout
+        for variable in ("API_KEYS", "CACHE_ENABLE", "REDIS_URL", "SSL_CONFIG", "OPEN_ROUTES", "REQUESTS_PER_MINUTE"):
+            self.assertRegex(serve, rf"\n  {variable} +[A-Z]")
+        self.assertNotIn("Port to listen on", harness.run("healthcheck", "--help").stdout)
 
     def test_wrong_flags_are_2_and_name_the_flag(self):
         self.fails(2, names=["subcommand"])

@@ -212,6 +212,12 @@ class Pull(unittest.TestCase):
         self.fails(self.pull(), 73, "config.json", "--output")
         self.assertEqual((self.folder / "models/tiny-model/config.json").read_bytes(), b"edited")
 
+    def test_a_hub_without_an_address(self):
+        result = self.pull("--endpoint", "http://nowhere.invalid", http_proxy="", all_proxy="", ALL_PROXY="")
+        self.fails(result, 1, "nowhere.invalid")
+        self.assertNotIn("kept", result.stderr, "nothing has arrived")
+        self.assertEqual(result.stderr.count("trying again"), 1)
+
     def test_a_dry_run_writes_nothing(self):
         result = self.pull("--dry-run", "--output", "elsewhere")
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -134,6 +134,12 @@ class Serving(Tls):
             with socket.create_connection(("127.0.0.1", self.service.port)) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
                 self.assertEqual(tls.selected_alpn_protocol(), agreed)
 
+    def test_healthcheck_by_plain_http_says_why_not(self):
+        result = harness.run("healthcheck", "--port", self.service.port)
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1), result.stderr)
+        self.assertIn("this port speaks HTTPS", result.stderr)
+        self.assertEqual(harness.run("healthcheck", "--port", self.service.port, env=self.env).returncode, 0)
+
     def test_plain_http_is_told_so(self):
         with RawClient(self.service.port) as client:
             client.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -236,6 +236,8 @@ TEST(ServiceLogPath, IsTheConfiguredOneOrTheGuides) {
   EXPECT_EQ(service_log_path("/tmp"), "/tmp/service.log");
   if (!std::filesystem::is_directory("/app/logs")) {
     EXPECT_EQ(service_log_path(""), "");
+    EXPECT_EQ(service_log_path("/app/logs/service.log"), "");
+    EXPECT_EQ(service_log_path("/app/logs/other.log"), "/app/logs/other.log");
   }
 }
 

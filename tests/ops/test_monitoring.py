@@ -91,13 +91,13 @@ class Live(unittest.TestCase):
     def setUpClass(cls):
         metrics_port, cls.port = free_port(), free_port()
         cls.folder = tempfile.TemporaryDirectory()
-        cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1, "--log-file", f"{cls.folder.name}/service.log")
         root = pathlib.Path(cls.folder.name)
         authority = certificates.Authority(root)
         certificate, key = authority.issue("qwen.example.com", days=60)
         keys = {"app": "the-key-of-the-app", "prometheus": {"key": "the-key-of-prometheus", "scopes": "metrics"}}
         cls.service = harness.Service(harness.needs_demo(), "--metrics-port", metrics_port, "--threads", 1, "--ssl-certfile", certificate,
-                                      "--ssl-keyfile", key, env=harness.environment(API_KEYS=json.dumps(keys)), tls=authority.client(), key="the-key-of-the-app")
+                                      "--ssl-keyfile", key, "--log-file", root / "service.log",
+                                      env=harness.environment(API_KEYS=json.dumps(keys)), tls=authority.client(), key="the-key-of-the-app")
         (root / "metrics_api_key").write_text("the-key-of-prometheus", encoding="utf-8")
         for file in ("alerts.yml", "recording_rules.yml"):
             shutil.copy(MONITORING / file, root)

@@ -69,6 +69,20 @@ class EveryScript(Scripts):
                 if name != "download_model":  # its options are those of pull
                     mode = ["compose"] if name == "update" else []
                     self.assertIn("--help", self.fails(2, name, *mode, "--no-such-option", "x"))
+                    self.assertIn("--no-such-option", self.fails(2, name, *mode, "--no-such-option"))
+        self.assertIn("unknown option --bogus", self.fails(2, "daily_check", "--bogus"))
+        self.assertIn("--url needs a value", self.fails(2, "daily_check", "--url"))
+        self.assertIn("unknown kind bogus", self.fails(2, "backup", "bogus"))
+        for name in ("install_deps", "run_demo"):
+            self.assertIn(f"Usage: scripts/{name}.sh", self.passes(name, "--help"))
+        self.assertIn("/nowhere cannot be read", self.fails(66, "daily_check", "--api-key-file", "/nowhere"))
+
+    def test_they_speak_https_where_the_settings_do(self):
+        self.assertIn("would ask http://127.0.0.1:1 ", self.passes("daily_check", "--dry-run"))
+        (self.home / ".env").write_text("PORT=2\nSSL_CONFIG={\"cert_file\": \"a\"}\n")
+        self.assertIn("would ask https://127.0.0.1:2 ", self.passes("daily_check", "--dry-run"))
+        (self.home / ".env").write_text("PORT='3'\nSSL_CONFIG=''\n")
+        self.assertIn("would ask http://127.0.0.1:3 ", self.passes("daily_check", "--dry-run"))
 
     def test_a_dry_run_changes_nothing(self):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
@@ -206,6 +220,15 @@ class Report(Scripts):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
         self.fails(73, "monthly_report", "--output", "/proc/nowhere")
 
+    def test_a_month_without_data(self):
+        now = datetime.datetime.now()
+        (self.home / "logs/access.log").write_text(access_line(now))
+        self.assertIn(f"report-{now:%Y-%m}.md", self.passes("monthly_report", "--dry-run"), "as the run itself would")
+        result = self.script("monthly_report", "--month", "2001-01", "--url", "http://127.0.0.1:1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("no data of 2001-01", result.stderr)
+        self.assertNotIn("gnuplot", result.stderr)
+
     def test_a_million_lines(self):
         chunk = "".join(access_line(datetime.datetime(2026, 3, 1) + datetime.timedelta(seconds=267 * i), seconds=i % 97 / 10) for i in range(10_000))
         with open(self.home / "logs/access.log", "w", encoding="utf-8") as file:
@@ -265,6 +288,36 @@ class BesideAService(Scripts):
         (self.home / "logs/error.log").write_text(json_line % now.astimezone(datetime.timezone.utc).isoformat())
         self.assertIn("1 ERROR lines", self.passes("daily_check", "--url", url))
 
+    def test_what_it_cannot_see_is_no_ok(self):
+        url = f"http://127.0.0.1:{self.service.port}"
+        now = datetime.datetime.now()
+        (self.home / "logs/access.log").write_text("POST /generate status 500 internal id a client b bytes 1 response_time 0.5\n" * 3)
+        said = self.passes("daily_check", "--url", url)
+        self.assertIn("WARN  requests     3 lines", said)
+        self.assertIn("LOG_FORMAT", said)
+        (self.home / "logs/error.log").write_text("it failed\n")
+        self.assertIn("WARN  errors       1 ERROR", self.passes("daily_check", "--url", url))
+        (self.home / "logs/access.log").write_text(access_line(now - datetime.timedelta(days=3)) * 3)
+        self.passes("daily_check", "--url", url)  # from now on the service has answered
+        self.assertIn("the logs in", self.passes("daily_check", "--url", url))
+        (self.home / "logs/access.log").write_text("POST /generate status 500 response_time 0.5\n" + access_line(now - datetime.timedelta(days=3))
+                                                   + access_line(now))
+        said = self.passes("daily_check", "--url", url)
+        self.assertIn("OK    requests     1 in 24 h", said)
+        self.assertNotIn("WARN  requests", said)
+
+    def test_a_key_that_is_refused(self):
+        service = harness.Service(harness.needs_demo(), env=harness.environment(API_KEYS='me:a-"quoted\\\\key-of-some-length'))
+        self.addCleanup(service.close)
+        url = f"http://127.0.0.1:{service.port}"
+        (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
+        self.assertIn("WARN  generate     401: the service asks for a key", self.passes("daily_check", "--url", url))
+        self.assertIn("FAIL  generate     401: the key is refused", self.fails(1, "daily_check", "--url", url, env={"QWEN_API_KEY": "wrong"}))
+        key = self.home / "key"
+        key.write_text('a-"quoted\\\\key-of-some-length\r\nanother line\n')
+        self.assertIn("OK    generate", self.passes("daily_check", "--url", url, "--api-key-file", key))
+        self.assertIn("401: the key is refused", self.passes("monthly_report", "--url", url, "--stdout", env={"QWEN_API_KEY": "wrong"}))
+
     def test_the_report_tells_the_service(self):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
         report = self.passes("monthly_report", "--url", f"http://127.0.0.1:{self.service.port}", "--stdout")
@@ -323,6 +376,7 @@ echo $! >$1.pid
         before = self.target.read_text()
         dry = self.update(new, "--dry-run")
         self.assertEqual((dry.returncode, self.target.read_text()), (0, before), dry.stdout + dry.stderr)
+        self.assertNotIn("== updated", dry.stdout)
         result = self.update(new, "--timeout", "60")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertIn("# new", self.target.read_text())
@@ -371,6 +425,11 @@ esac
                                  "docker-compose up -d --no-deps qwen-service-1", "docker-compose exec -T qwen-service-1 qwen-thinking healthcheck",
                                  "docker-compose up -d --no-deps qwen-service-2", "docker-compose exec -T qwen-service-2 qwen-thinking healthcheck"])
 
+    def test_without_an_engine_a_dry_run_fails_too(self):
+        (self.home / "tools/docker").write_text("#!/bin/sh\nexit 1\n")
+        result = self.script("update", "compose", "--dry-run", env={"PATH": self.path})
+        self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+
     def test_what_does_not_become_ready_is_taken_back(self):
         self.assertIn("running again", self.fails(1, "update", "compose", "--timeout", "2", env={"PATH": self.path, "BREAKS": "yes"}))
         calls = self.calls.read_text()
@@ -407,6 +466,10 @@ class UpdateBySystemd(Scripts):
         self.passes("update", "systemd", "--package", self.package, "--url", f"http://127.0.0.1:{self.service.port}", env=self.env)
         self.assertEqual(self.done(), [f"dpkg --install --force-confdef --force-confold {self.package}", "systemctl restart qwen-thinking"])
         self.assertEqual((self.home / "backups/qwen-thinking_2.0_amd64.deb").read_text(), "new")
+
+    def test_what_is_no_package(self):
+        (self.tools / "dpkg-deb").write_text("#!/bin/sh\nexit 2\n")
+        self.assertIn("is no Debian package", self.fails(66, "update", "systemd", "--package", self.package, "--dry-run", env=self.env))
 
     def test_a_bad_one_makes_place_for_the_one_before(self):
         said = self.fails(75, "update", "systemd", "--package", self.package, "--url", "http://127.0.0.1:1", "--timeout", "1", env=self.env)

@@ -1,6 +1,7 @@
 // The setting api_keys, in every spelling, and what is no key.
 #include "server/config/api_keys.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
@@ -10,6 +11,9 @@
 
 namespace qwen {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 TEST(ApiKeysText, FlatAndAsADictionary) {
   const ApiKeys two = {{"a", {.key = "one"}}, {"b", {.key = "t:wo"}}};
@@ -41,6 +45,25 @@ TEST(ApiKeysText, WhatIsNone) {
     EXPECT_THROW(parse_api_keys(text), Disallowed) << text;
   }
   EXPECT_THROW(parse_api_keys("{a: one, b: 'sha256:" + sha256_hex("one") + "'}"), Disallowed) << "the same key twice";
+}
+
+TEST(ApiKeysText, AMistakeIsNamedWithoutTheKey) {
+  const auto problem = [](const std::string& text) -> std::string {
+    try {
+      parse_api_keys(text);
+    } catch (const Disallowed& disallowed) {
+      return disallowed.allowed;
+    }
+    return "none";
+  };
+  EXPECT_THAT(problem("{a: {key: one, scopes: write}}"), HasSubstr("api_keys.a.scopes must be one of generate"));
+  EXPECT_THAT(problem("{a: {key: one, rpm: 5}}"), HasSubstr("api_keys.a.rpm must be called key,"));
+  EXPECT_THAT(problem("{a: {key: one, requests_per_minute: many}}"), HasSubstr("api_keys.a.requests_per_minute must"));
+  const std::string printed = problem("a:one,b:sha256:" + sha256_hex("secret") + "  -");
+  EXPECT_THAT(printed, HasSubstr("api_keys.b must be sha256: and exactly 64"));
+  EXPECT_THAT(printed, HasSubstr("| cut -c1-64"));
+  EXPECT_THAT(printed, Not(HasSubstr(sha256_hex("secret"))));
+  EXPECT_THAT(problem("se-cret"), Not(HasSubstr("se-cret")));
 }
 
 TEST(ApiKeysFile, AMistakeIsNamedWithItsLine) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "server/config/yaml_settings.h"
 #include "support/expect_error.h"
@@ -43,8 +45,9 @@ TEST(ConfigFile, TheFilesThatCome) {
   EXPECT_TRUE(config.gradient_checkpointing);
 }
 
-// Every comment of a file that looks like a key names one, with a value that it takes.
-TEST(ConfigFile, TheKeysInTheirCommentsAreRight) {
+// Every comment of a file that looks like a key names one, with a value that it takes; the two show every key.
+TEST(ConfigFile, TheKeysInTheirCommentsAreRightAndAll) {
+  std::set<std::string> shown;
   for (const char* name : {"model_config.yaml", "service_config.yaml"}) {
     const std::string path = std::string(QWEN_SOURCE_DIR) + "/configs/" + name;
     std::ifstream in(path);
@@ -59,7 +62,18 @@ TEST(ConfigFile, TheKeysInTheirCommentsAreRight) {
       if (key) text += bare + '\n';
     }
     EXPECT_NO_THROW(config_of(text)) << text;
-    EXPECT_GT(read_yaml_settings(text, name).size(), 30u);
+    const auto settings = read_yaml_settings(text, name);
+    EXPECT_GT(settings.size(), 30u);
+    for (const YamlSetting& setting : settings) shown.insert(setting.path);
+  }
+  for (const ConfigKey& key : config_keys()) {
+    const auto synonyms = words(key.synonyms);
+    const auto in_a_file = [&](const std::string& one) {
+      return std::any_of(shown.begin(), shown.end(),
+                         [&](const auto& path) { return (path + '.').starts_with(one + '.'); });
+    };
+    const bool there = in_a_file(std::string(key.name)) || std::any_of(synonyms.begin(), synonyms.end(), in_a_file);
+    EXPECT_TRUE(there) << key.name << " is in neither file";
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json_string.h"
+#include "base/quote.h"
 #include "server/access/key_digest.h"
 #include "server/config.h"
 #include "server/config/value_text.h"
@@ -24,7 +25,13 @@ bool all_of(std::string_view text, bool (*allowed)(char)) { return std::all_of(t
 
 void set_key(ApiKey& entry, const std::string& key) {
   const bool plain = !key.empty() && key.size() <= kMaxKey && all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!plain || key == "None" || !well_formed_key(key)) refuse();
+  if (key.starts_with(kHashedKeyPrefix) && !well_formed_key(key))
+    throw Disallowed{str(kHashedKeyPrefix,
+                         " and exactly 64 hexadecimal digits; sha256sum writes a file's name behind them, which "
+                         "| cut -c1-64 takes away")};
+  if (!plain || key == "None")
+    throw Disallowed{str("a key of at most ", kMaxKey, " printable ASCII characters without spaces, or ",
+                         kHashedKeyPrefix, " and 64 hexadecimal digits")};
   entry.key = key;
 }
 
@@ -51,15 +58,29 @@ std::string scopes_text(const Scopes& scopes) {
   return text;
 }
 
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxName && all_of(text, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+  });
+}
+
+// set_api_key for a text of several keys, where nothing else says which of them is wrong: its name and member, never
+// its value, and no name that is none and could be a piece of a key.
+void set_one_of(ApiKeys& keys, const std::string& path, const std::string& value) {
+  if (!is_name(path.substr(0, path.find('.')))) refuse();
+  try {
+    set_api_key(keys, path, value);
+  } catch (const Disallowed& problem) {
+    throw Disallowed{str("keys that can be used: ", escape_controls("api_keys." + path), " must be ", problem.allowed)};
+  }
+}
+
 }  // namespace
 
 void set_api_key(ApiKeys& keys, const std::string& path, const std::string& value) {
   const size_t dot = path.find('.');
   const std::string name = path.substr(0, dot);
-  const bool plain_name = !name.empty() && name.size() <= kMaxName && all_of(name, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
-  });
-  if (!plain_name) refuse();
+  if (!is_name(name)) refuse();
   if (dot == path.npos) return set_key(keys[name], value);
   const std::string member = path.substr(dot + 1);
   if (member == "key") return set_key(keys[name], value);
@@ -68,7 +89,7 @@ void set_api_key(ApiKeys& keys, const std::string& path, const std::string& valu
     return static_cast<void>(keys[name].requests_per_minute = parse_number<int>(value, 0, kMaxRate));
   if (member == "tokens_per_minute")
     return static_cast<void>(keys[name].tokens_per_minute = parse_number<int>(value, 0, kMaxRate));
-  throw Disallowed{"a key, or a dictionary of key, scopes, requests_per_minute and tokens_per_minute"};
+  throw Disallowed{str("called key, scopes, requests_per_minute or tokens_per_minute: there is no ", quote(member))};
 }
 
 std::string api_keys_problem(const ApiKeys& keys) {
@@ -86,14 +107,15 @@ ApiKeys parse_api_keys(const std::string& text) {
   ApiKeys keys;
   if (!text.empty() && text.front() == '{') {
     for (const YamlSetting& setting : read_yaml_settings(text, "api_keys"))
-      set_api_key(keys, setting.path, setting.empty ? "" : setting.value);
+      set_one_of(keys, setting.path, setting.empty ? "" : setting.value);
   } else {
     for (size_t at = 0; at <= text.size();) {
       const size_t end = std::min(text.find(',', at), text.size());
       const size_t colon = std::min(text.find(':', at), end);
       const std::string name = text.substr(at, colon - at);
       if (name.find('.') != name.npos || keys.count(name) > 0) refuse();
-      set_api_key(keys, name, colon == end ? "" : text.substr(colon + 1, end - colon - 1));
+      if (colon == end) refuse();  // what stands alone may be a key
+      set_one_of(keys, name, text.substr(colon + 1, end - colon - 1));
       at = end + 1;
     }
   }
