@@ -2,6 +2,8 @@
 
 #include <sys/wait.h>
 
+#include <cerrno>
+#include <csignal>
 #include <thread>
 
 #include "base/error.h"
@@ -46,7 +48,9 @@ Supervisor::Supervisor(const ServiceConfig& config, const ServiceLog& log, Servi
       hooks_(std::move(hooks)),
       seat_(own_seat(config.workers)),
       server_(config_, service_, &log, seat_),
-      workers_(static_cast<size_t>(config.workers)) {}
+      workers_(static_cast<size_t>(config.workers)) {
+  std::signal(SIGCHLD, SIG_DFL);  // NOLINT(cert-err33-c): ignored, as some are started, it would take the exit statuses
+}
 
 Supervisor::~Supervisor() {
   stopping_ = true;
@@ -113,9 +117,11 @@ void Supervisor::start_due() {
 
 void Supervisor::reap() {
   for (size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].pid < 0) continue;
     int status = 0;
-    if (workers_[i].pid >= 0 && ::waitpid(workers_[i].pid, &status, WNOHANG) == workers_[i].pid)
-      ended(static_cast<int>(i), status);
+    const pid_t found = ::waitpid(workers_[i].pid, &status, WNOHANG);
+    // ECHILD: it has ended, and somebody else has had its status.
+    if (found == workers_[i].pid || (found < 0 && errno == ECHILD)) ended(static_cast<int>(i), status);
   }
 }
 
@@ -163,6 +169,8 @@ void Supervisor::look() {
     server_.open_port();
     if (!config_.listen_while_loading) hooks_.listening(server_);
   }
+  const bool answers_itself = !board.anybody_accepts();
+  if (std::exchange(answers_itself_, answers_itself) && !answers_itself) server_.drop_idle();
   if (any_ready_ever_) look_for_hangs();
   service_.set_progress(static_cast<uint64_t>(board.progress(0) * 1e6), 1'000'000);
   service_.speak_for(ready             ? ServiceState::kReady
@@ -212,6 +220,7 @@ void Supervisor::tell_manager() {
 int Supervisor::shut_down(int signal) {
   log_info("draining: running requests may finish within ", config_.drain_timeout.count(), " s");
   stopping_ = true;
+  const bool serves = seat_->board->count(WorkerState::kReady) > 0;  // soon the workers say that they drain
   forward(signal);
   int second = 0;
   const auto hurry = [&] {
@@ -219,7 +228,6 @@ int Supervisor::shut_down(int signal) {
     if (second == 0 && (second = signals_.poll()) != 0) forward(second);
     return second != 0;
   };
-  const bool serves = seat_->board->count(WorkerState::kReady) > 0;
   server_.close_port(serves && signal != SIGINT ? config_.drain_grace : std::chrono::seconds(0), hurry);
   auto end = Clock::now() + config_.drain_timeout + kLastWords;
   for (reap(); any_alive() && Clock::now() < end; reap()) {

@@ -67,6 +67,7 @@ class Supervisor {
   HttpServer server_;
   std::vector<Worker> workers_;
   bool any_ready_ever_ = false, stopping_ = false;
+  bool answers_itself_ = true;  // no worker takes connections
   int deaths_before_ready_ = 0;
   std::optional<int> failure_;  // the exit status
 };

@@ -113,8 +113,12 @@ ServiceConfig worker_config(ServiceConfig config, int place, int workers, int co
   config.workers = workers;
   config.metrics_port = 0;
   if (config.threads == 0) config.threads = std::max(1, cores / workers + (place < cores % workers ? 1 : 0));
-  int& connections = config.http.max_connections;
-  connections = connections / workers + (connections % workers != 0 ? 1 : 0);
+  const auto share = [&](int of_all) { return of_all / workers + (of_all % workers != 0 ? 1 : 0); };
+  HttpLimits& http = config.http;
+  http.max_connections = share(http.max_connections);
+  http.max_connections_per_client = share(http.max_connections_per_client);
+  http.max_buffered_body_bytes =  // one request as large as may be has room in each
+      std::max(http.max_buffered_body_bytes / static_cast<size_t>(workers), http.max_body_bytes);
   config.cache_max_bytes = std::max<size_t>(config.cache_max_bytes / static_cast<size_t>(workers), 1);
   config.cache_max_entries = std::max(config.cache_max_entries / workers, 1);
   return config;

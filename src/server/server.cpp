@@ -28,13 +28,17 @@ constexpr std::chrono::milliseconds kPortCloses{1000};            // at most, wh
 
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
 
-AccessSettings access_settings(const ServiceConfig& config) {
+// Where there are several processes, the first one has the word on whether keys are asked for: a worker that is started
+// again reads the files as they are then, and one that was emptied meanwhile opens nothing.
+AccessSettings access_settings(const ServiceConfig& config, const WorkerSeat* seat) {
+  if (seat && seat->supervisor() && !config.api_keys.empty()) seat->board->require_keys();
   const bool open = config.open_routes != "none";
   return {.keys = config.api_keys,
           .requests_per_minute = config.requests_per_minute,
           .tokens_per_minute = config.tokens_per_minute,
           .page_open = open && config.open_routes.find("page") != std::string::npos,
-          .metrics_open = open && config.open_routes.find("metrics") != std::string::npos};
+          .metrics_open = open && config.open_routes.find("metrics") != std::string::npos,
+          .keys_required = seat && seat->board->keys_required()};
 }
 
 std::shared_ptr<RateStore> rate_store(const std::shared_ptr<const WorkerSeat>& seat) {
@@ -96,7 +100,7 @@ struct HttpServer::Impl {
         seat(std::move(own_seat)),
         workers(chosen(settings.text_threads, 2), kMaxQueuedWork),
         monitor(text_service, log, seat),
-        access(std::make_shared<AccessControl>(access_settings(config), rate_store(seat))),
+        access(std::make_shared<AccessControl>(access_settings(config, seat.get()), rate_store(seat))),
         tls(tls_of(config)),
         handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
         context(new_context(make_routes(handler_context))) {
@@ -106,6 +110,7 @@ struct HttpServer::Impl {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());
+    context->keeps_alive = !supervisor;  // the next request is a worker's, if there is one by then
     if (seat) context->count.mirror(seat->board->load(seat->place));
     listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
     port = listener->port();
@@ -206,7 +211,7 @@ void HttpServer::open_port() {
 }
 
 void HttpServer::reload(const ServiceConfig& config) {
-  if (impl_->access->set(access_settings(config)))
+  if (impl_->access->set(access_settings(config, impl_->seat.get())))
     log_error("api_keys is empty now: nobody may use the service until there are keys again; without keys, restart it");
   if (impl_->certificate_watch) impl_->certificate_watch->reload();
 }
@@ -214,6 +219,9 @@ void HttpServer::reload(const ServiceConfig& config) {
 int HttpServer::port() const { return impl_->port; }
 int HttpServer::metrics_port() const { return impl_->metrics_port; }
 int HttpServer::listening_socket() const { return impl_->listener->socket(); }
+void HttpServer::drop_idle() {
+  for (const auto& loop : impl_->loops.all) loop->drain();
+}
 void HttpServer::on_worker_restart() { impl_->monitor.on_restart(); }
 int HttpServer::open_connections() const { return impl_->context->count.open(); }
 

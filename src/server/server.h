@@ -46,7 +46,9 @@ class HttpServer {
   // rest with an error each (GenerationService::shutdown), and joins the threads.
   void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
 
-  void on_worker_restart();  // the supervisor's: a worker was started again
+  // The supervisor's.
+  void on_worker_restart();  // a worker was started again
+  void drop_idle();          // somebody else takes the connections now: who has sent no request on his is sent to them
 
  private:
   struct Impl;

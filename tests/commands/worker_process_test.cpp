@@ -26,14 +26,20 @@ TEST(WorkerConfig, CoresAndConnectionsAreDivided) {
   ServiceConfig config;
   config.metrics_port = 9090;
   config.http.max_connections = 1001;
+  config.http.max_connections_per_client = 100;
+  config.http.max_buffered_body_bytes = 9 << 20;
+  config.http.max_body_bytes = 2 << 20;
   for (const int place : {0, 1, 2}) {
     const ServiceConfig own = worker_config(config, place, 3, 8);
     EXPECT_EQ(own.threads, place < 2 ? 3 : 2);
     EXPECT_EQ(own.metrics_port, 0);
     EXPECT_EQ(own.http.max_connections, 334);
+    EXPECT_EQ(own.http.max_connections_per_client, 34);
+    EXPECT_EQ(own.http.max_buffered_body_bytes, 3u << 20);
     EXPECT_EQ(own.workers, 3);
   }
   EXPECT_EQ(worker_config(config, 3, 4, 2).threads, 1) << "more workers than cores";
+  EXPECT_EQ(worker_config(config, 0, 8, 8).http.max_buffered_body_bytes, 2u << 20) << "room for the largest body";
   config.threads = 5;
   EXPECT_EQ(worker_config(config, 0, 3, 8).threads, 5) << "as asked";
 }

@@ -83,7 +83,7 @@ struct AccessControl::Caller {
 };
 
 AccessControl::AccessControl(const AccessSettings& settings, std::shared_ptr<RateStore> rates)
-    : rates_(std::move(rates)), rules_(make_rules(settings, settings.keys.empty())) {}
+    : rates_(std::move(rates)), rules_(make_rules(settings, settings.keys.empty() && !settings.keys_required)) {}
 
 std::shared_ptr<const AccessControl::Rules> AccessControl::make_rules(const AccessSettings& settings, bool open) const {
   auto made = std::make_shared<Rules>();
@@ -106,7 +106,7 @@ std::shared_ptr<const AccessControl::Rules> AccessControl::make_rules(const Acce
 
 bool AccessControl::set(const AccessSettings& settings) {
   const std::lock_guard lock(mutex_);
-  const bool locked_out = settings.keys.empty() && !rules_->open;
+  const bool locked_out = settings.keys.empty() && (!rules_->open || settings.keys_required);
   rules_ = make_rules(settings, settings.keys.empty() && !locked_out);
   return locked_out;
 }

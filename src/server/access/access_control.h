@@ -24,6 +24,7 @@ struct AccessSettings {
   ApiKeys keys;
   int requests_per_minute = 0, tokens_per_minute = 0;  // of keys that do not say; 0 = no limit
   bool page_open = true, metrics_open = false;         // without a key
+  bool keys_required = false;                          // without keys nobody is let in, not everybody
 };
 
 class AccessControl {

@@ -133,7 +133,7 @@ void Connection::admit_request() {
   record_.method = head.method;
   minor_version_ = head.minor_version;
   head_only_ = head.method == "HEAD";
-  keep_alive_ = head.keep_alive && !context_->draining;
+  keep_alive_ = head.keep_alive && context_->keeps_alive && !context_->draining;
   record_.request_id = request_id_or_new(parser_.request_id(in_));
   if (!context_->proxies.empty()) record_.client = context_->proxies.client(client_, head.headers);
   admission_ = admit(head, {context_->routes, context_->access.get(), &context_->cors});

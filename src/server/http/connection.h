@@ -54,6 +54,7 @@ struct ConnectionContext {
   Cors cors;
   TrustedProxies proxies;
   std::shared_ptr<const TlsContext> tls;                // null: plain HTTP
+  bool keeps_alive = true;                              // false: each answer ends its connection
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
   ByteBudget bodies;  // of requests that are read or wait to be parsed, of answers that wait for their readers

@@ -54,6 +54,7 @@ struct WorkerBoard::Shared {
   uint64_t magic;
   int32_t workers;
   int64_t started;
+  std::atomic<bool> keys_required;
   RateTable rates;
   std::atomic<uint64_t> epoch;  // odd while a worker's figures move to those of the ended
   Place places[];               // workers, supervisor, the ended
@@ -173,6 +174,8 @@ void WorkerBoard::set_progress(int index, double progress) { place(index).progre
 void WorkerBoard::set_heartbeat(int index, std::optional<Clock::time_point> heartbeat) {
   place(index).heartbeat = heartbeat ? heartbeat->time_since_epoch().count() : 0;
 }
+void WorkerBoard::require_keys() { shared_->keys_required = true; }
+bool WorkerBoard::keys_required() const { return shared_->keys_required; }
 std::atomic<int>& WorkerBoard::load(int index) { return place(index).load; }
 
 WorkerState WorkerBoard::state(int index) const { return place(index).state; }

@@ -75,6 +75,9 @@ class WorkerBoard {
   void set_state(int place, WorkerState state);
   void set_accepting(int place, bool accepting);
   void set_progress(int place, double progress);  // of loading, 0…1
+  // The service was started with API keys: whoever reads its configuration anew and finds none lets nobody in.
+  void require_keys();
+  bool keys_required() const;
   void set_heartbeat(int place, std::optional<Clock::time_point> heartbeat);
   std::atomic<int>& load(int place);  // open connections
   // Too large a text is not told at all; false then. One caller at a time.
