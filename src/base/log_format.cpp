@@ -51,6 +51,16 @@ const FieldName& known_field(std::string_view name) {
   refuse(str("there is no field ", quote(name), nearest ? str("; did you mean ", *nearest, "?") : ""));
 }
 
+// Of this process; changed before there are threads.
+struct Logger {
+  std::string name{kLoggerName};
+  std::string member;  // of a JSON object
+};
+Logger& logger() {
+  static Logger& instance = *new Logger;  // threads may log to the very end
+  return instance;
+}
+
 int level_number(LogLevel level) { return 10 * (static_cast<int>(level) + 1); }  // Python's
 
 struct Clock {
@@ -102,6 +112,10 @@ const char* level_name(LogLevel level) {
       break;
   }
   return "ERROR";
+}
+
+void name_worker_in_log(int worker) {
+  logger() = {str(kLoggerName, ".worker-", worker), str("\"worker\":", worker, ',')};
 }
 
 LogFormat::LogFormat(std::string_view text) {
@@ -167,7 +181,7 @@ void LogFormat::append_piece(std::string& out, const Piece& piece, const LogReco
       value = Clock(record.time).local();
       break;
     case Field::kName:
-      value = kLoggerName;
+      value = logger().name;
       break;
     case Field::kLevelName:
       value = level_name(record.level);
@@ -206,6 +220,7 @@ void LogFormat::append(std::string& out, const LogRecord& record) const {
   if (json_) {
     out.append("{\"ts\":\"").append(Clock(record.time).utc()).append("\",\"level\":\"");
     out.append(level_name(record.level)).append("\",\"name\":\"").append(kLoggerName).append("\",");
+    out += logger().member;
     if (record.members.empty()) {
       out += "\"msg\":";
       append_json_string(out, record.message);

@@ -14,6 +14,10 @@ namespace qwen {
 inline constexpr std::string_view kDefaultLogFormat = "%(asctime)s - %(name)s - %(levelname)s - %(message)s";
 inline constexpr std::string_view kLoggerName = "qwen-thinking";  // %(name)s
 
+// Every line says from here on that it is of this worker process: %(name)s is "qwen-thinking.worker-<worker>", as
+// Python names loggers below others, and a JSON object has a "worker". To be said before there are threads.
+void name_worker_in_log(int worker);
+
 class LogFormat {
  public:
   // `text`: "json" or Python's. Errors: kConfig, whose message continues "must be …" and names what is wrong.

@@ -102,7 +102,7 @@ BackendOptions backend_options(const ServiceConfig& config) {
 PackedCacheOptions cache_options(const ServiceConfig& config) {
   const bool enabled = config.cache_dir != "none";
   return {enabled, enabled ? config.cache_dir : "", config.weights == "mmap" ? PackedAccess::kMap : PackedAccess::kCopy,
-          config.threads};
+          config.origins.count("model.weights") > 0, config.threads};
 }
 
 }  // namespace qwen

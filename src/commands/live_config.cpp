@@ -31,6 +31,12 @@ const LiveSetting* find_live(std::string_view name) {
   return found == std::end(kLive) ? nullptr : found;
 }
 
+void take_origin(ServiceConfig& to, const ServiceConfig& from, std::string_view name) {
+  const std::string key(name);
+  to.origins.erase(key);
+  if (const auto origin = from.origins.find(key); origin != from.origins.end()) to.origins.insert(*origin);
+}
+
 }  // namespace
 
 void LiveConfig::reload() {
@@ -53,6 +59,7 @@ void LiveConfig::reload() {
     if (live == nullptr) continue;
     to_apply.push_back(live);
     running_.values[i] = after;
+    take_origin(running_.config, next.config, after.name);
     if (after.name == "api_keys") running_.config.api_keys = next.config.api_keys;  // whose names are shown next time
   }
   const std::string line =

@@ -19,6 +19,9 @@ class LiveConfig {
   // One log line says what changed and what needs a restart, or what is wrong.
   void reload();
 
+  // Values and origins as they hold now.
+  const EffectiveConfig& running() const { return running_; }
+
  private:
   EffectiveConfig running_;  // values that need a restart stay the ones of the start
   std::function<EffectiveConfig()> read_;

@@ -15,17 +15,17 @@
 #include "base/cpu_count.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/log_format.h"
 #include "base/quote.h"
+#include "commands/change_watch.h"
 #include "commands/commands.h"
 #include "commands/config_flags.h"
 #include "commands/config_report.h"
 #include "commands/demo_model.h"
 #include "commands/key_files.h"
-#include "commands/live_config.h"
 #include "commands/model_loading.h"
 #include "commands/restart_watch.h"
-#include "commands/service_manager.h"
-#include "commands/service_signals.h"
+#include "commands/serve_loop.h"
 #include "commands/supervisor.h"
 #include "commands/worker_process.h"
 #include "logging/service_log.h"
@@ -53,7 +53,7 @@ struct ServeOptions {
   std::vector<std::string> files() const {
     return find_config_files(config_files, [](const char* name) -> const char* { return std::getenv(name); });
   }
-  EffectiveConfig read() const { return flags.resolve(files()); }
+  EffectiveConfig read() const;
 };
 
 int check_config(const ServeOptions& options) {
@@ -74,207 +74,89 @@ void say_config(const std::vector<std::string>& files, const std::vector<ConfigN
     if (log_enabled(notice.level)) log_message(notice.level, notice.text);
 }
 
-void place_model(ServiceConfig& config) {
+// Where there is no model, the demonstration's folder and none of the other one's names.
+void place_model(EffectiveConfig& effective) {
+  ServiceConfig& config = effective.config;
   const std::string folder = model_or_demo(config.model_path, config.demo);
   if (folder == config.model_path) return;
   config.model_path = folder;
   const auto name = config.origins.find("model.name");
-  if (name != config.origins.end() && name->second.from_file) config.model_name.clear();  // of the one not there
+  const bool of_the_other = name != config.origins.end() && name->second.from_file;
+  if (of_the_other) config.model_name.clear();
+  for (EffectiveValue& value : effective.values) {
+    if (value.name == "model.path") value.value = folder;
+    if (value.name == "model.name" && of_the_other) value.value.clear();
+  }
+}
+
+EffectiveConfig ServeOptions::read() const {
+  EffectiveConfig effective = flags.resolve(files());
+  place_model(effective);
+  return effective;
 }
 
 void say_listening(const ServiceConfig& config, const HttpServer& server) {
   say("listening on " + address(config, server.port()));
 }
 
-// What may change the service while it runs: SIGHUP, and files with --reload.
-class ChangeWatch {
- public:
-  // `apply`: takes over what may change at once.
-  ChangeWatch(const ServeOptions& options, EffectiveConfig running, const std::string& model_path, bool watch_files,
-              std::function<void(const ServiceConfig&)> apply)
-      : options_(options),
-        live_(
-            std::move(running), [&options] { return options.read(); }, std::move(apply)) {
-    if (!watch_files) return;
-    files_.emplace(
-        [&options] {
-          try {
-            return options.files();
-          } catch (const Error&) {
-            return std::vector<std::string>();
-          }
-        },
-        model_path);
-  }
-
-  void reload() { live_.reload(); }
-  bool watches_files() const { return files_.has_value(); }
-  bool restart_wanted() {
-    const std::optional<std::string> changed = files_ ? files_->look() : std::nullopt;
-    if (!changed) return false;
-    try {
-      review_config(options_.read());
-    } catch (const Error& error) {
-      log_error(*changed, " changed, but the service is not restarted: ", error.what());
-      return false;
-    }
-    log_info(*changed, " changed: restarting");
-    return true;
-  }
-
- private:
-  const ServeOptions& options_;
-  LiveConfig live_;
-  std::optional<RestartWatch> files_;
-};
-
-// What ends the service while it runs.
-struct Ending {
-  int signal = 0;              // SIGINT, SIGTERM
-  std::exception_ptr failure;  // of loading
-  bool restart = false;
-};
-
-// One process that serves: alone, or as a worker.
-class ServeLoop {
- public:
-  ServeLoop(const ServiceConfig& config, GenerationService& service, HttpServer& server, ServiceSignals& signals,
-            ServiceManager& manager, ChangeWatch& changes)
-      : config_(config), service_(service), server_(server), signals_(signals), manager_(manager), changes_(changes) {}
-
-  // `announces`: says where it listens, once it does.
-  Ending run(ModelLoading& loading, bool announces) {
-    constexpr std::chrono::milliseconds kBetweenLooks{500};
-    std::optional<std::chrono::milliseconds> limit = manager_.interval();
-    if (changes_.watches_files()) limit = std::min(limit.value_or(kBetweenLooks), kBetweenLooks);
-    for (;;) {
-      tell_manager();
-      const int event = signals_.wait(limit);
-      if (event == SIGHUP) {
-        manager_.reloading();
-        changes_.reload();
-        manager_.reloaded();
-      } else if (event == SIGUSR1) {
-        continue;
-      } else if (event == ServiceSignals::kNothing) {
-        if (changes_.restart_wanted()) return {.restart = true};
-      } else if (event != ServiceSignals::kWoken) {
-        return {.signal = event};
-      } else if (const std::exception_ptr failure = loading.failure_after_wake(); !failure) {
-        server_.open_port();
-        if (announces && !config_.listen_while_loading) say_listening(config_, server_);
-      } else if (!changes_.watches_files()) {
-        return {.failure = failure};
-      } else {
-        say_failure(failure);
-      }
-    }
-  }
-
-  void tell_manager() const {
-    using Phase = ServiceManager::Condition::Phase;
-    ServiceManager::Condition condition{.progress = service_.progress(),
-                                        .alive = service_.makes_progress(config_.engine_watchdog)};
-    switch (service_.state()) {
-      case ServiceState::kLoading:
-        break;
-      case ServiceState::kReady:
-        condition.phase = Phase::kReady;
-        break;
-      case ServiceState::kDraining:
-        condition.phase = Phase::kStopping;
-        break;
-      case ServiceState::kUnhealthy:
-        condition.phase = Phase::kUnhealthy;
-    }
-    manager_.tell(condition);
-  }
-
- private:
-  static void say_failure(const std::exception_ptr& failure) {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      log_error("the model could not be loaded, waiting for a change: ", error.what());
-    }
-  }
-
-  const ServiceConfig& config_;
-  GenerationService& service_;
-  HttpServer& server_;
-  ServiceSignals& signals_;
-  ServiceManager& manager_;
-  ChangeWatch& changes_;
-};
-
-// What the service was started with, as it is going to be used.
+// What the service was started with.
 struct Start {
   std::vector<std::string> files;
   EffectiveConfig effective;
   std::vector<ConfigNotice> notices;
-  ServiceConfig config;
+
+  const ServiceConfig& config() const { return effective.config; }
 };
 Start read_start(const ServeOptions& options) {
   Start start{.files = options.files()};
   start.effective = options.flags.resolve(start.files);
   start.notices = review_config(start.effective);
-  start.config = start.effective.config;
   return start;
 }
 
 // The exit status; nothing: to be started anew.
-std::optional<int> serve(const ServeOptions& options, Start start, const ServiceLog& log, ServiceSignals& signals,
-                         ServiceManager& manager, const std::shared_ptr<const WorkerSeat>& seat) {
-  if (seat) {
-    start.config = worker_config(std::move(start.config), seat->place, seat->board->workers(), usable_cores());
-    name_worker_in_request_ids(seat->place);
-  }
-  const ServiceConfig& config = start.config;
+std::optional<int> serve(const ServeOptions& options, EffectiveConfig effective, const ServiceLog& log,
+                         ServiceSignals& signals, ServiceManager& manager,
+                         const std::shared_ptr<const WorkerSeat>& seat, WorkerOrders* orders) {
+  const ServiceConfig config = seat ? worker_config(effective.config, *seat, usable_cores()) : effective.config;
   GenerationService service;
   HttpServer server(config, service, &log, seat);
   server.start();
   if (!seat && config.listen_while_loading) say_listening(config, server);
   if (server.metrics_port() > 0) say("metrics on " + address(config, server.metrics_port()) + "/metrics");
-  ChangeWatch changes(options, std::move(start.effective), config.model_path, options.reload && !seat,
-                      [&server](const ServiceConfig& changed) { server.reload(changed); });
-  ServeLoop loop(config, service, server, signals, manager, changes);
+  ChangeWatch changes(
+      std::move(effective), [&] { return orders != nullptr ? orders->settings() : options.read(); },
+      [&server](const ServiceConfig& changed) { server.reload(changed); },
+      options.reload && !seat ? [&options] { return options.files(); } : ChangeWatch::Files(), config.model_path);
+  ServeLoop loop({config, service, server, signals, manager, changes, orders});
   ModelLoading loading(config, service, signals, seat ? str("worker ", seat->place, " ") : "");
 
-  const Ending ending = loop.run(loading, !seat);
-  if (ending.failure || ending.restart) {
-    server.stop(std::chrono::milliseconds(0));
-    loading.stop();
-    service.shutdown();
-    if (ending.failure) std::rethrow_exception(ending.failure);
-    return std::nullopt;
-  }
-  log_info("draining: running requests may finish within ", config.drain_timeout.count(), " s");
-  int second_signal = 0;
-  const auto hurry = [&] {
-    loop.tell_manager();
-    if (second_signal == 0) second_signal = signals.poll();
-    return second_signal != 0;
-  };
-  // Whoever is at the terminal needs no time to look elsewhere.
-  const bool nobody_to_tell = ending.signal == SIGINT || !service.model();
-  server.close_port(nobody_to_tell ? std::chrono::seconds(0) : config.drain_grace, hurry);
-  server.stop(config.drain_timeout, hurry);
+  const ServeLoop::Ending ending = loop.run(loading, [&] {
+    if (seat) seat->board->offer_kv_cache_bytes(service.model()->engine->kv_cache_bytes());
+    if (!seat && !config.listen_while_loading) say_listening(config, server);
+  });
+  if (ending.signal != 0) return loop.drain(loading, ending.signal);
+  server.stop(std::chrono::milliseconds(0));
   loading.stop();
   service.shutdown();
-  return second_signal == 0 ? 0 : 128 + second_signal;
+  if (ending.failure) std::rethrow_exception(ending.failure);
+  return std::nullopt;
 }
 
-std::optional<int> supervise(const ServeOptions& options, Start start, const ServiceLog& log, ServiceSignals& signals,
-                             ServiceManager& manager) {
+std::optional<int> supervise(const ServeOptions& options, EffectiveConfig effective, const ServiceLog& log,
+                             ServiceSignals& signals, ServiceManager& manager) {
+  const ServiceConfig config = effective.config;
   std::optional<Supervisor> supervisor;
-  ChangeWatch changes(options, std::move(start.effective), start.config.model_path, options.reload,
-                      [&supervisor](const ServiceConfig& changed) { supervisor->reload(changed); });
+  ChangeWatch changes(
+      std::move(effective), [&options] { return options.read(); },
+      [&supervisor](const ServiceConfig& changed) { supervisor->reload(changed); },
+      options.reload ? [&options] { return options.files(); } : ChangeWatch::Files(), config.model_path);
   Supervisor::Hooks hooks{.reload = [&changes] { changes.reload(); },
-                          .listening = [&start](const HttpServer& server) { say_listening(start.config, server); }};
+                          .accepted = [&changes]() -> const EffectiveConfig& { return changes.running(); },
+                          .listening = [&config](const HttpServer& server) { say_listening(config, server); }};
   if (options.reload) hooks.restart_wanted = [&changes] { return changes.restart_wanted(); };
-  supervisor.emplace(start.config, log, signals, manager, std::move(hooks));
-  if (const int port = supervisor->metrics_port(); port > 0)
-    say("metrics on " + address(start.config, port) + "/metrics");
+  supervisor.emplace(config, log, signals, manager, std::move(hooks));
+  if (const int port = supervisor->metrics_port(); port > 0) say("metrics on " + address(config, port) + "/metrics");
   return supervisor->run();
 }
 
@@ -285,38 +167,61 @@ ServiceLogOptions log_options(const ServiceConfig& config) {
           .backup_count = config.log_backup_count};
 }
 
-// As one process, as a supervisor or as one of its workers: the exit status; nothing: to be started anew.
-std::optional<int> run_service(const ServeOptions& options) {
-  const std::shared_ptr<const WorkerSeat> seat = inherited_seat();
-  ServiceSignals signals;
-  // A worker's manager is its supervisor, which reads the board.
-  ServiceManager manager([&](const char* name) -> const char* { return seat ? nullptr : std::getenv(name); });
-  Start start = read_start(options);
-  set_log_level(start.config.log_level);
-  const ServiceLogOptions logs = log_options(start.config);
-  const ServiceLog log(logs);
+void say_start(const Start& start, const ServiceLogOptions& logs) {
+  say_config(start.files, start.notices);
+  warn_of_readable_keys(start.effective);
+  const std::string& file = start.config().log_file;
+  if (!logs.file.empty())
+    log_info("log files: ", logs.file, ", beside it access.log and error.log");
+  else if (!file.empty() && file != "none")
+    log_info("no log files: the folder of ", file,
+             " is not there; LOG_FILE=logs/service.log writes them here, none says that they are not wanted");
+}
+
+// `run` with the logs that are configured; what it throws stands there, too.
+template <typename Run>
+std::optional<int> logged(const ServiceConfig& config, const char* who, const Run& run) {
+  set_log_level(config.log_level);
+  const ServiceLogOptions options = log_options(config);
+  const ServiceLog log(options);
   try {
-    if (!seat) {
-      say_config(start.files, start.notices);
-      warn_of_readable_keys(start.effective);
-      if (!logs.file.empty())
-        log_info("log files: ", logs.file, ", beside it access.log and error.log");
-      else if (!start.config.log_file.empty() && start.config.log_file != "none")
-        log_info("no log files: the folder of ", start.config.log_file,
-                 " is not there; LOG_FILE=logs/service.log writes them here, none says that they are not wanted");
-    }
-    place_model(start.config);
-    if (!seat && start.config.workers > 1) return supervise(options, std::move(start), log, signals, manager);
-    return serve(options, std::move(start), log, signals, manager, seat);
+    return run(log, options);
   } catch (const std::exception& error) {
-    log_to_files(LogLevel::kError, str("the service ends: ", error.what()));  // main says it on standard error
+    log_to_files(LogLevel::kError, str("the ", who, " ends: ", error.what()));  // main says it on standard error
     throw;
   }
 }
 
+std::optional<int> run_worker(const ServeOptions& options, const std::shared_ptr<const WorkerSeat>& seat) {
+  name_worker_in_log(seat->place);
+  name_worker_in_request_ids(seat->place);
+  ServiceSignals signals;
+  ServiceManager manager([](const char*) { return nullptr; });  // its manager is its supervisor, which reads the board
+  WorkerOrders orders(seat);
+  EffectiveConfig effective = orders.settings();
+  const ServiceConfig config = effective.config;
+  return logged(config, "worker", [&](const ServiceLog& log, const ServiceLogOptions&) {
+    return serve(options, std::move(effective), log, signals, manager, seat, &orders);
+  });
+}
+
+// Alone, or as a supervisor: the exit status; nothing: to be started anew.
+std::optional<int> run_service(const ServeOptions& options) {
+  ServiceSignals signals;
+  ServiceManager manager([](const char* name) -> const char* { return std::getenv(name); });
+  Start start = read_start(options);
+  return logged(start.config(), "service", [&](const ServiceLog& log, const ServiceLogOptions& logs) {
+    say_start(start, logs);
+    place_model(start.effective);
+    if (start.config().workers > 1) return supervise(options, std::move(start.effective), log, signals, manager);
+    return serve(options, std::move(start.effective), log, signals, manager, nullptr, nullptr);
+  });
+}
+
 int run_serve(const ServeOptions& options) {
   if (options.check_config) return check_config(options);
-  const std::optional<int> status = run_service(options);
+  const std::shared_ptr<const WorkerSeat> seat = inherited_seat();
+  const std::optional<int> status = seat ? run_worker(options, seat) : run_service(options);
   if (!status) restart_process();
   return *status;
 }

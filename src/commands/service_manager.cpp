@@ -50,6 +50,24 @@ std::string describe(const ServiceManager::Condition& condition) {
 
 }  // namespace
 
+ServiceManager::Condition condition_of(const GenerationService& service) {
+  using Phase = ServiceManager::Condition::Phase;
+  ServiceManager::Condition condition{.progress = service.progress()};
+  switch (service.state()) {
+    case ServiceState::kLoading:
+      break;
+    case ServiceState::kReady:
+      condition.phase = Phase::kReady;
+      break;
+    case ServiceState::kDraining:
+      condition.phase = Phase::kStopping;
+      break;
+    case ServiceState::kUnhealthy:
+      condition.phase = Phase::kUnhealthy;
+  }
+  return condition;
+}
+
 ServiceManager::ServiceManager(const std::function<const char*(const char*)>& lookup) {
   const char* const address = lookup("NOTIFY_SOCKET");
   if (address == nullptr || (*address != '/' && *address != '@')) return;

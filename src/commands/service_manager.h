@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/generation_service.h"
+
 namespace qwen {
 
 class ServiceManager {
@@ -48,5 +50,8 @@ class ServiceManager {
   double progress_ = -1;
   Clock::time_point advanced_, extended_, fed_;  // loading went on; told to wait; told to be alive
 };
+
+// What the service says about itself; `alive` and the description are the caller's to add.
+ServiceManager::Condition condition_of(const GenerationService& service);
 
 }  // namespace qwen

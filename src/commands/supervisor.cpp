@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "commands/service_end.h"
 #include "commands/worker_process.h"
+#include "server/workers/settings_handover.h"
 
 namespace qwen {
 namespace {
@@ -19,11 +21,21 @@ constexpr milliseconds kTick{100}, kPoll{20};
 constexpr int kTicksPerWatch = 5;          // of --reload
 constexpr int kMostDeathsBeforeReady = 5;  // by signals: a kernel out of memory may have meant another process
 constexpr milliseconds kLastWords{5000};   // beyond drain_timeout, for errors to what did not finish
-constexpr milliseconds kAtOnce{2000};      // after a second signal
+constexpr milliseconds kAtOnce{10'000};    // after a second signal: a step of the engine, errors to what did not finish
+constexpr int kMostHopelessEnds = 4;       // of each worker, with the same status
 
 std::string how_it_ended(int status) {
   if (WIFSIGNALED(status)) return str("was killed by signal ", WTERMSIG(status));
   return str("ended with exit status ", WEXITSTATUS(status));
+}
+
+// Statuses of what another try does not change.
+bool hopeless(int status) {
+  if (!WIFEXITED(status)) return false;
+  for (const ErrorCode code :
+       {ErrorCode::kUsage, ErrorCode::kBadData, ErrorCode::kMissingFile, ErrorCode::kPermission, ErrorCode::kConfig})
+    if (WEXITSTATUS(status) == exit_status(code)) return true;
+  return false;
 }
 
 std::shared_ptr<const WorkerSeat> own_seat(int workers) {
@@ -49,6 +61,7 @@ Supervisor::Supervisor(const ServiceConfig& config, const ServiceLog& log, Servi
       seat_(own_seat(config.workers)),
       server_(config_, service_, &log, seat_),
       workers_(static_cast<size_t>(config.workers)) {
+  hand_over();
   std::signal(SIGCHLD, SIG_DFL);  // NOLINT(cert-err33-c): ignored, as some are started, it would take the exit statuses
 }
 
@@ -67,6 +80,7 @@ std::optional<int> Supervisor::run() {
     if (failure_) return failure_;
     start_due();
     look();
+    if (server_.certificate_version() != handed_certificate_) hand_over_again();
     switch (const int event = signals_.wait(kTick)) {
       case ServiceSignals::kWoken:
       case ServiceSignals::kNothing:
@@ -74,7 +88,7 @@ std::optional<int> Supervisor::run() {
       case SIGHUP:
         manager_.reloading();
         hooks_.reload();
-        forward(SIGHUP);
+        hand_over_again();
         manager_.reloaded();
         break;
       case SIGUSR1:
@@ -89,6 +103,26 @@ std::optional<int> Supervisor::run() {
       server_.stop({});
       return std::nullopt;
     }
+  }
+}
+
+// Whoever is started from here on has it, and whoever runs takes it over.
+void Supervisor::hand_over() {
+  handed_certificate_ = server_.certificate_version();  // before it: a newer one is handed over the next time
+  const std::string settings = spell_settings(hooks_.accepted(), server_.certificate());
+  const auto before = seat_->board->settings().read();
+  if (before && before->text == settings) return;
+  if (!seat_->board->settings().write({settings}))
+    throw Error(ErrorCode::kConfig, str("the settings are too large for worker processes: ", settings.size(), " of ",
+                                        SharedText::kMostBytes, " bytes"));
+  forward(SIGHUP);
+}
+
+void Supervisor::hand_over_again() {
+  try {
+    hand_over();
+  } catch (const Error& error) {
+    log_error("workers keep the settings that they have: ", error.what());
   }
 }
 
@@ -138,6 +172,18 @@ void Supervisor::ended(int place, int status) {
   worker.start_at = now + wait;
   log_error("worker ", place, " (process ", pid, ") ", how_it_ended(status), "; it is started again in ",
             static_cast<double>(wait.count()) / 1000, " s");
+  look_for_hopelessness(status);
+}
+
+// One that was up may come up again. Where none does, for a reason that stays, whoever looks after the service must see
+// it: as one process would, it ends.
+void Supervisor::look_for_hopelessness(int status) {
+  const int before = std::exchange(hopeless_status_, hopeless(status) ? WEXITSTATUS(status) : 0);
+  hopeless_ends_ = hopeless_status_ == 0 ? 0 : hopeless_status_ == before ? hopeless_ends_ + 1 : 1;
+  if (hopeless_ends_ < kMostHopelessEnds * static_cast<int>(workers_.size()) || any_alive() || hooks_.restart_wanted)
+    return;
+  failure_ = hopeless_status_;
+  log_error("the service ends: no worker comes up any more, each ends with exit status ", hopeless_status_);
 }
 
 void Supervisor::ended_before_ready(int place, int status) {
@@ -164,6 +210,7 @@ void Supervisor::look() {
     if (!workers_[i].ready_since && workers_[i].pid >= 0 && board.state(static_cast<int>(i)) == WorkerState::kReady)
       workers_[i].ready_since = now;
   const bool ready = board.count(WorkerState::kReady) > 0;
+  if (ready) hopeless_ends_ = 0;
   if (ready && !std::exchange(any_ready_ever_, true)) {
     for (size_t i = 1; i < workers_.size(); ++i) workers_[i].start_at = now;
     server_.open_port();
@@ -197,45 +244,40 @@ void Supervisor::look_for_hangs() {
 }
 
 void Supervisor::tell_manager() {
+  ServiceManager::Condition condition = condition_of(service_);
   using Phase = ServiceManager::Condition::Phase;
-  ServiceManager::Condition condition{.progress = service_.progress()};
-  switch (service_.state()) {
-    case ServiceState::kLoading:
-      break;
-    case ServiceState::kReady:
-      condition.phase = Phase::kReady;
-      condition.description = str(seat_->board->count(WorkerState::kReady), " of ", workers_.size(), " workers ready");
-      break;
-    case ServiceState::kDraining:
-      condition.phase = Phase::kStopping;
-      break;
-    case ServiceState::kUnhealthy:
-      condition.phase = Phase::kUnhealthy;
-      condition.description = "no worker is up";
-      break;
-  }
+  if (condition.phase == Phase::kReady)
+    condition.description = str(seat_->board->count(WorkerState::kReady), " of ", workers_.size(), " workers ready");
+  if (condition.phase == Phase::kUnhealthy) condition.description = "no worker is up";
   manager_.tell(condition);
 }
 
 int Supervisor::shut_down(int signal) {
-  log_info("draining: running requests may finish within ", config_.drain_timeout.count(), " s");
+  ServiceEnd end(server_, signal, config_.drain_timeout);
   stopping_ = true;
   const bool serves = seat_->board->count(WorkerState::kReady) > 0;  // soon the workers say that they drain
+  seat_->board->order_end(signal);
   forward(signal);
   int second = 0;
   const auto hurry = [&] {
     tell_manager();
-    if (second == 0 && (second = signals_.poll()) != 0) forward(second);
+    if (second == 0 && (second = signals_.poll()) != 0) {
+      seat_->board->order_hurry(second);
+      forward(second);
+    }
     return second != 0;
   };
   server_.close_port(serves && signal != SIGINT ? config_.drain_grace : std::chrono::seconds(0), hurry);
-  auto end = Clock::now() + config_.drain_timeout + kLastWords;
-  for (reap(); any_alive() && Clock::now() < end; reap()) {
-    if (hurry()) end = std::min(end, Clock::now() + kAtOnce);
+  auto limit = Clock::now() + config_.drain_timeout + kLastWords;
+  for (reap(); any_alive() && Clock::now() < limit; reap()) {
+    if (hurry()) limit = std::min(limit, Clock::now() + kAtOnce);
     std::this_thread::sleep_for(kPoll);
   }
+  for (size_t i = 0; i < workers_.size(); ++i)
+    if (workers_[i].pid >= 0) log_error("worker ", i, " (process ", workers_[i].pid, ") does not end: it is killed");
   end_all();
   server_.stop({});
+  end.say();
   return second == 0 ? 0 : 128 + second;
 }
 

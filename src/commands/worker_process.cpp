@@ -112,6 +112,7 @@ std::shared_ptr<const WorkerSeat> inherited_seat() {
 ServiceConfig worker_config(ServiceConfig config, int place, int workers, int cores) {
   config.workers = workers;
   config.metrics_port = 0;
+  if (const std::string gpu = gpu_of_worker(config, place); !gpu.empty()) config.cuda_visible_devices = gpu;
   if (config.threads == 0) config.threads = std::max(1, cores / workers + (place < cores % workers ? 1 : 0));
   const auto share = [&](int of_all) { return of_all / workers + (of_all % workers != 0 ? 1 : 0); };
   HttpLimits& http = config.http;
@@ -121,6 +122,13 @@ ServiceConfig worker_config(ServiceConfig config, int place, int workers, int co
       std::max(http.max_buffered_body_bytes / static_cast<size_t>(workers), http.max_body_bytes);
   config.cache_max_bytes = std::max<size_t>(config.cache_max_bytes / static_cast<size_t>(workers), 1);
   config.cache_max_entries = std::max(config.cache_max_entries / workers, 1);
+  return config;
+}
+
+ServiceConfig worker_config(ServiceConfig config, const WorkerSeat& seat, int cores) {
+  config = worker_config(std::move(config), seat.place, seat.board->workers(), cores);
+  const size_t bytes = seat.board->kv_cache_bytes();
+  if (config.device == "cpu" && bytes > 0) config.kv_cache_bytes = bytes;  // GPUs differ
   return config;
 }
 

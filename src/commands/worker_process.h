@@ -1,5 +1,5 @@
-// Starting a worker: this program anew with the same arguments, on the supervisor's port and board. A worker is asked
-// to end when its supervisor dies, and gets no signal of the supervisor's terminal.
+// Starting a worker: this program anew with the same arguments, on the supervisor's port and board. It gets a signal
+// when its supervisor dies, and none of the supervisor's terminal.
 #pragma once
 
 #include <sys/types.h>
@@ -19,8 +19,10 @@ pid_t start_worker(const WorkerBoard& board, int place, int listening_socket, co
 // Of a worker: its seat; null in a process that is none. To be called once, before anything opens a file.
 std::shared_ptr<const WorkerSeat> inherited_seat();
 
-// A worker's part of what is configured for the service: cores, connections; the ports are the supervisor's.
+// A worker's part of what is configured for the service: cores, connections, its GPU; the ports are the supervisor's.
 ServiceConfig worker_config(ServiceConfig config, int place, int workers, int cores);
+// The same with a KV cache as large as the other workers', whatever memory is free now.
+ServiceConfig worker_config(ServiceConfig config, const WorkerSeat& seat, int cores);
 
 // With several devices in CUDA_VISIBLE_DEVICES' list each worker gets one, in turn; empty where there is no choice.
 std::string gpu_of_worker(const ServiceConfig& config, int place);

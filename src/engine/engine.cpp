@@ -120,6 +120,8 @@ void Engine::set_on_step(std::function<void(const StepReport&)> on_step) {
 
 int Engine::max_model_len() const { return impl_->sizing.max_model_len; }
 
+size_t Engine::kv_cache_bytes() const { return impl_->sizing.bytes; }
+
 EngineStats Engine::stats() const { return impl_->loop.stats(); }
 
 void Engine::shutdown() { impl_->shutdown(); }

@@ -78,8 +78,9 @@ class Engine {
   void set_on_step(std::function<void(const StepReport&)> on_step);
 
   int max_model_len() const;
-  EngineStats stats() const;  // thread-safe
-  void shutdown();            // refuses new work, cancels the rest, joins
+  size_t kv_cache_bytes() const;  // of all blocks
+  EngineStats stats() const;      // thread-safe
+  void shutdown();                // refuses new work, cancels the rest, joins
 
  private:
   struct Impl;

@@ -62,7 +62,7 @@ KvSizing size_kv_cache(const KvSizingInput& input) {
                                     " but only ", size_text(available), " of ", size_text(input.free_memory),
                                     " free memory are left for it; free memory or lower max_model_len"));
   }
-  return {static_cast<int>(blocks),
+  return {static_cast<int>(blocks), blocks * block_bytes,
           static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(wanted_len), held_tokens))};
 }
 

@@ -17,6 +17,7 @@ struct KvSizingInput {
 
 struct KvSizing {
   int num_blocks = 0;
+  size_t bytes = 0;       // of the blocks; as kv_cache_bytes they give the same blocks
   int max_model_len = 0;  // one sequence of this length always fits
 };
 

@@ -153,7 +153,7 @@ void PackedCache::open(uint64_t max_bytes, const ProgressFn& progress) {
 
 void PackedCache::begin(uint64_t weight_bytes, const ProgressFn& progress) {
   if (const std::string reason = no_file_reason(weight_bytes); !reason.empty()) {
-    if (maps()) log_warning("--weights mmap changes nothing: ", reason);
+    if (maps() && options_.access_asked_for) log_warning("--weights mmap changes nothing: ", reason);
     return;
   }
   // It may have appeared while this process counted its memory.

@@ -31,7 +31,8 @@ struct PackedCacheOptions {
   bool enabled = true;
   std::string folder;  // empty: chosen (weights/packed_file_places.h), for models that take a while to quantize
   PackedAccess access = PackedAccess::kCopy;
-  int threads = 0;  // that read; 0: the physical cores this process may use
+  bool access_asked_for = true;  // false: nobody has to hear where it changes nothing
+  int threads = 0;               // that read; 0: the physical cores this process may use
 };
 
 class PackedCache {

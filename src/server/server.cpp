@@ -23,13 +23,14 @@ namespace qwen {
 namespace {
 
 constexpr size_t kMaxQueuedWork = 2048;
-constexpr std::chrono::milliseconds kPoll{10}, kLastWords{2000};  // for the error events of what did not finish
-constexpr std::chrono::milliseconds kPortCloses{1000};            // at most, where nothing is amiss
+constexpr std::chrono::milliseconds kPoll{10};
+constexpr std::chrono::milliseconds kLastWords{2000}, kLastWordsInHurry{1000};  // errors to what did not finish
+constexpr std::chrono::milliseconds kPortCloses{1000};                          // at most, where nothing is amiss
 
 int chosen(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
 
-// Where there are several processes, the first one has the word on whether keys are asked for: a worker that is started
-// again reads the files as they are then, and one that was emptied meanwhile opens nothing.
+// Where there are several processes, the first one has the word on whether keys are asked for: settings whose keys were
+// emptied meanwhile open nothing in a worker that is started again.
 AccessSettings access_settings(const ServiceConfig& config, const WorkerSeat* seat) {
   if (seat && seat->supervisor() && !config.api_keys.empty()) seat->board->require_keys();
   const bool open = config.open_routes != "none";
@@ -48,6 +49,7 @@ std::shared_ptr<RateStore> rate_store(const std::shared_ptr<const WorkerSeat>& s
 
 std::shared_ptr<TlsContext> tls_of(const ServiceConfig& config) {
   if (config.ssl_cert_file.empty()) return nullptr;
+  if (config.ssl_pair) return std::make_shared<TlsContext>(*config.ssl_pair);
   return std::make_shared<TlsContext>(config.ssl_cert_file, config.ssl_key_file);
 }
 
@@ -176,7 +178,7 @@ struct HttpServer::Impl {
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
   std::optional<SelfCheck> self_check;                   // from start() to stop()
   std::optional<WorkerReport> report;                    // the same, of several processes
-  std::optional<CertificateWatch> certificate_watch;     // the same, where there is TLS
+  std::optional<CertificateWatch> certificate_watch;     // the same, where there are files of TLS
   int port = 0, metrics_port = 0;
   bool started = false, port_opened = false, port_closed = false, stopped = false;
 };
@@ -195,7 +197,7 @@ void HttpServer::start() {
   if (impl_->metrics_listener) impl_->metrics_listener->start();
   impl_->self_check.emplace(impl_->service, impl_->config.health_check_interval);
   if (impl_->seat) impl_->report.emplace(*impl_->seat, impl_->service, impl_->monitor);
-  if (impl_->tls) impl_->certificate_watch.emplace(impl_->tls);
+  if (impl_->tls && !impl_->config.ssl_pair) impl_->certificate_watch.emplace(impl_->tls);
   const bool worker = impl_->seat && !impl_->seat->supervisor();
   if (impl_->access->open() && !worker)
     log_warning("no API keys are configured: whoever reaches ", impl_->config.host, " port ", impl_->port,
@@ -214,7 +216,20 @@ void HttpServer::reload(const ServiceConfig& config) {
   if (impl_->access->set(access_settings(config, impl_->seat.get())))
     log_error("api_keys is empty now: nobody may use the service until there are keys again; without keys, restart it");
   if (impl_->certificate_watch) impl_->certificate_watch->reload();
+  if (!impl_->tls || !config.ssl_pair) return;
+  try {
+    impl_->tls->use(*config.ssl_pair);
+  } catch (const Error& error) {
+    log_error("the certificate stays: ", error.what());
+  }
 }
+
+std::optional<TlsPair> HttpServer::certificate() const {
+  if (!impl_->tls) return std::nullopt;
+  return impl_->tls->pair();
+}
+uint64_t HttpServer::certificate_version() const { return impl_->tls ? impl_->tls->version() : 0; }
+ServiceFigures HttpServer::figures() { return impl_->monitor.figures(); }
 
 int HttpServer::port() const { return impl_->port; }
 int HttpServer::metrics_port() const { return impl_->metrics_port; }
@@ -249,9 +264,11 @@ void HttpServer::stop(std::chrono::milliseconds drain, const std::function<bool(
     const auto first_requests = std::min(drain, impl_->config.http.drain_first_request);
     if (!impl_->wait_until_idle(first_requests, hurry)) impl_->service.begin_drain();
     if (!impl_->wait_until_idle(drain - first_requests, hurry)) {
+      const EngineStats cut = impl_->service.stats();
+      impl_->monitor.on_cut(cut.running + cut.waiting);
       impl_->service.shutdown();
       impl_->workers.stop();  // what is still queued there is answered now, while the loops can send it
-      impl_->wait_until_idle(kLastWords, hurry);
+      impl_->wait_until_idle(hurry && hurry() ? kLastWordsInHurry : kLastWords, {});
     }
   }
   impl_->self_check.reset();

@@ -35,15 +35,20 @@ class HttpServer {
   int open_connections() const;
 
   // Takes over what may change while it runs: API keys, their rates, open routes, certificate and key (which are read
-  // again). What is wrong is logged and stays as it is. From the thread that starts and stops it.
+  // again, but for a worker's: ServiceConfig::ssl_pair). What is wrong is logged and stays as it is. From the thread
+  // that starts and stops it.
   void reload(const ServiceConfig& config);
+  std::optional<TlsPair> certificate() const;  // in use; nothing: plain HTTP
+  uint64_t certificate_version() const;        // goes up whenever another one is in use
+  ServiceFigures figures();                    // of the whole service; any thread, also after stop()
 
   // Says that it is not ready any more, answers everything as before for `grace`, and closes the port: who has
   // connected until then is answered. The metrics port stays to the end. `hurry`, where given, is looked at while
   // waiting, here and below: true ends the wait.
   void close_port(std::chrono::milliseconds grace, const std::function<bool()>& hurry = {});
   // close_port() without grace, where that has not been; lets running requests finish for at most `drain`, ends the
-  // rest with an error each (GenerationService::shutdown), and joins the threads.
+  // rest with an error each (GenerationService::shutdown), which is sent also where somebody hurries, and joins the
+  // threads.
   void stop(std::chrono::milliseconds drain, const std::function<bool()>& hurry = {});
 
   // The supervisor's.

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "server/access/api_key.h"
 #include "server/http/limits.h"
+#include "server/http/tls_files.h"
 
 namespace qwen {
 
@@ -61,6 +62,7 @@ struct ServiceConfig {
   std::vector<std::string> cors_origins;     // pages of these may call it; "*" = all; empty = of its own alone
   std::vector<std::string> trusted_proxies;  // addresses and networks; they say who the client is
   std::string ssl_cert_file, ssl_key_file;   // PEM; empty = plain HTTP
+  std::optional<TlsPair> ssl_pair;           // of a worker process, in place of the files: what its supervisor uses
 
   // The engine.
   int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds

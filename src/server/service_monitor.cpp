@@ -85,6 +85,7 @@ ServiceSnapshot ServiceMonitor::read() {
   figures.successful = totals.successful;
   figures.failed = totals.failed;
   figures.cancelled = totals.cancelled;
+  figures.cut = cut_;
   figures.successful_seconds = totals.successful_seconds;
   figures.prompt_tokens = static_cast<double>(engine.prompt_tokens);
   figures.generated_tokens = static_cast<double>(engine.generated_tokens);

@@ -3,6 +3,8 @@
 // model that loads. Of a service of several processes it tells the whole, whichever of them is asked.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +34,8 @@ class ServiceMonitor {
   std::string stats_json();  // the answer of GET /stats
   void publish();            // this process's figures to the others; any thread
   void on_restart() const;   // of a worker: the supervisor started one again
+  void on_cut(int requests) { cut_ += static_cast<uint64_t>(requests); }
+  ServiceFigures figures() { return whole().figures; }
 
  private:
   ServiceSnapshot read();  // of this process alone, under scrape_mutex_
@@ -49,6 +53,7 @@ class ServiceMonitor {
   const Metrics& metrics_;
   const std::shared_ptr<const WorkerSeat> seat_;
   RequestMetrics requests_;
+  std::atomic<uint64_t> cut_{0};
   CpuMeter cpu_;
   std::shared_ptr<const ConnectionContext> connections_;  // null until watch()
   std::mutex scrape_mutex_;                               // one reading at a time: counters follow totals

@@ -65,6 +65,17 @@ TEST_F(LogFormats, Json) {
             "\\\"hi\\\"\"}\n");
 }
 
+TEST_F(LogFormats, AWorkersLinesNameIt) {
+  EXPECT_EXIT(
+      {
+        name_worker_in_log(3);
+        std::fputs((spelled(std::string(kDefaultLogFormat)) + spelled("json")).c_str(), stderr);
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0),
+      " - qwen-thinking.worker-3 - WARNING - slow\n.*\"name\":\"qwen-thinking\",\"worker\":3,\"msg\":\"slow\"");
+}
+
 TEST(LogFormatErrors, NameTheFieldAndTheNearest) {
   EXPECT_TRUE(refused("%(levelnam)s %(message)s", "no field \"levelnam\"; did you mean levelname?"));
   EXPECT_TRUE(refused("%(lineno)d %(message)s", "no field \"lineno\""));

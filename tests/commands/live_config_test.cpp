@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "server/config/config_file.h"
@@ -71,6 +73,18 @@ TEST_F(LiveConfigTest, KeysAreTheServersAndShownMasked) {
   EXPECT_NE(reload("api_keys: {b: hidden-key-of-b}").find("from a:**** to b:****"), std::string::npos);
   reload("api_keys: {b: hidden-key-of-b}");
   EXPECT_EQ(applied_, 3) << "also where only the files of certificates have changed";
+}
+
+TEST_F(LiveConfigTest, WhatHoldsIsWhatChangedAtOnce) {
+  reload("logging: {level: DEBUG}\nserver: {port: 81}\napi_keys: {a: hidden-key-of-a}");
+  reload("logging: {level: LOUD}");
+  std::map<std::string_view, std::string> holds;
+  for (const EffectiveValue& value : live_.running().values) holds[value.name] = value.value + ' ' + value.origin;
+  EXPECT_EQ(holds["logging.level"], "DEBUG f.yaml:1");
+  EXPECT_EQ(holds["server.port"], "8000 f.yaml:2");
+  EXPECT_EQ(live_.running().config.origins.count("logging.level"), 1);
+  reload("");
+  EXPECT_EQ(live_.running().config.origins.count("logging.level"), 0);
 }
 
 }  // namespace

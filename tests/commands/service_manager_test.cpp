@@ -111,5 +111,18 @@ TEST_F(ServiceManagerTest, WithoutAListenerNothingIsSaid) {
   ServiceManager(lookup()).tell({.phase = Phase::kReady});
 }
 
+TEST(ServiceCondition, IsWhatTheServiceSays) {
+  GenerationService service;
+  service.set_progress(1, 2);
+  EXPECT_EQ(condition_of(service).phase, Phase::kLoading);
+  EXPECT_EQ(condition_of(service).progress, 0.5);
+  service.speak_for(ServiceState::kReady);
+  EXPECT_EQ(condition_of(service).phase, Phase::kReady);
+  service.speak_for(ServiceState::kUnhealthy);
+  EXPECT_EQ(condition_of(service).phase, Phase::kUnhealthy);
+  service.announce_drain();
+  EXPECT_EQ(condition_of(service).phase, Phase::kStopping);
+}
+
 }  // namespace
 }  // namespace qwen

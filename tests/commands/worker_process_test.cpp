@@ -52,8 +52,20 @@ TEST(WorkerConfig, OneDeviceEach) {
   EXPECT_EQ(gpu_of_worker(config, 0), "2");
   EXPECT_EQ(gpu_of_worker(config, 1), "GPU-5");
   EXPECT_EQ(gpu_of_worker(config, 4), "GPU-5");
+  EXPECT_EQ(worker_config(config, 4, 5, 8).cuda_visible_devices, "GPU-5");
   config.cuda_visible_devices = "3";
   EXPECT_EQ(gpu_of_worker(config, 1), "");
+}
+
+TEST(WorkerConfig, OneSizeOfTheKvCacheForAll) {
+  const WorkerSeat seat{WorkerBoard::create(2), 1};
+  ServiceConfig config;
+  EXPECT_EQ(worker_config(config, seat, 4).kv_cache_bytes, 0u) << "the first one finds out";
+  seat.board->offer_kv_cache_bytes(1 << 20);
+  seat.board->offer_kv_cache_bytes(2 << 20);
+  EXPECT_EQ(worker_config(config, seat, 4).kv_cache_bytes, 1u << 20);
+  config.device = "cuda:0";
+  EXPECT_EQ(worker_config(config, seat, 4).kv_cache_bytes, 0u);
 }
 
 TEST(WorkerSeat, AVariableFromElsewhereIsToldApart) {

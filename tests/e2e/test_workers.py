@@ -15,6 +15,7 @@ import tempfile
 import time
 import unittest
 
+import certificates
 import connection_cases as cases
 import harness
 from metrics_text import Metrics
@@ -24,7 +25,7 @@ def children(pid):
     """Process id of each worker, by its place."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, StopIteration):  # the last: it has ended, or is not a worker yet
             if entry.name.isdigit() and int(entry.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
                 environment = entry.joinpath("environ").read_bytes().split(b"\0")
                 place = next(int(one[12:]) for one in environment if one.startswith(b"QWEN_WORKER="))
@@ -165,16 +166,53 @@ class Workers(unittest.TestCase):
             self.assertLess(time.monotonic() - start, 5 * harness.PATIENCE)
             self.assertFalse(any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers.values()))
 
+    def assert_whole(self, streams):
+        for answer, _ in streams:
+            text, whole = rest_of(answer)
+            self.assertTrue(whole and text.rstrip().endswith(b"data: [DONE]") and b"error" not in text, text[-200:])
+
     def test_workers_end_with_their_supervisor(self):
         with cases.endless_model() as model, Service(model, "--threads", 1) as service:
-            answer, _ = service.open_stream(1500)
+            streams = [service.open_stream(1500) for _ in range(2)]
             workers = children(service.process.pid)
             service.process.kill()
             service.process.wait()
-            text, whole = rest_of(answer)
-            self.assertTrue(whole and text.rstrip().endswith(b"data: [DONE]"))
+            self.assert_whole(streams)
             gone = lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers.values())
             self.assertTrue(eventually(gone))
+            self.assertTrue(eventually(lambda: sum(f"process {service.process.pid}, which looked after" in line for line in service.errors) == 2))
+
+    def test_a_signal_to_all_processes_is_one_signal(self):
+        with cases.endless_model() as model, Service(model, "--threads", 1) as service:
+            streams = [service.open_stream(1500) for _ in range(4)]
+            workers = children(service.process.pid)
+            for _ in range(3):  # nobody's business but the supervisor's
+                for pid in workers.values():
+                    os.kill(pid, signal.SIGTERM)
+                time.sleep(0.05)
+            self.assertEqual(service.post("/generate", {"prompt": "a", "max_length": 2}).status, 200)
+            for pid in (*workers.values(), service.process.pid, *workers.values()):
+                os.kill(pid, signal.SIGTERM)
+            self.assert_whole(streams)
+            self.assertEqual(service.process.wait(30 * harness.PATIENCE), 0)
+            service.close()  # all is read
+            self.assertEqual(sum("draining" in line for line in service.errors), 1)
+            self.assertRegex(service.errors[-1], r" - INFO - the service has ended after .* s: \d+ requests were finished, 0 were cut")
+
+    def test_a_second_signal_lets_every_stream_say_so(self):
+        with cases.endless_model() as model, Service(model, "--threads", 1) as service:
+            streams = [service.open_stream(30000) for _ in range(4)]
+            for number in (signal.SIGTERM, signal.SIGTERM):
+                service.process.send_signal(number)
+                time.sleep(0.5)
+            for answer, _ in streams:
+                text, whole = rest_of(answer)
+                self.assertTrue(whole, text[-200:])
+                self.assertIn(b'"code":"draining"', text.replace(b" ", b"")[-300:])
+                self.assertTrue(text.rstrip().endswith(b"data: [DONE]"), text[-200:])
+            self.assertEqual(service.process.wait(30 * harness.PATIENCE), 143)
+            service.close()
+            self.assertRegex(service.errors[-1], "0 requests were finished, 4 were cut")
 
     def test_what_no_worker_can_do_ends_the_service(self):
         demo = harness.needs_demo()
@@ -228,18 +266,110 @@ class Workers(unittest.TestCase):
             self.assertTrue(any("was killed by signal 9" in line for line in service.errors))
             service.wait_ready()
 
-    def test_keys_that_were_emptied_open_nothing_in_a_worker_that_is_started_again(self):
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write("api_keys: {me: 0123456789abcdef}\n")
-            file.flush()
-            with Service(harness.needs_demo(), "--config", file.name) as service:
+    def restart(self, service, place=0):
+        before = children(service.process.pid)[place]
+        os.kill(before, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: children(service.process.pid).get(place, before) != before))
+        service.wait_ready()
+
+    def test_a_worker_that_is_started_again_has_what_was_accepted(self):
+        first, second = "the-first-key-of-all", "the-second-key-of-all"
+        text = lambda key, level="INFO": f"api_keys: {{me: {key}}}\nlogging: {{level: {level}}}\n"
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file, contextlib.ExitStack() as stack:
+            def write(content):
                 file.seek(0)
                 file.truncate()
+                file.write(content)
                 file.flush()
-                os.kill(children(service.process.pid)[0], signal.SIGKILL)
-                self.assertTrue(eventually(lambda: service.get("/health").json()["workers"]["ready"] == 2))
-                for _ in range(10):
-                    self.assertEqual(service.get("/v1/models").status, 401)
+
+            def statuses(key):
+                service.key = key
+                found = set()
+                for _ in range(8):  # both workers
+                    connection = service.connection(30)
+                    stack.callback(connection.close)
+                    connection.request("GET", "/v1/models", headers=service.headers())
+                    found.add(connection.getresponse().status)
+                return found
+
+            write(text(first))
+            service = stack.enter_context(Service(harness.needs_demo(), "--config", file.name, "--max-wait", 59))
+            for unread in (text(second, "DEBUG"), "logging: {level: LOUD}\n", "api_keys: {}\n", ""):  # nobody has been told
+                write(unread)
+            self.restart(service)
+            self.assertEqual((statuses(first), statuses(second)), ({200}, {401}))
+            write("logging: {level: LOUD}\n")
+            service.process.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: any("stays as it is" in line for line in service.errors)))
+            self.restart(service, 1)
+            self.assertEqual(statuses(first), {200})
+            write(text(second))
+            service.process.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: sum("configuration read again" in line for line in service.errors) == 3))
+            write("")
+            self.restart(service)
+            self.assertEqual((statuses(first), statuses(second)), ({401}, {200}))
+            for pid in children(service.process.pid).values():
+                for name in ("environ", "cmdline"):
+                    self.assertNotIn(second.encode(), pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
+            write("api_keys: {}\n")
+            service.process.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: sum("api_keys is empty now" in line for line in service.errors) == 3))
+            self.restart(service)
+            self.assertEqual((statuses(first), statuses(second)), ({401}, {401}))
+
+    def test_a_certificate_that_is_gone_is_used_by_workers_that_are_started_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            authority = certificates.Authority(folder)
+            pair = authority.issue("first")
+            authority.issue("second")
+            with Service(harness.needs_demo(), "--ssl-certfile", pair[0], "--ssl-keyfile", pair[1], tls=authority.client()) as service:
+                def subject():
+                    with socket.create_connection(("127.0.0.1", service.port), timeout=10 * harness.PATIENCE) as plain:
+                        with service.tls.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
+                            return dict(part[0] for part in tls.getpeercert()["subject"])["commonName"]
+
+                for path in pair:
+                    path.unlink()
+                for pid in children(service.process.pid).values():
+                    os.kill(pid, signal.SIGKILL)
+                self.assertTrue(eventually(lambda: service.get("/health").status == 503))
+                service.wait_ready()
+                self.assertEqual(service.post("/generate", {"prompt": "1+1=?", "max_length": 2}).status, 200)
+                for path in pair:
+                    path.with_name(path.name.replace("first", "second")).rename(path)
+                self.assertTrue(eventually(lambda: {subject() for _ in range(6)} == {"second"}))
+                self.restart(service)
+                self.assertEqual({subject() for _ in range(6)}, {"second"})
+
+    def test_what_no_worker_can_do_any_more_ends_the_service(self):
+        with harness.changed_model(harness.needs_demo()) as model, Service(model) as service:
+            (model / "config.json").unlink()
+            for pid in children(service.process.pid).values():
+                os.kill(pid, signal.SIGKILL)
+            self.assertEqual(service.process.wait(40 * harness.PATIENCE), 66)
+            service.close()
+            self.assertIn("ERROR - the service ends: no worker comes up any more", service.errors[-1])
+
+    def test_lines_say_whose_they_are(self):
+        with Service(harness.needs_demo(), "--health-check-interval", 1) as service:
+            self.assertTrue(eventually(lambda: all(any(f" - qwen-thinking.worker-{i} - INFO - self-check" in line for line in service.errors) for i in (0, 1))))
+            self.assertTrue(any(" - qwen-thinking - INFO - worker 0 is process" in line for line in service.errors))
+            self.assertFalse(any("changes nothing" in line for line in service.errors))  # --weights mmap, which nobody asked for
+        with Service(harness.needs_demo(), "--health-check-interval", 1, "--log-format", "json", "--weights", "mmap") as service:
+            lines = lambda: [json.loads(line) for line in list(service.errors) if line.startswith("{")]
+            self.assertTrue(eventually(lambda: {line["worker"] for line in lines() if line["msg"].startswith("self-check")} == {0, 1}))
+            self.assertEqual({line["name"] for line in lines()}, {"qwen-thinking"})
+            self.assertFalse(any("worker" in line for line in lines() if "is process" in line["msg"]))
+            self.assertTrue(any("changes nothing" in line["msg"] for line in lines()))
+
+    def test_a_worker_that_is_started_again_has_as_large_a_cache(self):
+        with Service(harness.needs_demo(), "--max-num-seqs", 4096) as service:  # as many blocks as memory holds
+            ballast = bytearray(os.urandom(1 << 20) * 200)
+            self.restart(service)
+            sizes = [re.search(r"(\d+) KV blocks", line).group(1) for line in service.errors if "KV blocks" in line]
+            self.assertEqual((len(sizes), len(set(sizes))), (3, 1), sizes)
+            del ballast
 
     def test_hangup_reaches_every_worker(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

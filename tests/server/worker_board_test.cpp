@@ -113,7 +113,7 @@ TEST(WorkerBoard, WhatIsNoBoardIsRefused) {
   const int file = ::mkstemp(name);
   ::unlink(name);
   EXPECT_TRUE(fails_with([&] { WorkerBoard::open(FileDescriptor(::dup(file))); }, ErrorCode::kInternal, "none"));
-  ASSERT_EQ(::ftruncate(file, 1 << 20), 0);
+  ASSERT_EQ(::ftruncate(file, 64 << 20), 0);
   EXPECT_TRUE(fails_with([&] { WorkerBoard::open(FileDescriptor(file)); }, ErrorCode::kInternal, "another version"));
   const auto board = WorkerBoard::create(1);
   EXPECT_FALSE(board->publish(0, {.metrics = std::string(size_t{5} << 20, 'a')})) << "larger than its place";

@@ -41,7 +41,7 @@ void set_limit(ServiceConfig& config, const std::string& text) {
 }
 template <auto Member>
 std::string show_limit(const ServiceConfig& config) {
-  return str(std::chrono::duration<double>(config.http.*Member).count());
+  return to_text(std::chrono::duration<double>(config.http.*Member).count());
 }
 
 template <auto Member>

@@ -14,6 +14,13 @@ std::string upper(const std::string& text) {
   return result;
 }
 
+template <typename Number>
+std::string shortest(Number value) {
+  char text[64];
+  const auto [end, error] = std::to_chars(std::begin(text), std::end(text), value);
+  return error == std::errc() ? std::string(text, end) : str(value);
+}
+
 constexpr size_t kMinLogBytes = 4096;
 
 }  // namespace
@@ -93,6 +100,9 @@ size_t parse_log_size(const std::string& text) {
   if (bytes > 0 && bytes < kMinLogBytes) throw Disallowed{str("0, or a size of at least ", kMinLogBytes, " bytes")};
   return bytes;
 }
+
+std::string to_text(double value) { return shortest(value); }
+std::string to_text(float value) { return shortest(value); }
 
 std::string to_text(LogLevel level) { return level_name(level); }
 

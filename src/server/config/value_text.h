@@ -54,6 +54,8 @@ std::vector<std::string> parse_list(const std::string& text, bool (*good)(std::s
 inline std::string to_text(const std::string& value) { return value; }
 inline std::string to_text(bool value) { return value ? "true" : "false"; }
 inline std::string to_text(std::chrono::seconds value) { return std::to_string(value.count()); }
+std::string to_text(double value);  // the shortest text that is read as the same number
+std::string to_text(float value);
 std::string to_text(LogLevel level);
 std::string to_text(const std::vector<std::string>& list);
 template <typename Number>

@@ -2,8 +2,7 @@
 
 #include <boost/asio/ssl/context.hpp>
 
-#include "base/log.h"
-#include "server/http/tls_files.h"
+#include "base/error.h"
 
 namespace qwen {
 namespace {
@@ -41,23 +40,41 @@ void set_policy(::SSL_CTX* context) {
   ::SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
 }
 
+std::shared_ptr<ssl::context> new_context() {
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+  set_policy(context->native_handle());
+  return context;
+}
+
 }  // namespace
 
 TlsContext::TlsContext(std::string cert_file, std::string key_file)
     : cert_file_(std::move(cert_file)), key_file_(std::move(key_file)), pair_(load()) {}
 
+TlsContext::TlsContext(const TlsPair& pair) : pair_(taken_over(pair)) {}
+
 TlsContext::Pair TlsContext::load() const {
-  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
-  set_policy(context->native_handle());
+  auto context = new_context();
   const std::time_t expires = use_tls_files(context->native_handle(), cert_file_, key_file_);
   return {std::move(context), expires};
 }
 
-void TlsContext::reload() {
-  Pair next = load();
+TlsContext::Pair TlsContext::taken_over(const TlsPair& pair) {
+  auto context = new_context();
+  const std::time_t expires = use_tls_pair(context->native_handle(), pair);
+  return {std::move(context), expires};
+}
+
+void TlsContext::reload() { set(load()); }
+void TlsContext::use(const TlsPair& pair) { set(taken_over(pair)); }
+
+void TlsContext::set(Pair next) {
   const std::lock_guard lock(mutex_);
   pair_ = std::move(next);
+  ++version_;
 }
+
+TlsPair TlsContext::pair() const { return tls_pair_of(current()->native_handle()); }
 
 std::shared_ptr<ssl::context> TlsContext::current() const {
   const std::lock_guard lock(mutex_);

@@ -49,6 +49,17 @@ Owned<BIO> memory(const std::string& text) {
   return Owned<BIO>(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<size_t>(size)};
+}
+
+struct SecretText {
+  ~SecretText() { ::OPENSSL_cleanse(text.data(), text.size()); }
+  std::string text;
+};
+
 // OpenSSL asks the terminal for a password unless it is told something else.
 int no_password(char*, int, int, void* asked) {
   *static_cast<bool*>(asked) = true;
@@ -76,13 +87,14 @@ void check_dates(const X509* certificate, const std::string& file) {
     throw wrong(file, str("the certificate is not valid before ", date(from), "; look at the machine's clock"));
 }
 
-std::time_t use_certificates(SSL_CTX* context, const std::string& file) {
-  const std::string text = read(file);
+enum class Dates { kChecked, kAny };
+
+std::time_t use_certificates(SSL_CTX* context, const std::string& text, const std::string& file, Dates dates) {
   const Owned<BIO> bio = memory(text);
   bool asked = false;
   const Owned<X509> certificate(::PEM_read_bio_X509_AUX(bio.get(), nullptr, no_password, &asked));
   if (!certificate) throw wrong(file, "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
-  check_dates(certificate.get(), file);
+  if (dates == Dates::kChecked) check_dates(certificate.get(), file);
   if (::SSL_CTX_use_certificate(context, certificate.get()) != 1)
     throw wrong(file, str("the certificate cannot be used: ", reason()));
   while (true) {
@@ -98,12 +110,10 @@ std::time_t use_certificates(SSL_CTX* context, const std::string& file) {
   return time_of(::X509_get0_notAfter(certificate.get()));
 }
 
-void use_key(SSL_CTX* context, const std::string& file, const std::string& cert_file) {
-  std::string text = read(file);
+void use_key(SSL_CTX* context, const std::string& text, const std::string& file, const std::string& cert_file) {
   const Owned<BIO> bio = memory(text);
   bool asked = false;
   const Owned<EVP_PKEY> key(::PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, &asked));
-  ::OPENSSL_cleanse(text.data(), text.size());
   if (asked) throw wrong(file, "the key is encrypted; write it without its password: openssl pkey -in OLD -out NEW");
   if (!key) throw wrong(file, "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
   if (::X509_check_private_key(::SSL_CTX_get0_certificate(context), key.get()) != 1)
@@ -121,9 +131,31 @@ void warn_of_readers(const std::string& file) {
 
 std::time_t use_tls_files(SSL_CTX* context, const std::string& cert_file, const std::string& key_file) {
   ::ERR_clear_error();
-  const std::time_t expires = use_certificates(context, cert_file);
-  use_key(context, key_file, cert_file);
+  const std::time_t expires = use_certificates(context, read(cert_file), cert_file, Dates::kChecked);
+  SecretText key{read(key_file)};
+  use_key(context, key.text, key_file, cert_file);
   warn_of_readers(key_file);
+  return expires;
+}
+
+TlsPair tls_pair_of(SSL_CTX* context) {
+  const Owned<BIO> certificates(::BIO_new(::BIO_s_mem())), key(::BIO_new(::BIO_s_secmem()));
+  STACK_OF(X509)* chain = nullptr;
+  bool written = certificates && key && ::SSL_CTX_get0_chain_certs(context, &chain) == 1 &&
+                 ::PEM_write_bio_X509(certificates.get(), ::SSL_CTX_get0_certificate(context)) == 1;
+  for (int i = 0; written && i < sk_X509_num(chain); ++i)
+    written = ::PEM_write_bio_X509(certificates.get(), sk_X509_value(chain, i)) == 1;
+  written = written && ::PEM_write_bio_PrivateKey(key.get(), ::SSL_CTX_get0_privatekey(context), nullptr, nullptr, 0,
+                                                  nullptr, nullptr) == 1;
+  if (!written) throw wrong("the certificate in use", str("cannot be written: ", reason()));
+  return {text_of(certificates.get()), text_of(key.get())};
+}
+
+std::time_t use_tls_pair(SSL_CTX* context, const TlsPair& pair) {
+  ::ERR_clear_error();
+  const std::string name = "the certificate in use";
+  const std::time_t expires = use_certificates(context, pair.certificates, name, Dates::kAny);
+  use_key(context, pair.key, "its key", name);
   return expires;
 }
 

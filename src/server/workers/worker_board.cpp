@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -18,42 +19,31 @@
 namespace qwen {
 namespace {
 
-constexpr uint64_t kMagic = 0x716b62726f775132;  // and the layout's version
-constexpr size_t kTextBytes = size_t{4} << 20;   // of one process; only pages that are written to take memory
+constexpr uint64_t kMagic = 0x716b62726f775133;  // and the layout's version
 constexpr int kMostWorkers = 1024;
 constexpr int kReadTries = 1000;
 
 Error os_error(const char* what) { return {ErrorCode::kOs, str("workers: ", what, ": ", std::strerror(errno))}; }
 
-// Bytes that another process may be writing at the same time: who reads finds out afterwards, and reads again.
-void copy_out(char* to, char* from, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) to[i] = std::atomic_ref<char>(from[i]).load(std::memory_order_relaxed);
-}
-void copy_in(char* to, const char* from, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) std::atomic_ref<char>(to[i]).store(from[i], std::memory_order_relaxed);
-}
-
 }  // namespace
 
-// Two buffers: while one is written, the other one is what is read. A writer that is killed leaves it so.
 struct WorkerBoard::Place {
   std::atomic<WorkerState> state;
   std::atomic<uint32_t> accepting;
   std::atomic<int> load;
   std::atomic<double> progress;
   std::atomic<int64_t> heartbeat;  // nanoseconds of Clock; 0 = none
-  std::atomic<uint64_t> version;   // of the figures; buffer version % 2; 0 = never published
-  struct Buffer {
-    std::atomic<size_t> size;
-    char figures[sizeof(ServiceFigures)];
-    char text[kTextBytes];
-  } buffers[2];
+  SharedText snapshot;             // the bytes of ServiceFigures, and the metrics
 };
 
 struct WorkerBoard::Shared {
   uint64_t magic;
   int32_t workers;
+  int32_t supervisor;  // its process
   int64_t started;
+  SharedText settings;
+  std::atomic<int> ending, hurry;  // signals; 0 = none
+  std::atomic<size_t> kv_cache_bytes;
   std::atomic<bool> keys_required;
   RateTable rates;
   std::atomic<uint64_t> epoch;  // odd while a worker's figures move to those of the ended
@@ -101,6 +91,7 @@ void ServiceFigures::add(const ServiceFigures& other) {
   successful += other.successful;
   failed += other.failed;
   cancelled += other.cancelled;
+  cut += other.cut;
   successful_seconds += other.successful_seconds;
   prompt_tokens += other.prompt_tokens;
   generated_tokens += other.generated_tokens;
@@ -143,6 +134,7 @@ std::shared_ptr<WorkerBoard> WorkerBoard::create(int workers) {
   std::shared_ptr<WorkerBoard> board(new WorkerBoard(std::move(file), bytes));
   Shared* const shared = new (board->shared_) Shared;  // zeros are an empty place
   shared->workers = workers;
+  shared->supervisor = ::getpid();
   shared->started = Clock::now().time_since_epoch().count();
   shared->magic = kMagic;
   return board;
@@ -166,7 +158,20 @@ int WorkerBoard::workers() const { return shared_->workers; }
 WorkerBoard::Clock::time_point WorkerBoard::started() const {
   return Clock::time_point(Clock::duration(shared_->started));
 }
+pid_t WorkerBoard::supervisor_process() const { return shared_->supervisor; }
 RateTable& WorkerBoard::rates() { return shared_->rates; }
+SharedText& WorkerBoard::settings() { return shared_->settings; }
+
+void WorkerBoard::order_end(int signal) { shared_->ending = signal; }
+void WorkerBoard::order_hurry(int signal) { shared_->hurry = signal; }
+int WorkerBoard::ending() const { return shared_->ending; }
+int WorkerBoard::hurry() const { return shared_->hurry; }
+
+size_t WorkerBoard::kv_cache_bytes() const { return shared_->kv_cache_bytes; }
+void WorkerBoard::offer_kv_cache_bytes(size_t bytes) {
+  size_t none = 0;
+  shared_->kv_cache_bytes.compare_exchange_strong(none, bytes);
+}
 
 void WorkerBoard::set_state(int index, WorkerState state) { place(index).state = state; }
 void WorkerBoard::set_accepting(int index, bool accepting) { place(index).accepting = accepting ? 1 : 0; }
@@ -206,34 +211,18 @@ bool WorkerBoard::somebody_is_less_busy(int index) const {
 }
 
 bool WorkerBoard::publish(int index, const ServiceSnapshot& snapshot) {
-  Place& own = place(index);
-  const uint64_t next = own.version.load(std::memory_order_relaxed) + 1;
-  Place::Buffer& buffer = own.buffers[next % 2];
-  if (snapshot.metrics.size() > sizeof buffer.text) return false;
-  // Readers of what was here before must see that it has gone: the version before this one is whole by now.
-  std::atomic_thread_fence(std::memory_order_release);
-  copy_in(buffer.figures, reinterpret_cast<const char*>(&snapshot.figures), sizeof snapshot.figures);
-  copy_in(buffer.text, snapshot.metrics.data(), snapshot.metrics.size());
-  buffer.size.store(snapshot.metrics.size(), std::memory_order_relaxed);
-  own.version.store(next, std::memory_order_release);
-  return true;
+  static_assert(std::is_trivially_copyable_v<ServiceFigures>);
+  const std::string_view figures(reinterpret_cast<const char*>(&snapshot.figures), sizeof snapshot.figures);
+  return place(index).snapshot.write({figures, snapshot.metrics});
 }
 
 std::optional<ServiceSnapshot> WorkerBoard::read(int index) const {
-  Place& other = place(index);
-  for (int i = 0; i < kReadTries; ++i) {
-    const uint64_t version = other.version.load(std::memory_order_acquire);
-    if (version == 0) return std::nullopt;
-    Place::Buffer& buffer = other.buffers[version % 2];
-    const size_t size = std::min(buffer.size.load(std::memory_order_relaxed), sizeof buffer.text);
-    ServiceSnapshot snapshot;
-    snapshot.metrics.resize(size);
-    copy_out(reinterpret_cast<char*>(&snapshot.figures), buffer.figures, sizeof snapshot.figures);
-    copy_out(snapshot.metrics.data(), buffer.text, size);
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (other.version.load(std::memory_order_relaxed) == version) return snapshot;
-  }
-  return std::nullopt;
+  const auto told = place(index).snapshot.read();
+  ServiceSnapshot snapshot;
+  if (!told || told->text.size() < sizeof snapshot.figures) return std::nullopt;
+  std::memcpy(&snapshot.figures, told->text.data(), sizeof snapshot.figures);
+  snapshot.metrics = told->text.substr(sizeof snapshot.figures);
+  return snapshot;
 }
 
 ServiceSnapshot WorkerBoard::read_all() const {

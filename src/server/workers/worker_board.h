@@ -1,9 +1,11 @@
-// What the processes of a service tell each other, in memory that they share: who is up and how busy, and each one's
-// figures; and the rates of the keys. Every process writes its own part and reads all; nobody ever waits for another,
-// so one that hangs or is killed in the middle of a write disturbs nobody.
-// Invariant: total() never goes back in what only grows. Figures that were once told stay told: a process's last ones
-// are kept when it ends (retire()).
+// What the processes of a service tell each other, in memory that they share: who is up and how busy, each one's
+// figures, the rates of the keys; and the supervisor's word: the settings that hold, and that the service ends. Every
+// process writes its own part and reads all; nobody ever waits for another, so one that hangs or is killed in the
+// middle of a write disturbs nobody. Invariant: total() never goes back in what only grows. Figures that were once told
+// stay told: a process's last ones are kept when it ends (retire()).
 #pragma once
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <chrono>
@@ -15,6 +17,7 @@
 
 #include "base/file_descriptor.h"
 #include "server/access/rate_table.h"
+#include "server/workers/shared_text.h"
 
 namespace qwen {
 
@@ -36,6 +39,7 @@ struct CacheFigures {
 // What /stats is made of.
 struct ServiceFigures {
   uint64_t successful = 0, failed = 0, cancelled = 0;  // API requests
+  uint64_t cut = 0;                                    // that ran when the service could not wait for them any longer
   double successful_seconds = 0;
   double prompt_tokens = 0, generated_tokens = 0, first_tokens = 0, first_token_seconds = 0;
   CacheFigures cache;
@@ -68,6 +72,7 @@ class WorkerBoard {
   int file() const { return file_.get(); }
   int workers() const;
   int supervisor() const { return workers(); }  // its place, after the workers'
+  pid_t supervisor_process() const;
   Clock::time_point started() const;
   RateTable& rates();  // written by all
 
@@ -75,9 +80,6 @@ class WorkerBoard {
   void set_state(int place, WorkerState state);
   void set_accepting(int place, bool accepting);
   void set_progress(int place, double progress);  // of loading, 0…1
-  // The service was started with API keys: whoever reads its configuration anew and finds none lets nobody in.
-  void require_keys();
-  bool keys_required() const;
   void set_heartbeat(int place, std::optional<Clock::time_point> heartbeat);
   std::atomic<int>& load(int place);  // open connections
   // Too large a text is not told at all; false then. One caller at a time.
@@ -92,8 +94,23 @@ class WorkerBoard {
   bool somebody_is_less_busy(int place) const;  // and accepts
   ServiceSnapshot total() const;
 
-  // The supervisor's, once the worker's process has ended: its figures are kept, its place is empty.
+  // --- The supervisor's.
+  SharedText& settings();  // spelled by workers/settings_handover.h; secret
+  // The service was started with API keys: whoever is handed settings without any lets nobody in.
+  void require_keys();
+  bool keys_required() const;
+  // That the service ends, as SIGTERM or SIGINT ends it; that it ends at once. 0: not said. To be said before the
+  // signal is sent that has a worker look here.
+  void order_end(int signal);
+  void order_hurry(int signal);
+  int ending() const;
+  int hurry() const;
+  // Once the worker's process has ended: its figures are kept, its place is empty.
   void retire(int worker);
+
+  // --- Of the first worker that has one: how large all others' are. 0: there was none yet.
+  void offer_kv_cache_bytes(size_t bytes);
+  size_t kv_cache_bytes() const;
 
  private:
   struct Shared;
