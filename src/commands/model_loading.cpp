@@ -33,8 +33,8 @@ void say(const std::string& line) {
 }
 
 ModelLoading::ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals,
-                           std::string who)
-    : who_(std::move(who)) {
+                           std::string who, std::function<void(const LoadedModel&)> on_loaded)
+    : who_(std::move(who)), on_loaded_(std::move(on_loaded)) {
   thread_ = std::thread([this, &config, &service, &signals] {
     try {
       load(config, service);
@@ -70,6 +70,7 @@ void ModelLoading::load(const ServiceConfig& config, GenerationService& service)
   }
   bar.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (on_loaded_) on_loaded_(model);
   service.set_ready(std::move(model));
   say_ready(who_, *service.model(), seconds);
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -16,8 +17,10 @@ namespace qwen {
 class ModelLoading {
  public:
   // Starts. The end, good or bad, wakes whoever waits for `signals`. All three must outlive the loading. `who` stands
-  // before the line that says that the model is ready.
-  ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals, std::string who = {});
+  // before the line that says that the model is ready; `on_loaded`, where given, is called on the loading's thread
+  // before anybody else sees the model.
+  ModelLoading(const ServiceConfig& config, GenerationService& service, ServiceSignals& signals, std::string who = {},
+               std::function<void(const LoadedModel&)> on_loaded = {});
   ~ModelLoading() { stop(); }
   ModelLoading(const ModelLoading&) = delete;
   ModelLoading& operator=(const ModelLoading&) = delete;
@@ -31,6 +34,7 @@ class ModelLoading {
   void load(const ServiceConfig& config, GenerationService& service);
 
   const std::string who_;
+  const std::function<void(const LoadedModel&)> on_loaded_;
   std::atomic<bool> stopping_{false};
   std::exception_ptr failure_;
   std::thread thread_;

@@ -129,10 +129,11 @@ std::optional<int> serve(const ServeOptions& options, EffectiveConfig effective,
       [&server](const ServiceConfig& changed) { server.reload(changed); },
       options.reload && !seat ? [&options] { return options.files(); } : ChangeWatch::Files(), config.model_path);
   ServeLoop loop({config, service, server, signals, manager, changes, orders});
-  ModelLoading loading(config, service, signals, seat ? str("worker ", seat->place, " ") : "");
+  std::function<void(const LoadedModel&)> on_loaded;
+  if (seat) on_loaded = [&](const LoadedModel& m) { seat->board->offer_kv_cache_bytes(m.engine->kv_cache_bytes()); };
+  ModelLoading loading(config, service, signals, seat ? str("worker ", seat->place, " ") : "", std::move(on_loaded));
 
   const ServeLoop::Ending ending = loop.run(loading, [&] {
-    if (seat) seat->board->offer_kv_cache_bytes(service.model()->engine->kv_cache_bytes());
     if (!seat && !config.listen_while_loading) say_listening(config, server);
   });
   if (ending.signal != 0) return loop.drain(loading, ending.signal);

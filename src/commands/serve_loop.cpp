@@ -25,7 +25,7 @@ void say_failure(const std::exception_ptr& failure) {
 
 }  // namespace
 
-ServeLoop::Ending ServeLoop::run(ModelLoading& loading, const std::function<void()>& on_ready) {
+ServeLoop::Ending ServeLoop::run(ModelLoading& loading, const std::function<void()>& on_open) {
   ChangeWatch& changes = parts_.changes;
   std::optional<milliseconds> limit = parts_.manager.interval();
   if (changes.watches_files()) limit = std::min(limit.value_or(kBetweenLooks), kBetweenLooks);
@@ -39,8 +39,8 @@ ServeLoop::Ending ServeLoop::run(ModelLoading& loading, const std::function<void
       if (failure) {
         say_failure(failure);
       } else {
-        on_ready();
         parts_.server.open_port();
+        on_open();
       }
     } else if (parts_.orders != nullptr) {
       if (const int signal = parts_.orders->ending(event); signal != 0) return {.signal = signal};

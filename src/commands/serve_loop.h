@@ -33,8 +33,8 @@ class ServeLoop {
 
   explicit ServeLoop(const Parts& parts) : parts_(parts) {}
 
-  // Opens the port once the model is there; `on_ready` is called before.
-  Ending run(ModelLoading& loading, const std::function<void()>& on_ready);
+  // Opens the port once the model is there, and calls `on_open`.
+  Ending run(ModelLoading& loading, const std::function<void()>& on_open);
 
   // After a signal: answers what runs, and ends all; at once after a second one. The exit status.
   int drain(ModelLoading& loading, int signal);

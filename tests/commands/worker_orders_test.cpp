@@ -24,7 +24,8 @@ std::string settings(const std::string& text) {
 template <typename Body>
 int as_worker(const std::shared_ptr<WorkerBoard>& board, Body body) {
   const pid_t child = ::fork();
-  if (child == 0) ::_exit(body(WorkerOrders(std::make_shared<const WorkerSeat>(WorkerSeat{board, 0}))));
+  if (child == 0)
+    ::_exit(body(WorkerOrders(std::make_shared<const WorkerSeat>(WorkerSeat{.board = board, .place = 0}))));
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -65,7 +66,7 @@ TEST(WorkerOrders, ADeadSupervisorEndsIt) {
     if (::fork() == 0) {
       ServiceSignals signals;
       ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-      WorkerOrders orders(std::make_shared<const WorkerSeat>(WorkerSeat{board, 0}));
+      WorkerOrders orders(std::make_shared<const WorkerSeat>(WorkerSeat{.board = board, .place = 0}));
       const char alive = static_cast<char>(orders.ending(SIGHUP));
       [[maybe_unused]] ssize_t written = ::write(result[1], &alive, 1);
       const char dead = static_cast<char>(orders.ending(signals.wait(std::chrono::seconds(10))));
@@ -87,7 +88,7 @@ TEST(WorkerOrders, ADeadSupervisorEndsIt) {
 
 TEST(WorkerOrders, SettingsAreTheLatest) {
   const auto board = WorkerBoard::create(1);
-  WorkerOrders orders(std::make_shared<const WorkerSeat>(WorkerSeat{board, 0}));
+  WorkerOrders orders(std::make_shared<const WorkerSeat>(WorkerSeat{.board = board, .place = 0}));
   EXPECT_TRUE(fails_with([&] { orders.settings(); }, ErrorCode::kInternal, "no settings"));
   board->settings().write({settings("logging: {level: DEBUG}")});
   EXPECT_TRUE(orders.settings_changed());

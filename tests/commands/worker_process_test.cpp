@@ -58,7 +58,7 @@ TEST(WorkerConfig, OneDeviceEach) {
 }
 
 TEST(WorkerConfig, OneSizeOfTheKvCacheForAll) {
-  const WorkerSeat seat{WorkerBoard::create(2), 1};
+  const WorkerSeat seat{.board = WorkerBoard::create(2), .place = 1};
   ServiceConfig config;
   EXPECT_EQ(worker_config(config, seat, 4).kv_cache_bytes, 0u) << "the first one finds out";
   seat.board->offer_kv_cache_bytes(1 << 20);
