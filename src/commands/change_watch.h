@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands/live_config.h"
@@ -21,7 +22,7 @@ class ChangeWatch {
               std::function<void(const ServiceConfig&)> apply, const Files& files = {},
               const std::string& model_path = {});
 
-  void reload() { live_.reload(); }
+  void reload(std::string_view asked_by = "SIGHUP") { live_.reload(asked_by); }
   const EffectiveConfig& running() const { return live_.running(); }
   bool watches_files() const { return files_.has_value(); }
   bool restart_wanted();  // a file has changed, and the configuration is one to start with; says so

@@ -39,13 +39,13 @@ void take_origin(ServiceConfig& to, const ServiceConfig& from, std::string_view 
 
 }  // namespace
 
-void LiveConfig::reload() {
+void LiveConfig::reload(std::string_view asked_by) {
   EffectiveConfig next;
   try {
     next = read_();
     review_config(next);
   } catch (const Error& error) {
-    return log_error("SIGHUP: the configuration stays as it is: ", error.what());
+    return log_error(asked_by, ": the configuration stays as it is: ", error.what());
   }
   std::string changed, restart;
   std::vector<const LiveSetting*> to_apply;
@@ -63,7 +63,7 @@ void LiveConfig::reload() {
     if (after.name == "api_keys") running_.config.api_keys = next.config.api_keys;  // whose names are shown next time
   }
   const std::string line =
-      str("SIGHUP: configuration read again; ", changed.empty() ? "nothing changed" : "changed: ", changed,
+      str(asked_by, ": configuration read again; ", changed.empty() ? "nothing changed" : "changed: ", changed,
           restart.empty() ? "" : "; needs a restart: ", restart);
   const bool heard = log_enabled(LogLevel::kInfo);  // said on that side of a change of the level where it is heard
   if (heard) log_info(line);

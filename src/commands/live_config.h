@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 #include "server/config.h"
 
@@ -16,8 +17,8 @@ class LiveConfig {
              std::function<void(const ServiceConfig&)> apply = {})
       : running_(std::move(running)), read_(std::move(read)), apply_(std::move(apply)) {}
 
-  // One log line says what changed and what needs a restart, or what is wrong.
-  void reload();
+  // One log line, which begins with who asked for it, says what changed and what needs a restart, or what is wrong.
+  void reload(std::string_view asked_by = "SIGHUP");
 
   // Values and origins as they hold now.
   const EffectiveConfig& running() const { return running_; }

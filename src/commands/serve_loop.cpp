@@ -44,7 +44,7 @@ ServeLoop::Ending ServeLoop::run(ModelLoading& loading, const std::function<void
       }
     } else if (parts_.orders != nullptr) {
       if (const int signal = parts_.orders->ending(event); signal != 0) return {.signal = signal};
-      if (parts_.orders->settings_changed()) changes.reload();
+      if (parts_.orders->settings_changed()) changes.reload("supervisor");
     } else if (event == SIGHUP) {
       parts_.manager.reloading();
       changes.reload();
