@@ -15,6 +15,7 @@
 #include "server/handlers/handlers.h"
 #include "server/http/certificate_watch.h"
 #include "server/http/listener.h"
+#include "server/http/worker_messenger.h"
 #include "server/self_check.h"
 #include "server/service_monitor.h"
 #include "server/workers/worker_report.h"
@@ -102,7 +103,7 @@ struct HttpServer::Impl {
         monitor(text_service, log, seat),
         access(std::make_shared<AccessControl>(access_settings(config, seat.get()), rate_store(seat))),
         tls(tls_of(config)),
-        handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
+        handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr, running.get()},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
     const bool supervisor = seat && seat->supervisor();  // who computes nothing
@@ -110,6 +111,8 @@ struct HttpServer::Impl {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());
+    if (seat && !supervisor) messenger = WorkerMessenger::create(loops.all.front(), seat, running);
+    handler_context.messenger = messenger.get();
     context->keeps_alive = !supervisor;  // the next request is a worker's, if there is one by then
     if (seat) context->count.mirror(seat->board->load(seat->place));
     listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
@@ -170,7 +173,9 @@ struct HttpServer::Impl {
   ServiceMonitor monitor;
   const std::shared_ptr<AccessControl> access;
   const std::shared_ptr<TlsContext> tls;  // null: plain HTTP
-  const HandlerContext handler_context;
+  const std::shared_ptr<RunningRequests> running = std::make_shared<RunningRequests>();
+  std::shared_ptr<WorkerMessenger> messenger;  // null but in a worker
+  HandlerContext handler_context;              // complete before there are threads
   std::shared_ptr<ConnectionContext> context;
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops
