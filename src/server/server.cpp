@@ -1,7 +1,6 @@
 #include "server/server.h"
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "server/access_log.h"
 #include "server/cache/cache_options.h"
@@ -50,14 +50,6 @@ std::shared_ptr<RateStore> rate_store(const std::shared_ptr<const WorkerSeat>& s
 std::shared_ptr<TlsContext> tls_of(const ServiceConfig& config) {
   if (config.ssl_cert_file.empty()) return nullptr;
   return std::make_shared<TlsContext>(config.ssl_cert_file, config.ssl_key_file);
-}
-
-// A connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // A body of megabytes is many times that while it is parsed. By default the C library learns from the first one to keep

@@ -13,8 +13,8 @@
 
 namespace qwen {
 
-// What comes of a client's wish to have its answer now. kShared: others read the same computation, and it goes on for
-// them as it would.
+// What comes of a client's wish to have its answer now. kShared: others, who have no such wish, read the same
+// computation, and it goes on.
 enum class ThoughtFinish { kNoThought, kShared, kFinishing };
 
 class TokenSource {

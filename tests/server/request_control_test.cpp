@@ -1,6 +1,7 @@
 // Control requests over HTTP, on a service whose model says what it is told to: answer now, cancel, how far is it.
 #include <thread>
 
+#include "metrics/metrics.h"
 #include "server_fixture.h"
 #include "thinking/thinking_budget.h"
 
@@ -89,6 +90,26 @@ TEST_F(RequestControl, FinishThinkingReachesEveryPathAndPrompt) {
   EXPECT_EQ(control("prompts", "finish_thinking").json().at("thoughts_finished"), 2);
   for (const json& result : batch.read_answer().json().at("results"))
     EXPECT_NE(std::string(result.at("reasoning")).find(kEarlyStopSentence), std::string::npos);
+}
+
+// Greedy paths are one computation where there is a cache; another request that reads it has its say.
+TEST_F(RequestControl, PathsOfOneRequestAskTogether) {
+  config_.cache_enable = true;
+  begin();
+  const char* const body =
+      R"({"messages":[{"role":"user","content":"a"}],"n":2,"max_tokens":1000,"temperature":0,"thinking_budget":2000})";
+  RawClient first(port()), second(port());
+  first.send(with_id("/v1/chat/completions", body, "a"));
+  ASSERT_TRUE(becomes("a", "thinking"));
+  second.send(with_id("/v1/chat/completions", body, "b"));
+  ASSERT_TRUE(becomes("b", "thinking"));
+  expect_error(control("a", "finish_thinking"), 409, "thought_shared");
+  EXPECT_EQ(control("b", "cancel").status, 200);
+  EXPECT_EQ(second.read_answer().json().at("choices").at(0).at("finish_reason"), "cancelled");
+  EXPECT_EQ(control("a", "finish_thinking").json().at("thoughts_finished"), 2);
+  const json answer = first.read_answer().json();
+  EXPECT_NE(std::string(answer.at("choices").at(1).at("message").at("reasoning_content")).find(kEarlyStopSentence),
+            std::string::npos);
 }
 
 TEST_F(RequestControl, ThereMayBeNoThoughtToFinish) {

@@ -12,11 +12,11 @@ constexpr uint64_t kMagic = 0x71636f6e74726f31;  // and the layout's version
 
 struct Wire {
   uint64_t magic, ticket;
+  ControlOutcome outcome;
   int32_t from;
   uint32_t kind, action;
   uint8_t admin, id_size, key_name_size, unused;
   char id[kMaxControlText], key_name[kMaxControlText];
-  ControlOutcome outcome;
 };
 static_assert(std::is_trivially_copyable_v<Wire>);
 
@@ -27,8 +27,7 @@ const size_t kControlMessageBytes = sizeof(Wire);
 std::string encode(const ControlMessage& message) {
   const ControlRequest& request = message.request;
   QWEN_CHECK(request.id.size() <= kMaxControlText && request.key_name.size() <= kMaxControlText);
-  Wire wire;
-  std::memset(&wire, 0, sizeof wire);  // padding, too
+  Wire wire{};
   wire.magic = kMagic;
   wire.ticket = message.ticket;
   wire.from = message.from;

@@ -32,8 +32,8 @@ std::optional<ApiError> problem(ControlAction action, const ControlOutcome& outc
     return ApiError{.status = 409,
                     .code = "thought_shared",
                     .message =
-                        "an equal request reads along with this one, and its thought goes on as it would; "
-                        "cancel ends this one alone"};
+                        "an equal request reads the same thought, which is finished once all have asked for it; "
+                        "cancel ends this request alone"};
   return ApiError{.status = 409, .code = "no_thought", .message = "this request has no thought under way"};
 }
 

@@ -10,6 +10,7 @@
 namespace qwen {
 
 Mailboxes::Mailboxes(int workers) {
+  raise_descriptor_limit();
   for (int i = 0; i < workers; ++i) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
