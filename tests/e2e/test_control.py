@@ -4,6 +4,7 @@ by the right key alone."""
 import http.client
 import json
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -165,6 +166,8 @@ class SeveralWorkers(unittest.TestCase):
             pids = children(service.process.pid)
             connection = next(c for c in held if self.place_of(c) == 0)
             os.kill(pids[1], signal.SIGSTOP)
+            while pathlib.Path(f"/proc/{pids[1]}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+                time.sleep(0.01)
             for request_id, expected in (("req-w1-0", (503, "worker_unreachable")), ("order-9", (503, "worker_unreachable")),
                                          ("req-w0-0", (404, "request_not_here"))):
                 begin = time.monotonic()

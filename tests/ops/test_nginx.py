@@ -1,6 +1,7 @@
 """nginx.conf in Debian's nginx: before the live service beside instances that are down, and before stubs that show what reaches an
 instance, and when. Only names, ports and paths are replaced."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -185,8 +186,10 @@ class ControlRequests(unittest.TestCase):
             thought, answer, reasons = thinker.end()
             self.assertTrue(thought.rstrip().endswith(SENTENCE))
             self.assertEqual(reasons, ["cancelled"])
-        unknown = self.nginx.request("POST", "/requests/order-1/cancel")
-        self.assertEqual((unknown.status, code_of(unknown)), (404, "request_not_here"))
+        for _ in range(10):  # whichever instance is asked last
+            unknown = self.nginx.request("POST", "/requests/order-1/cancel")
+            self.assertEqual((unknown.status, code_of(unknown)), (404, "request_not_here"))
+            self.assertEqual(unknown.headers["Content-Type"], "application/json")
 
     def test_each_instance_is_asked_once(self):
         def not_here(connection):
@@ -202,6 +205,9 @@ class ControlRequests(unittest.TestCase):
             answer = nginx.request("POST", "/requests/a/cancel")
             self.assertEqual((answer.status, code_of(answer)), (404, "request_not_here"))
         self.assertEqual([len(stub.heads) for stub in stubs], [3, 3, 3])
+        nothing = self.enterContext(contextlib.closing(Balancer([free_port() for _ in range(3)])))
+        answer = nothing.request("POST", "/requests/a/cancel")
+        self.assertEqual((answer.status, code_of(answer)), (502, "bad_gateway"))
         nginx.post("/generate", {"prompt": "x"})  # whose 404 is its answer
         self.assertEqual(sum(len(stub.heads) for stub in stubs), 10)
 
