@@ -18,7 +18,7 @@ RunningRequests::Place RunningRequests::enter(std::string id, std::string key_na
           }};
 }
 
-void RunningRequests::control(const ControlRequest& asked, const std::shared_ptr<ControlTally>& tally) const {
+bool RunningRequests::control(const ControlRequest& asked, const std::shared_ptr<ControlTally>& tally) const {
   std::vector<std::shared_ptr<RunningRequest>> meant;  // called, and perhaps dropped, without the lock
   {
     const std::lock_guard lock(mutex_);
@@ -29,6 +29,7 @@ void RunningRequests::control(const ControlRequest& asked, const std::shared_ptr
     }
   }
   for (const auto& request : meant) request->control(asked.action, tally);
+  return !meant.empty();
 }
 
 size_t RunningRequests::size() const {

@@ -26,8 +26,8 @@ class RunningRequests : public std::enable_shared_from_this<RunningRequests> {
 
   // `key_name`: of who sent it, empty where no key was asked for.
   Place enter(std::string id, std::string key_name, std::weak_ptr<RunningRequest> request);
-  // Passes it on to all that it means. Any thread.
-  void control(const ControlRequest& asked, const std::shared_ptr<ControlTally>& tally) const;
+  // Passes it on to all that it means, and says whether there are any. Any thread.
+  bool control(const ControlRequest& asked, const std::shared_ptr<ControlTally>& tally) const;
   size_t size() const;
 
  private:

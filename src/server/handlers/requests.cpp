@@ -70,8 +70,8 @@ Handler control_handler(const HandlerContext& context, ControlAction action) {
       const auto error = problem(asked.action, outcome);
       responder->send(error ? error_response(*error) : Response{.body = outcome_json(asked, outcome)});
     });
-    context.running->control(asked, tally);
-    if (context.messenger != nullptr) context.messenger->ask(std::move(asked), tally);
+    const bool found = context.running->control(asked, tally);
+    if (context.messenger != nullptr) context.messenger->ask(std::move(asked), found, tally);
   };
 }
 

@@ -86,7 +86,8 @@ void WorkerMessenger::read() {
   wait();
 }
 
-void WorkerMessenger::ask(ControlRequest request, std::shared_ptr<ControlTally> tally) {
+void WorkerMessenger::ask(ControlRequest request, bool found, std::shared_ptr<ControlTally> tally) {
+  if (found && worker_of_request_id(request.id) == seat_->place) return;
   loop_->post([self = shared_from_this(), request = std::move(request), tally = std::move(tally)]() mutable {
     self->send_questions(request, std::move(tally));
   });

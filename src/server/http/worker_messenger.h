@@ -26,8 +26,9 @@ class WorkerMessenger final : public LoopMember, public std::enable_shared_from_
                                                  std::shared_ptr<const RunningRequests> running);
   ~WorkerMessenger() override;
 
-  // Asks the other workers; `tally` is held until they have said what they have to say. Any thread.
-  void ask(ControlRequest request, std::shared_ptr<ControlTally> tally);
+  // Asks the other workers; `tally` is held until they have said what they have to say. `found`: this one has such a
+  // request; where the id is of its own making nobody else is asked. Any thread.
+  void ask(ControlRequest request, bool found, std::shared_ptr<ControlTally> tally);
 
   void tick(TimePoint now) override;
   void drain() override {}
