@@ -27,20 +27,23 @@ class RunningRequestsTest : public testing::Test {
   // What is told at once; -1: nothing yet.
   int requests_of(const std::string& id, const std::string& key, bool admin = false) {
     told_ = {};
-    running_->control({.action = ControlAction::kCancel, .id = id, .key_name = key, .admin = admin},
-                      std::make_shared<ControlTally>([this](const ControlOutcome& sum) { told_ = sum; }));
+    found_ = running_->control({.action = ControlAction::kCancel, .id = id, .key_name = key, .admin = admin},
+                               std::make_shared<ControlTally>([this](const ControlOutcome& sum) { told_ = sum; }));
     return told_ ? told_->requests : -1;
   }
 
   const std::shared_ptr<RunningRequests> running_ = std::make_shared<RunningRequests>();
   std::optional<ControlOutcome> told_;
+  bool found_ = false;
 };
 
 TEST_F(RunningRequestsTest, OnlyTheKeyThatBeganItOrAnAdministratorIsHeard) {
   const auto request = std::make_shared<Recorder>();
   const auto place = running_->enter("order-1", "shop", request);
   EXPECT_EQ(requests_of("order-1", "shop"), 1);
+  EXPECT_TRUE(found_);
   EXPECT_EQ(requests_of("order-1", "other"), 0);
+  EXPECT_FALSE(found_);
   EXPECT_EQ(requests_of("order-1", ""), 0) << "nobody";
   EXPECT_EQ(requests_of("order-1", "sho"), 0);
   EXPECT_EQ(requests_of("order-1", "other", true), 1);

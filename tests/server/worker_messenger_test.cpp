@@ -60,7 +60,7 @@ class WorkerMessages : public testing::Test {
     std::promise<ControlOutcome> told;
     auto future = told.get_future();
     processes_[place].messenger->ask(
-        {.action = ControlAction::kCancel, .id = id, .key_name = key, .admin = admin},
+        {.action = ControlAction::kCancel, .id = id, .key_name = key, .admin = admin}, found_,
         std::make_shared<ControlTally>([&](const ControlOutcome& sum) { told.set_value(sum); }));
     const auto begin = Clock::now();
     const bool ready = future.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
@@ -79,6 +79,7 @@ class WorkerMessages : public testing::Test {
   const std::shared_ptr<WorkerBoard> board_ = WorkerBoard::create(kWorkers);
   const std::shared_ptr<const Mailboxes> mailboxes_ = std::make_shared<const Mailboxes>(kWorkers);
   Process processes_[kWorkers];
+  bool found_ = false;  // by who asks, in his own process
   Clock::duration took_{};
 };
 
@@ -121,6 +122,9 @@ TEST_F(WorkerMessages, WhoDoesNotAnswerIsSilent) {
   const auto found = runs(1, "req-w1-2"), callers = runs(1, "order-2");
   EXPECT_EQ(ask(0, "req-w1-2").requests, 1);
   EXPECT_LT(took_, WorkerMessenger::kPatience / 2) << "nobody waits for who cannot have it";
+  found_ = true;
+  EXPECT_EQ(ask(0, "req-w0-1").silent, 0);
+  EXPECT_LT(took_, WorkerMessenger::kPatience / 2) << "nor for others, where it is found at home";
   const ControlOutcome some = ask(0, "order-2");
   EXPECT_EQ(some.requests, 1);
   EXPECT_EQ(some.silent, 1);
@@ -190,7 +194,7 @@ TEST_F(WorkerMessages, TheEndAnswersWhoStillWaits) {
   begin({0});
   std::promise<ControlOutcome> told;
   auto future = told.get_future();
-  processes_[0].messenger->ask({.id = "a"},
+  processes_[0].messenger->ask({.id = "a"}, false,
                                std::make_shared<ControlTally>([&](const ControlOutcome& sum) { told.set_value(sum); }));
   processes_[0].loop->stop();
   EXPECT_EQ(future.wait_for(std::chrono::seconds(0)), std::future_status::ready);
