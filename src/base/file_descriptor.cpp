@@ -2,6 +2,7 @@
 #include "base/file_descriptor.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +26,13 @@ void FileDescriptor::close() {
   const int reason = errno;
   ::close(std::exchange(fd_, -1));
   errno = reason;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool read_at(int fd, uint64_t offset, std::span<std::byte> out) {

@@ -29,6 +29,9 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
+// To what the system allows: a connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
+void raise_descriptor_limit();
+
 // Fills `out` from `offset` on. False where the file ends before (errno 0) or cannot be read (errno says why).
 bool read_at(int fd, uint64_t offset, std::span<std::byte> out);
 

@@ -41,7 +41,8 @@ bool hopeless(int status) {
 std::shared_ptr<const WorkerSeat> own_seat(int workers) {
   auto board = WorkerBoard::create(workers);
   const int place = board->supervisor();
-  return std::make_shared<const WorkerSeat>(WorkerSeat{std::move(board), place});
+  return std::make_shared<const WorkerSeat>(
+      WorkerSeat{std::move(board), std::make_shared<const Mailboxes>(workers), place});
 }
 
 // The workers look after themselves and say so.
@@ -136,7 +137,7 @@ void Supervisor::start_due() {
     const int place = static_cast<int>(i);
     seat_->board->set_state(place, WorkerState::kLoading);
     try {
-      worker.pid = start_worker(*seat_->board, place, server_.listening_socket(), gpu_of_worker(config_, place));
+      worker.pid = start_worker(*seat_, place, server_.listening_socket(), gpu_of_worker(config_, place));
     } catch (const Error& error) {
       if (!any_ready_ever_) throw;
       worker.start_at = now + worker.backoff.after_end({});

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -22,7 +23,7 @@ namespace qwen {
 namespace {
 
 constexpr const char* kPlaceVariable = "QWEN_WORKER";
-constexpr int kListeningSocket = 3, kBoard = 4;  // descriptors of a worker at its start
+constexpr int kListeningSocket = 3, kBoard = 4, kMailboxes = 5;  // descriptors of a worker at its start, these in a row
 
 // Not a worker's: the service manager listens to its supervisor alone.
 constexpr const char* kNotInherited[] = {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "QWEN_WORKER="};
@@ -66,28 +67,32 @@ void close_from(int first) {
   for (int fd = first; fd < end; ++fd) ::close(fd);
 }
 
-// After fork(): nothing but what a signal handler may call, for other threads may have held any lock.
-[[noreturn]] void become_worker(pid_t supervisor, int socket, int board, char** arguments, char** environment) {
+// After fork(): nothing but what a signal handler may call, for other threads may have held any lock. `descriptors`:
+// for the worker, from kListeningSocket on.
+[[noreturn]] void become_worker(pid_t supervisor, std::span<int> descriptors, char** arguments, char** environment) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != supervisor) ::_exit(0);  // it died before
-  const int high_socket = ::fcntl(socket, F_DUPFD, 10), high_board = ::fcntl(board, F_DUPFD, 10);
-  if (::dup2(high_socket, kListeningSocket) < 0 || ::dup2(high_board, kBoard) < 0) ::_exit(71);
-  close_from(kBoard + 1);
+  const int end = kListeningSocket + static_cast<int>(descriptors.size());
+  for (int& each : descriptors) each = ::fcntl(each, F_DUPFD, end);  // out of the way of the places to fill
+  for (int place = kListeningSocket; place < end; ++place)
+    if (::dup2(descriptors[static_cast<size_t>(place - kListeningSocket)], place) < 0) ::_exit(71);
+  close_from(end);
   ::execve("/proc/self/exe", arguments, environment);
   ::_exit(71);
 }
 
 }  // namespace
 
-pid_t start_worker(const WorkerBoard& board, int place, int listening_socket, const std::string& gpu) {
+pid_t start_worker(const WorkerSeat& supervisor_seat, int place, int listening_socket, const std::string& gpu) {
   std::vector<std::string> arguments = own_arguments(), environment = worker_environment(place, gpu);
+  std::vector<int> descriptors{listening_socket, supervisor_seat.board->file()};
+  for (const int each : supervisor_seat.mailboxes->descriptors(place)) descriptors.push_back(each);
   const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
   const pid_t supervisor = ::getpid(), pid = ::fork();
   if (pid < 0) throw Error(ErrorCode::kOs, str("cannot start a worker process: ", std::strerror(errno)));
   if (pid == 0)
-    become_worker(supervisor, listening_socket, board.file(), const_cast<char**>(argv.data()),
-                  const_cast<char**>(envp.data()));
+    become_worker(supervisor, descriptors, const_cast<char**>(argv.data()), const_cast<char**>(envp.data()));
   return pid;
 }
 
@@ -104,6 +109,13 @@ std::shared_ptr<const WorkerSeat> inherited_seat() {
   ::unsetenv(kPlaceVariable);
   seat.board = WorkerBoard::open(FileDescriptor(kBoard));
   seat.listening_socket = kListeningSocket;
+  std::vector<int> mailboxes;
+  for (int i = 0; i < Mailboxes::descriptor_count(seat.board->workers()); ++i) {
+    mailboxes.push_back(kMailboxes + i);
+    if (::fcntl(mailboxes.back(), F_SETFD, FD_CLOEXEC) != 0)
+      throw Error(ErrorCode::kInternal, "workers: the supervisor gave no mailboxes");
+  }
+  seat.mailboxes = std::make_shared<const Mailboxes>(mailboxes);
   if (seat.place < 0 || seat.place >= seat.board->workers())
     throw Error(ErrorCode::kInternal, str(kPlaceVariable, ": there is no such place"));
   return std::make_shared<const WorkerSeat>(std::move(seat));

@@ -12,9 +12,9 @@
 
 namespace qwen {
 
-// Of the supervisor: starts the worker of that place. `gpu`: the device that it alone may see; empty = all. Errors:
-// kOs.
-pid_t start_worker(const WorkerBoard& board, int place, int listening_socket, const std::string& gpu);
+// Of the supervisor, whose seat it is: starts the worker of that place. `gpu`: the device that it alone may see; empty
+// = all. Errors: kOs.
+pid_t start_worker(const WorkerSeat& supervisor, int place, int listening_socket, const std::string& gpu);
 
 // Of a worker: its seat; null in a process that is none. To be called once, before anything opens a file.
 std::shared_ptr<const WorkerSeat> inherited_seat();

@@ -5,12 +5,13 @@
 
 namespace qwen {
 
-ThinkingConstraint::ThinkingConstraint(ThinkingBudget budget, End end, Clock clock)
-    : budget_(std::move(budget)), end_(std::move(end)), clock_(std::move(clock)) {}
+ThinkingConstraint::ThinkingConstraint(ThinkingBudget budget, std::shared_ptr<ThoughtLink> link, Clock clock)
+    : budget_(std::move(budget)), link_(std::move(link)), clock_(std::move(clock)) {}
 
 TokenMask ThinkingConstraint::mask() {
+  if (link_->finish.load(std::memory_order_relaxed)) budget_.finish();
   const ThinkingBudget::Next next = budget_.next(clock_());
-  end_->store(budget_.forced_by(), std::memory_order_relaxed);
+  link_->closed_by.store(budget_.forced_by(), std::memory_order_relaxed);
   return {.forced = next.forced, .allowed = {}, .barred = next.barred, .stop_becomes = next.stop_becomes};
 }
 

@@ -11,21 +11,26 @@
 
 namespace qwen {
 
+// What the engine thread and the reader of an output tell each other about its thought.
+struct ThoughtLink {
+  // Why it was closed; kNone while it was not. What a token's event is read after was written before.
+  std::atomic<ThinkingEnd> closed_by{ThinkingEnd::kNone};
+  std::atomic<bool> finish{false};  // the reader's: to be closed at the next token
+};
+
 class ThinkingConstraint final : public TokenConstraint {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
-  // Where the reader of the output learns why its thought was closed; kNone while it was not. What a token's event is
-  // read after was written before.
-  using End = std::shared_ptr<std::atomic<ThinkingEnd>>;
 
-  ThinkingConstraint(ThinkingBudget budget, End end, Clock clock = &std::chrono::steady_clock::now);
+  ThinkingConstraint(ThinkingBudget budget, std::shared_ptr<ThoughtLink> link,
+                     Clock clock = &std::chrono::steady_clock::now);
 
   TokenMask mask() override;
   void advance(TokenId id) override;
 
  private:
   ThinkingBudget budget_;
-  const End end_;
+  const std::shared_ptr<ThoughtLink> link_;
   const Clock clock_;
 };
 

@@ -38,13 +38,14 @@ struct EngineCall {
     generation.deadline = deadline;
     generation.start_by = start_by;
     generation.on_events = std::move(on_events);
-    std::shared_ptr<std::atomic<ThinkingEnd>> end;
+    std::shared_ptr<ThoughtLink> thought;
     if (vocabulary) {
       // The engine, and with it the constraint, goes before the tokenizer: see LoadedModel.
-      end = std::make_shared<std::atomic<ThinkingEnd>>(ThinkingEnd::kNone);
-      generation.constraint = make_thinking_constraint(*vocabulary, *thinking, plan, deadline, starts_in_thought, end);
+      thought = std::make_shared<ThoughtLink>();
+      generation.constraint =
+          make_thinking_constraint(*vocabulary, *thinking, plan, deadline, starts_in_thought, thought);
     }
-    return {model->engine->submit(std::move(generation)), std::move(end)};
+    return {model->engine->submit(std::move(generation)), std::move(thought)};
   }
 };
 
@@ -226,6 +227,7 @@ TextStreams GenerationService::start_samples(TextRequest request, int count,
       .tokenizer = std::shared_ptr<const Tokenizer>(loaded, &tokenizer),
       .reasoning_tokens = {tokenizer.token_id("<think>"), tokenizer.token_id("</think>")},
       .starts_in_thought = prompt.starts_in_thought,
+      .may_think = prompt.starts_in_thought || (!request.messages.empty() && request.template_options.thinking),
       .separate_thought = request.separate_thought,
       .stop = std::move(request.stop),
       .started = request.started,

@@ -1,7 +1,6 @@
 #include "server/server.h"
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <optional>
@@ -9,12 +8,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "server/access_log.h"
 #include "server/cache/cache_options.h"
 #include "server/handlers/handlers.h"
 #include "server/http/certificate_watch.h"
 #include "server/http/listener.h"
+#include "server/http/worker_messenger.h"
 #include "server/self_check.h"
 #include "server/service_monitor.h"
 #include "server/workers/worker_report.h"
@@ -51,14 +52,6 @@ std::shared_ptr<TlsContext> tls_of(const ServiceConfig& config) {
   if (config.ssl_cert_file.empty()) return nullptr;
   if (config.ssl_pair) return std::make_shared<TlsContext>(*config.ssl_pair);
   return std::make_shared<TlsContext>(config.ssl_cert_file, config.ssl_key_file);
-}
-
-// A connection is a descriptor, and the usual soft limit of 1024 is a leftover of select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // A body of megabytes is many times that while it is parsed. By default the C library learns from the first one to keep
@@ -104,7 +97,7 @@ struct HttpServer::Impl {
         monitor(text_service, log, seat),
         access(std::make_shared<AccessControl>(access_settings(config, seat.get()), rate_store(seat))),
         tls(tls_of(config)),
-        handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr},
+        handler_context{config, service, workers, &monitor, seat ? seat->board.get() : nullptr, running.get()},
         context(new_context(make_routes(handler_context))) {
     monitor.watch(context);
     const bool supervisor = seat && seat->supervisor();  // who computes nothing
@@ -112,6 +105,8 @@ struct HttpServer::Impl {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 0; i < chosen(config.io_threads, std::clamp(cores, 1, 2)); ++i)
       loops.all.push_back(std::make_shared<IoLoop>());
+    if (seat && !supervisor) messenger = WorkerMessenger::create(loops.all.front(), seat, running);
+    handler_context.messenger = messenger.get();
     context->keeps_alive = !supervisor;  // the next request is a worker's, if there is one by then
     if (seat) context->count.mirror(seat->board->load(seat->place));
     listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
@@ -172,7 +167,9 @@ struct HttpServer::Impl {
   ServiceMonitor monitor;
   const std::shared_ptr<AccessControl> access;
   const std::shared_ptr<TlsContext> tls;  // null: plain HTTP
-  const HandlerContext handler_context;
+  const std::shared_ptr<RunningRequests> running = std::make_shared<RunningRequests>();
+  std::shared_ptr<WorkerMessenger> messenger;  // null but in a worker
+  HandlerContext handler_context;              // complete before there are threads
   std::shared_ptr<ConnectionContext> context;
   IoLoops loops;
   std::unique_ptr<Listener> listener, metrics_listener;  // null once stopped: they may not outlive the loops

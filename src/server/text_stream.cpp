@@ -37,9 +37,19 @@ std::optional<TextDelta> TextStream::poll() {
     if (!event) break;
     take(*event, delta);
   }
+  if (cancel_asked_ && !finished()) {
+    completion_.cancelled = true;
+    finish(FinishReason::kCancelled, delta);
+  }
   if (delta.empty()) return std::nullopt;
   meter_.text(delta);
   return delta;
+}
+
+// Before the first token it is not known yet whether a thought comes; the wish holds for one that does.
+ThoughtFinish TextStream::finish_thought() {
+  const bool thinks = parser_.in_thought() || (completion_.usage.completion_tokens == 0 && setup_.may_think);
+  return finished() || !thinks ? ThoughtFinish::kNoThought : tokens_->finish_thought();
 }
 
 std::optional<TextDelta> TextStream::next(std::chrono::milliseconds timeout) {
@@ -131,7 +141,8 @@ void TextStream::finish(FinishReason reason, TextDelta& delta) {
   completion_.thinking_budget = setup_.thinking_budget;
   completion_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - setup_.started).count();
   meter_.finished(completion_);
-  if (reason == FinishReason::kStop || reason == FinishReason::kLength) tokens_->complete(reason);
+  const bool whole = reason == FinishReason::kStop || reason == FinishReason::kLength;
+  if (whole && !completion_.cancelled) tokens_->complete(reason);
   tokens_.reset();
 }
 

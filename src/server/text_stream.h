@@ -37,6 +37,7 @@ struct Completion {
   FinishReason finish_reason = FinishReason::kNone;
   std::string error;        // for kError
   std::string stop_string;  // that ended the answer
+  bool cancelled = false;   // by its client, who is given what had come: kCancelled is no failure then
   Usage usage;
   bool cached = false;                            // not computed for this request
   double seconds = 0;                             // from the request's start
@@ -56,6 +57,7 @@ class TextStream {
     std::shared_ptr<const Tokenizer> tokenizer;
     ReasoningTokens reasoning_tokens;
     bool starts_in_thought = false;
+    bool may_think = true;          // a thought may come, where the prompt opens none
     bool separate_thought = true;   // false: everything is content, the tags included
     std::vector<std::string> stop;  // apply to the answer, not to the thought
     std::chrono::steady_clock::time_point started;
@@ -74,9 +76,15 @@ class TextStream {
   // Waits for the next text, or the end (nullopt), up to `timeout`.
   std::optional<TextDelta> next(std::chrono::milliseconds timeout);
 
+  // What its client may ask for on the way. The end of a cancelled one comes with the next poll(), with what has come.
+  ThoughtFinish finish_thought();
+  void cancel() { cancel_asked_ = true; }
+
   // Prompt and new tokens that were computed for this request so far; the prompt from the first new token on.
   int computed_tokens() const { return computed_tokens_; }
   CacheResult cache_result() const { return setup_.cache; }
+  bool in_thought() const { return parser_.in_thought(); }
+  int reasoning_tokens() const { return parser_.reasoning_tokens(); }  // so far
   bool finished() const { return completion_.finish_reason != FinishReason::kNone; }
   const Completion& completion() const { return completion_; }  // so far; complete once finished
 
@@ -96,6 +104,7 @@ class TextStream {
   StopMatcher stops_;
   Completion completion_;
   int computed_tokens_ = 0;
+  bool cancel_asked_ = false;
   bool answer_visible_ = false;  // the answer has a character that is not white space
   GenerationMeter meter_;
 };

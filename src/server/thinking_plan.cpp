@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "engine/thinking_constraint.h"
 #include "text/tokenizer.h"
 
 namespace qwen {
@@ -52,8 +51,7 @@ std::optional<OutputPlan> plan_output(const ThinkingRequest& thinking, int closi
 std::unique_ptr<TokenConstraint> make_thinking_constraint(const ThinkingVocabulary& vocabulary,
                                                           const ThinkingRequest& thinking, const OutputPlan& plan,
                                                           std::optional<std::chrono::steady_clock::time_point> deadline,
-                                                          bool starts_in_thought,
-                                                          std::shared_ptr<std::atomic<ThinkingEnd>> end) {
+                                                          bool starts_in_thought, std::shared_ptr<ThoughtLink> link) {
   const ThinkingLimits limits{.budget = thinking.budget,
                               .time = thinking.time,
                               .deadline = deadline,
@@ -61,7 +59,7 @@ std::unique_ptr<TokenConstraint> make_thinking_constraint(const ThinkingVocabula
                               .answer_reserve = plan.answer_reserve,
                               .loop_guard = thinking.loop_guard,
                               .ensure_answer = thinking.ensure_answer};
-  return std::make_unique<ThinkingConstraint>(ThinkingBudget(vocabulary, limits, starts_in_thought), std::move(end));
+  return std::make_unique<ThinkingConstraint>(ThinkingBudget(vocabulary, limits, starts_in_thought), std::move(link));
 }
 
 }  // namespace qwen

@@ -3,13 +3,12 @@
 // here, by the model's own tokenizer.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
 
-#include "engine/token_constraint.h"
+#include "engine/thinking_constraint.h"
 #include "thinking/thinking_budget.h"
 
 namespace qwen {
@@ -50,11 +49,9 @@ OutputPlan plan_shared_output(int max_tokens);
 // fit into the context.
 std::optional<OutputPlan> plan_output(const ThinkingRequest& thinking, int closing, long long room, long long cap);
 
-// `end`: see ThinkingConstraint.
 std::unique_ptr<TokenConstraint> make_thinking_constraint(const ThinkingVocabulary& vocabulary,
                                                           const ThinkingRequest& thinking, const OutputPlan& plan,
                                                           std::optional<std::chrono::steady_clock::time_point> deadline,
-                                                          bool starts_in_thought,
-                                                          std::shared_ptr<std::atomic<ThinkingEnd>> end);
+                                                          bool starts_in_thought, std::shared_ptr<ThoughtLink> link);
 
 }  // namespace qwen

@@ -2,17 +2,20 @@
 // request computes at this moment). Dropping a source gives up what it has under way. Used by one thread at a time.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "engine/thinking_constraint.h"
 #include "engine/token_stream.h"
-#include "thinking/thinking_budget.h"
 
 namespace qwen {
+
+// What comes of a client's wish to have its answer now. kShared: others, who have no such wish, read the same
+// computation, and it goes on.
+enum class ThoughtFinish { kNoThought, kShared, kFinishing };
 
 class TokenSource {
  public:
@@ -25,17 +28,25 @@ class TokenSource {
   virtual bool computes() const = 0;             // for this request: not stored, not read along with another's
   virtual ThinkingEnd thinking_end() const = 0;  // why the thought was closed by force; kNone where it was not
 
+  // The thought under way is to be closed at the next token.
+  virtual ThoughtFinish finish_thought() { return ThoughtFinish::kNoThought; }
+
   // The reader has the whole answer: with the events read so far it ended for `reason`, as it would every time.
   virtual void complete(FinishReason /*reason*/) {}
 };
 
-// A computation of the engine's, and where its constraint tells why it closed the thought (null without one).
+// A computation of the engine's, and the way to the constraint that watches its thought (null without one).
 struct EngineTokens {
   TokenStream tokens;
-  std::shared_ptr<const std::atomic<ThinkingEnd>> thinking_end;
+  std::shared_ptr<ThoughtLink> thought;
 
   ThinkingEnd closed_by() const {
-    return thinking_end ? thinking_end->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+    return thought ? thought->closed_by.load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  }
+  ThoughtFinish finish_thought() const {
+    if (!thought) return ThoughtFinish::kNoThought;
+    thought->finish.store(true, std::memory_order_relaxed);
+    return ThoughtFinish::kFinishing;
   }
 };
 
@@ -51,6 +62,7 @@ class EngineSource final : public TokenSource {
   int cached_tokens() const override { return engine_.tokens.cached_tokens(); }
   bool computes() const override { return true; }
   ThinkingEnd thinking_end() const override { return engine_.closed_by(); }
+  ThoughtFinish finish_thought() override { return engine_.finish_thought(); }
 
  private:
   EngineTokens engine_;

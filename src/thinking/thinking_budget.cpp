@@ -121,6 +121,7 @@ ThinkingEnd ThinkingBudget::reason_to_close(Clock::time_point now) const {
     const int needed = wanted < limits_.max_tokens ? wanted : least;
     if (needed < limits_.max_tokens && output_tokens_ + needed >= limits_.max_tokens) return ThinkingEnd::kLength;
   }
+  if (asked_) return ThinkingEnd::kClient;
   if (limits_.time && now - *begun_ >= *limits_.time) return ThinkingEnd::kDeadline;
   return too_late(now) ? ThinkingEnd::kDeadline : ThinkingEnd::kNone;
 }

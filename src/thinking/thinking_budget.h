@@ -11,11 +11,12 @@
 //   a visible character.
 // - A thought that was closed by force stays closed: a further <think> is answered by </think>.
 //
-// Without `ensure_answer` the model goes its own way, token for token, until budget, time or loop guard close a
-// thought; from there on the above holds.
+// Without `ensure_answer` the model goes its own way, token for token, until budget, time, loop guard or the client
+// close a thought; from there on the above holds.
 //
 // Budget, reserve and loop guard are functions of the tokens: the same seed gives the same output. The time limits are
-// by nature not: they close the thought at another token on a slower or busier machine. Each is decided between tokens.
+// by nature not: they close the thought at another token on a slower or busier machine; nor is finish(). Each is
+// decided between tokens.
 #pragma once
 
 #include <chrono>
@@ -36,8 +37,8 @@ namespace qwen {
 inline constexpr std::string_view kEarlyStopSentence =
     "Considering the limited time by the user, I have to give the solution based on the thinking directly now.";
 
-// What ended the thought. kNone: nothing yet. kDeadline: either time limit. kClient: the request went away. kLength:
-// the output's length limit.
+// What ended the thought. kNone: nothing yet. kDeadline: either time limit. kClient: the client asked for the answer,
+// cancelled the request or went away. kLength: the output's length limit.
 enum class ThinkingEnd { kNone, kNatural, kBudget, kDeadline, kLoop, kClient, kLength };
 std::string_view thinking_end_name(ThinkingEnd end);  // natural, budget, …; kNone is "natural"
 
@@ -76,6 +77,7 @@ class ThinkingBudget {
   };
   Next next(Clock::time_point now);  // for the position after all tokens so far; to be asked once for each
   void advance(TokenId id);          // it was chosen
+  void finish() { asked_ = true; }   // the client wants the answer: a thought is closed at the next position
 
   int thought_tokens() const { return thought_tokens_; }
   ThinkingEnd forced_by() const { return forced_by_; }  // kNone while the model goes its own way
@@ -102,6 +104,7 @@ class ThinkingBudget {
   bool answer_has_text_ = false;
   LoopGuard loop_guard_;
   bool looped_ = false;
+  bool asked_ = false;  // finish()
 
   std::span<const TokenId> forced_;  // what is still to be forced
   ThinkingEnd forced_by_ = ThinkingEnd::kNone;

@@ -2,7 +2,8 @@
 
 Everything is passed on, one piece of a stream every `pace` seconds. `script` holds answers that stand in for the next ones of
 /v1/chat/completions: ("events", [delta, …]) a made-up stream, ("cut", n) the connection lost after n events, ("status", code, body,
-headers) an error; `health` stands in for /health while it is set.
+headers) an error; `health` stands in for /health while it is set. Streams have the id REQUEST_ID; `controls` holds the paths of words on it,
+each of which is answered as the next of `control_script` says: a status.
 """
 
 import http.server
@@ -11,6 +12,7 @@ import threading
 import time
 
 CHAT = "/v1/chat/completions"
+REQUEST_ID = "page-1"
 
 
 class PageProxy:
@@ -21,6 +23,7 @@ class PageProxy:
         self.health = None
         self.requests = []  # bodies that the page sent to CHAT
         self.authorization = None  # of the last of them
+        self.controls, self.control_script = [], []
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,7 +36,11 @@ class PageProxy:
                 self.reply(answer.status, answer.body, passed_on(answer.headers))
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                if self.path.startswith("/requests/"):
+                    proxy.controls.append(self.path)
+                    status = proxy.control_script.pop(0) if proxy.control_script else 200
+                    return self.reply(status, b'{"error":{"code":"x","message":""}}', {"Content-Type": "application/json"})
                 if self.path == CHAT:
                     proxy.requests.append(json.loads(body))
                     proxy.authorization = self.headers["Authorization"]
@@ -50,6 +57,7 @@ class PageProxy:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")
                 self.send_header("Connection", "close")
+                self.send_header("X-Request-Id", REQUEST_ID)
                 self.end_headers()
                 for i, payload in enumerate(payloads):
                     if i == most:
@@ -85,6 +93,8 @@ class PageProxy:
     def reset(self):
         self.pace, self.script, self.health, self.authorization = 0, [], None, None
         self.requests.clear()
+        self.controls.clear()
+        self.control_script.clear()
 
     def close(self):
         self.server.shutdown()

@@ -29,7 +29,7 @@ KEYS = f"""api_keys:
 def routes():
     """(method, path, access) of every row of the service's route table."""
     text = (harness.SOURCE / "src/server/handlers/route_list.cpp").read_text(encoding="utf-8")
-    found = re.findall(r'routes\.add\(\{"(\w+)", "([^"]+)", Access::(\w+)', text)
+    found = re.findall(r'routes\.add\(\s*\{"(\w+)", "([^"]+)", Access::(\w+)', text)
     assert len(found) == text.count("routes.add("), "a row that this test cannot read"
     return found
 

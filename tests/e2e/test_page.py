@@ -70,6 +70,26 @@ class Chat(PageTest):
         page.wait_for_state("done")
         self.assertTrue(page.one(".thought").get_property("open"))
 
+    def test_answer_now_is_asked_for_while_it_thinks(self):
+        page = self.page
+        self.proxy.pace = 0.05
+        self.proxy.script = [("events", [{"reasoning_content": "hm "}] * 60 + [{"content": "825"}])]
+        self.proxy.control_script = [409]  # it may ask again
+        self.expected_complaints = 1
+        self.assertFalse(page.all(".answer-now"))
+        page.send("358 + 467 = ?")
+        page.wait_for_state("thinking")
+        button = page.one(".answer-now")
+        self.assertEqual((button.is_displayed(), button.text), (True, "Answer now"))
+        button.click()
+        page.wait(lambda: len(self.proxy.controls) == 1 and button.is_enabled(), "the refusal")
+        button.click()
+        page.wait(lambda: len(self.proxy.controls) == 2, "the second wish")
+        self.assertEqual(self.proxy.controls, ["/requests/page-1/finish_thinking"] * 2)
+        self.assertFalse(button.is_enabled())
+        page.wait_for_state("done")
+        self.assertFalse(button.is_displayed())
+
     def test_stop_by_button_and_by_escape(self):
         page = self.page
         self.proxy.pace = 0.05

@@ -57,7 +57,7 @@ class Invariance : public testing::TestWithParam<InvarianceCase> {
     vocabulary.bytes = [](TokenId) { return std::string_view("w"); };
     const ThinkingLimits limits{.budget = budget, .loop_guard = true};
     return std::make_unique<ThinkingConstraint>(ThinkingBudget(std::move(vocabulary), limits, true),
-                                                std::make_shared<std::atomic<ThinkingEnd>>());
+                                                std::make_shared<ThoughtLink>());
   }
 
   static std::vector<GenerationRequest> make_requests() {

@@ -28,16 +28,16 @@ class ThinkingInEngine : public EngineTest {
                              ThinkingConstraint::Clock clock = &std::chrono::steady_clock::now) {
     GenerationRequest result = request(std::move(prompt), max_tokens);
     result.sampling.stop_token_ids = {kStop};
-    end_ = std::make_shared<std::atomic<ThinkingEnd>>(ThinkingEnd::kNone);
+    link_ = std::make_shared<ThoughtLink>();
     result.constraint =
-        std::make_unique<ThinkingConstraint>(ThinkingBudget(vocabulary(), limits, true), end_, std::move(clock));
+        std::make_unique<ThinkingConstraint>(ThinkingBudget(vocabulary(), limits, true), link_, std::move(clock));
     return result;
   }
   void say(TokenId id) {
     control_->set_next([id](std::span<const TokenId>) { return id; });
   }
 
-  std::shared_ptr<std::atomic<ThinkingEnd>> end_;
+  std::shared_ptr<ThoughtLink> link_;
 };
 
 TEST_F(ThinkingInEngine, TheBudgetIsExact) {
@@ -49,9 +49,33 @@ TEST_F(ThinkingInEngine, TheBudgetIsExact) {
     for (const TokenId id : vocabulary().closing) expected.push_back(id);
     expected.resize(60, kWord);
     EXPECT_EQ(got.ids, expected);
-    EXPECT_EQ(end_->load(), ThinkingEnd::kBudget);
+    EXPECT_EQ(link_->closed_by.load(), ThinkingEnd::kBudget);
     for (const float logprob : got.logprobs) EXPECT_LE(logprob, 0.0f);  // also of forced ones: the model's own
   }
+}
+
+// From another thread, in the middle of a step: the closing begins at the next token.
+TEST_F(ThinkingInEngine, AReaderMayHaveItFinished) {
+  start();
+  say(kWord);
+  control_->set_delay(std::chrono::milliseconds(1));
+  TokenStream stream = engine_->submit(thinking({1}, 200, {}));
+  std::vector<TokenId> ids;
+  size_t asked_at = 0;
+  for (bool ended = false; !ended;) {
+    const auto event = stream.next(std::chrono::seconds(10));
+    ASSERT_TRUE(event);
+    if (event->id >= 0) ids.push_back(event->id);
+    ended = event->finish_reason != FinishReason::kNone;
+    if (ids.size() == 20 && asked_at == 0) {
+      asked_at = ids.size();
+      link_->finish = true;
+    }
+  }
+  const auto close = std::find(ids.begin(), ids.end(), kClose);
+  ASSERT_NE(close, ids.end());
+  EXPECT_LE(close - ids.begin(), static_cast<long>(asked_at) + 8) << "the sentence, and what was under way";
+  EXPECT_EQ(link_->closed_by.load(), ThinkingEnd::kClient);
 }
 
 TEST_F(ThinkingInEngine, AStopTokenClosesTheThoughtAndIsBarredBeforeTheAnswer) {
@@ -62,7 +86,7 @@ TEST_F(ThinkingInEngine, AStopTokenClosesTheThoughtAndIsBarredBeforeTheAnswer) {
   EXPECT_EQ(got.ids.front(), kClose);
   EXPECT_THAT(got.ids[1], testing::AllOf(testing::Ne(kStop), testing::Ne(kClose)));
   EXPECT_EQ(got.ids.back(), kStop);
-  EXPECT_EQ(end_->load(), ThinkingEnd::kNone);
+  EXPECT_EQ(link_->closed_by.load(), ThinkingEnd::kNone);
 }
 
 // Ten requests where two fit: recomputed sequences go on where they were.
@@ -89,7 +113,7 @@ TEST_F(ThinkingInEngine, TimeIsAskedBetweenTokens) {
   auto now = std::make_shared<std::chrono::steady_clock::time_point>();
   const Answer got = answer(thinking({1}, 30, {.time = 100ms}, [now] { return *now += 10ms; }));
   EXPECT_THAT(std::vector<TokenId>(got.ids.begin() + 9, got.ids.begin() + 13), ElementsAre(kWord, 50, 51, 52));
-  EXPECT_EQ(end_->load(), ThinkingEnd::kDeadline);
+  EXPECT_EQ(link_->closed_by.load(), ThinkingEnd::kDeadline);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 """nginx.conf in Debian's nginx: before the live service beside instances that are down, and before stubs that show what reaches an
 instance, and when. Only names, ports and paths are replaced."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -14,7 +15,9 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import connection_cases  # noqa: E402
 import harness  # noqa: E402
+from test_control import SENTENCE, Thinker  # noqa: E402
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -144,6 +147,69 @@ class BeforeTheService(unittest.TestCase):
         answer = self.nginx.get("/metrics")
         self.assertEqual((answer.status, code_of(answer)), (404, "not_found"))
         self.assertEqual(code_of(self.nginx.get("/nothing")), "not_found")
+
+
+@unittest.skipIf(NGINX is None, "nginx is absent (Debian package nginx-light)")
+class ControlRequests(unittest.TestCase):
+    """Two instances that think until they are told to answer, and one that is down."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.models = connection_cases.endless_model()
+        model = cls.models.__enter__()
+        cls.instances = [harness.Service(model, "--threads", 1) for _ in range(2)]
+        cls.nginx = Balancer([cls.instances[0].port, free_port(), cls.instances[1].port])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.nginx.close()
+        for instance in cls.instances:
+            instance.close()
+        cls.models.__exit__(None, None, None)
+
+    def instance_of(self, request_id):
+        return [i for i, instance in enumerate(self.instances) if instance.get(f"/requests/{request_id}").status == 200]
+
+    def test_reach_the_instance_that_has_the_request(self):
+        # By the caller's id and by nginx'; least_conn spreads what runs over both instances.
+        thinkers = [Thinker(self.nginx, request_id) for request_id in ("order-1", "order-2", None, None)]
+        places = [self.instance_of(thinker.id) for thinker in thinkers]
+        self.assertEqual(sorted(places), [[0], [0], [1], [1]])
+        for thinker in thinkers:
+            self.assertEqual(self.nginx.get(f"/requests/{thinker.id}").json()["state"], "thinking")
+            done = self.nginx.request("POST", f"/requests/{thinker.id}/finish_thinking")
+            self.assertEqual((done.status, done.json()["thoughts_finished"]), (200, 1))
+            end = time.monotonic() + 10 * harness.PATIENCE
+            while self.nginx.get(f"/requests/{thinker.id}").json()["state"] == "thinking":
+                self.assertLess(time.monotonic(), end)
+            self.assertEqual(self.nginx.request("POST", f"/requests/{thinker.id}/cancel").json()["generations_cancelled"], 1)
+            thought, answer, reasons = thinker.end()
+            self.assertTrue(thought.rstrip().endswith(SENTENCE))
+            self.assertEqual(reasons, ["cancelled"])
+        for _ in range(10):  # whichever instance is asked last
+            unknown = self.nginx.request("POST", "/requests/order-1/cancel")
+            self.assertEqual((unknown.status, code_of(unknown)), (404, "request_not_here"))
+            self.assertEqual(unknown.headers["Content-Type"], "application/json")
+
+    def test_each_instance_is_asked_once(self):
+        def not_here(connection):
+            body = b'{"error":{"code":"request_not_here"}}'
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        stubs = [Stub(not_here) for _ in range(3)]
+        nginx = Balancer([stub.port for stub in stubs])
+        self.addCleanup(nginx.close)
+        for stub in stubs:
+            self.addCleanup(stub.close)
+        for _ in range(3):  # a 404 makes no instance a bad one
+            answer = nginx.request("POST", "/requests/a/cancel")
+            self.assertEqual((answer.status, code_of(answer)), (404, "request_not_here"))
+        self.assertEqual([len(stub.heads) for stub in stubs], [3, 3, 3])
+        nothing = self.enterContext(contextlib.closing(Balancer([free_port() for _ in range(3)])))
+        answer = nothing.request("POST", "/requests/a/cancel")
+        self.assertEqual((answer.status, code_of(answer)), (502, "bad_gateway"))
+        nginx.post("/generate", {"prompt": "x"})  # whose 404 is its answer
+        self.assertEqual(sum(len(stub.heads) for stub in stubs), 10)
 
 
 @unittest.skipIf(NGINX is None, "nginx is absent (Debian package nginx-light)")

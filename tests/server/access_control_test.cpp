@@ -73,6 +73,21 @@ TEST_F(AccessControlTest, WhateverIsNoKeyIsTheSame401) {
   EXPECT_EQ(status(with({{"X-Api-Key", "alpha"}, {"x-api-key", "beta"}})), 400);
 }
 
+TEST_F(AccessControlTest, WhoHasUsedUpHisRateMayStillEndWhatHeBegan) {
+  AccessSettings limited = settings({{"a", {.key = "alpha"}},
+                                     {"m", {.key = "mu", .scopes = {false, true, false}}},
+                                     {"r", {.key = "rho", .scopes = {false, false, true}}}});
+  limited.requests_per_minute = 1;
+  use(limited);
+  EXPECT_EQ(status(bearer("alpha")), 0);
+  EXPECT_EQ(status(bearer("alpha")), 429);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status(bearer("alpha"), Access::kControl), 0);
+  EXPECT_EQ(status(bearer("mu"), Access::kControl), 403);
+  EXPECT_FALSE(control_->judge(bearer("alpha"), Access::kControl).admin);
+  EXPECT_TRUE(control_->judge(bearer("rho"), Access::kControl).admin);
+  EXPECT_EQ(status(with({}), Access::kControl), 401);
+}
+
 TEST_F(AccessControlTest, EachScopeOpensItsRoutes) {
   keys({{"generate", {.key = "g", .scopes = {true, false, false}}},
         {"metrics", {.key = "m", .scopes = {false, true, false}}},

@@ -252,6 +252,102 @@ TEST_F(Cached, TheLeadersClientMayLeave) {
   EXPECT_TRUE(complete(ask("hi")).cached);
 }
 
+// A long thought, asked for as often as wanted.
+class FinishedThoughts : public Cached {
+ protected:
+  FinishedThoughts() {
+    for (int i = 0; i < 300; ++i) thought_ += " think";
+    thought_ += "\n";
+    scripted_.say("", thought_ + "</think>\n\nThe answer.<|im_end|>");
+    scripted_.control().set_delay(milliseconds(1));
+  }
+  static TextRequest question() {
+    TextRequest request = ask("hi", true);
+    request.thinking = ThinkingRequest{.budget = 2000};
+    return request;
+  }
+  std::unique_ptr<TextStream> thinking(TextRequest request) {
+    auto stream = scripted_.service.start(std::move(request));
+    while (stream->reasoning_tokens() < 5) stream->next(milliseconds(20));
+    return stream;
+  }
+  static Completion end_of(TextStream& stream) {
+    while (!stream.finished()) stream.next(milliseconds(100));
+    return stream.completion();
+  }
+  int whole() { return static_cast<int>(scripted_.tokenizer().encode(thought_).size()); }
+  std::string thought_;
+};
+
+TEST_F(FinishedThoughts, AreNobodyElsesAnswer) {
+  const auto stream = thinking(question());
+  EXPECT_EQ(stream->finish_thought(), ThoughtFinish::kFinishing);
+  const auto later = scripted_.service.start(question());
+  EXPECT_EQ(later->cache_result(), CacheResult::kMiss) << "computes for itself";
+  const Completion finished = end_of(*stream), natural = end_of(*later);
+  EXPECT_EQ(finished.thinking_end, ThinkingEnd::kClient);
+  EXPECT_EQ(natural.thinking_end, ThinkingEnd::kNatural);
+  EXPECT_EQ(natural.usage.reasoning_tokens, whole());
+  EXPECT_EQ(entries(), 1);
+  EXPECT_EQ(complete(question()).usage.reasoning_tokens, whole());
+}
+
+TEST_F(FinishedThoughts, ThatOthersReadGoOnUntilAllHaveAsked) {
+  auto leader = thinking(question());
+  auto follower = scripted_.service.start(question());
+  EXPECT_EQ(follower->cache_result(), CacheResult::kJoined);
+  EXPECT_EQ(leader->finish_thought(), ThoughtFinish::kShared);
+  while (follower->reasoning_tokens() < 50) follower->next(milliseconds(20));
+  EXPECT_EQ(follower->finish_thought(), ThoughtFinish::kFinishing);
+  expect_equal(end_of(*leader), end_of(*follower));
+  EXPECT_EQ(leader->completion().thinking_end, ThinkingEnd::kClient);
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(FinishedThoughts, ACancelledReaderLeavesTheOthersAlone) {
+  auto leader = thinking(question());
+  auto follower = scripted_.service.start(question());
+  EXPECT_EQ(leader->finish_thought(), ThoughtFinish::kShared);
+  leader->cancel();
+  leader->poll();
+  EXPECT_TRUE(leader->completion().cancelled);
+  EXPECT_EQ(leader->completion().finish_reason, FinishReason::kCancelled);
+  EXPECT_EQ(leader->completion().thinking_end, ThinkingEnd::kClient);
+  EXPECT_EQ(end_of(*follower).usage.reasoning_tokens, whole());
+  EXPECT_EQ(entries(), 1) << "the follower's, which is whole";
+}
+
+TEST_F(FinishedThoughts, OfOneThatOnlyFollowed) {
+  auto leader = thinking(question());
+  auto follower = scripted_.service.start(question());
+  leader.reset();
+  while (follower->reasoning_tokens() < 5) follower->next(milliseconds(20));
+  EXPECT_EQ(follower->finish_thought(), ThoughtFinish::kFinishing);
+  EXPECT_EQ(end_of(*follower).thinking_end, ThinkingEnd::kClient);
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(FinishedThoughts, OfAStoredAnswerThereAreNone) {
+  complete(question());
+  const auto hit = scripted_.service.start(question());
+  EXPECT_EQ(hit->cache_result(), CacheResult::kHit);
+  EXPECT_EQ(hit->finish_thought(), ThoughtFinish::kNoThought);
+  EXPECT_EQ(end_of(*hit).usage.reasoning_tokens, whole());
+}
+
+TEST_F(Cached, CancelledAnswersAreNotKept) {
+  scripted_.echo(500);
+  scripted_.control().set_delay(milliseconds(1));
+  const auto stream = scripted_.service.start(ask("hi"));
+  stream->next(std::chrono::seconds(5));
+  stream->cancel();
+  stream->poll();
+  EXPECT_EQ(stream->completion().finish_reason, FinishReason::kCancelled);
+  EXPECT_NE(stream->completion().text, "");
+  EXPECT_TRUE(becomes_idle());
+  EXPECT_EQ(entries(), 0);
+}
+
 TEST_F(Cached, WhereNobodyReadsNothingIsComputedOrKept) {
   scripted_.echo(3000);
   scripted_.control().set_delay(milliseconds(2));

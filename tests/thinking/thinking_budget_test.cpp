@@ -107,6 +107,45 @@ TEST(ThinkingBudget, AThoughtThatEndsInTimeIsLeftAlone) {
   }
 }
 
+// Asked after so many tokens, with and without limits of its own: the next token begins the closing.
+TEST(ThinkingBudget, TheClientMayHaveItFinished) {
+  for (const bool ensure_answer : {true, false}) {
+    for (const size_t asked_after : {0, 1, 30}) {
+      ThinkingBudget budget(vocabulary(), {.budget = -1, .ensure_answer = ensure_answer}, true);
+      std::vector<TokenId> output;
+      while (output.size() < asked_after + static_cast<size_t>(kClosing)) {
+        if (output.size() == asked_after) budget.finish();
+        const TokenId forced = budget.next({}).forced;
+        output.push_back(forced >= 0 ? forced : kWord);
+        budget.advance(output.back());
+      }
+      const std::vector<TokenId> closing = vocabulary().closing;
+      EXPECT_TRUE(std::equal(closing.begin(), closing.end(), output.begin() + static_cast<long>(asked_after)));
+      EXPECT_EQ(budget.forced_by(), ThinkingEnd::kClient);
+    }
+  }
+}
+
+TEST(ThinkingBudget, AWishToFinishWaitsForAThoughtAndForACharacter) {
+  ThinkingBudget answers(vocabulary(), {}, false);
+  answers.finish();
+  EXPECT_EQ(answers.next({}).forced, -1);
+  answers.advance(kWord);
+  EXPECT_EQ(answers.next({}).forced, -1);
+  EXPECT_EQ(answers.forced_by(), ThinkingEnd::kNone);
+  ThinkingBudget split(vocabulary(), {}, true);
+  EXPECT_EQ(split.next({}).forced, -1);
+  split.advance(kHead);
+  split.finish();
+  EXPECT_EQ(split.next({}).forced, -1) << "the rest of it first";
+  split.advance(kTail);
+  EXPECT_EQ(split.next({}).forced, kNewline);
+  ThinkingBudget spent(vocabulary(), {.budget = 0}, true);
+  spent.finish();
+  spent.next({});
+  EXPECT_EQ(spent.forced_by(), ThinkingEnd::kBudget) << "the budget was there first";
+}
+
 TEST(ThinkingBudget, NoBudgetNeverCloses) {
   const Output output = run({.max_tokens = 0}, words);
   EXPECT_EQ(output.thought.size(), 2000u);

@@ -56,8 +56,15 @@ export async function modelInfo(signal) {
   return response.json();
 }
 
-// The chunks of a chat completion. Ends after [DONE]; an end without it is a lost connection.
-export async function* streamChat(fields, signal) {
+// Has the request that runs under this id answer at once: its thought ends, the answer follows in its stream.
+export async function finishThinking(id) {
+  const response = await request(`requests/${encodeURIComponent(id)}/finish_thinking`, { method: "POST" });
+  if (!response.ok) throw await failure(response);
+}
+
+// The chunks of a chat completion; `named` is called with its id before the first one. Ends after [DONE]; an end without it is a
+// lost connection.
+export async function* streamChat(fields, signal, named) {
   const response = await request("v1/chat/completions", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -65,6 +72,7 @@ export async function* streamChat(fields, signal) {
     signal,
   });
   if (!response.ok) throw await failure(response);
+  named(response.headers.get("X-Request-Id"));
   try {
     for await (const data of readEvents(response.body)) {
       if (data === "[DONE]") return;

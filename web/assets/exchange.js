@@ -5,10 +5,11 @@
 export function newExchange(question) {
   return {
     question,
+    id: null, // the service's, of the request that answers it
     state: "waiting",
     thought: "",
     answer: "",
-    finish: null, // "stop" | "length"
+    finish: null, // "stop" | "length" | "cancelled"
     usage: null, // the service's count of tokens
     budget: null, // the thought's, where one was asked for
     error: null, // {code, message}
@@ -51,7 +52,7 @@ function checked({ question, state, thought, answer, finish, usage, budget, erro
     state: ["done", "failed"].includes(state) ? state : "stopped",
     thought: text(thought),
     answer,
-    finish: ["stop", "length"].includes(finish) ? finish : null,
+    finish: ["stop", "length", "cancelled"].includes(finish) ? finish : null,
     usage: tokens === null ? null
       : { completion_tokens: tokens, completion_tokens_details: { reasoning_tokens: count(usage.completion_tokens_details?.reasoning_tokens) } },
     budget: count(budget),

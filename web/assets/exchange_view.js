@@ -1,4 +1,5 @@
 // What one exchange looks like: the question, the fold with the thought, the answer, what went wrong, and the figures under it.
+import { finishThinking } from "./api.js";
 import { copyText, icon, make } from "./dom.js";
 import { running, thoughtSeconds } from "./exchange.js";
 import { has, number, seconds, t } from "./language.js";
@@ -13,6 +14,8 @@ export class ExchangeView {
   constructor(exchange, actions) {
     this.exchange = exchange;
     this.thought = new ThoughtView();
+    this.answerNow = make("button", { type: "button", class: "answer-now", "data-t": "answer_now", hidden: true,
+      onclick: () => this.#finishThinking() }, t("answer_now"));
     this.answer = make("div", { class: "answer" });
     this.markdown = new MarkdownView(this.answer);
     this.waiting = make("p", { class: "waiting" }, make("span", { class: "dots", "aria-hidden": "true" }), make("span"));
@@ -27,7 +30,7 @@ export class ExchangeView {
     this.element = make("article", { class: "exchange" },
       make("div", { class: "question" }, this.author, this.editButton, make("p", { class: "question-text" }, exchange.question)),
       make("div", { class: "reply" }, make("h2", { class: "visually-hidden", "data-t": "model" }, t("model")),
-        this.thought.element, this.waiting, this.answer, this.notice, this.problem, this.footer));
+        this.thought.element, this.answerNow, this.waiting, this.answer, this.notice, this.problem, this.footer));
     this.show(false);
   }
 
@@ -37,6 +40,7 @@ export class ExchangeView {
     const busy = running(exchange);
     this.element.dataset.state = exchange.state;
     this.thought.show(exchange);
+    this.answerNow.hidden = exchange.state !== "thinking" || !exchange.id;
     this.markdown.show(exchange.answer);
     this.#showWaiting();
     this.#showNotice();
@@ -61,7 +65,7 @@ export class ExchangeView {
 
   #showNotice() {
     const { state, finish, answer } = this.exchange;
-    const key = state === "stopped" ? "stopped"
+    const key = state === "stopped" || finish === "cancelled" ? "stopped"
       : state !== "done" ? null
       : finish === "length" ? (answer ? "cut_answer" : "cut_thought")
       : answer.trim() ? null : "empty_answer";
@@ -92,6 +96,16 @@ export class ExchangeView {
   #button(drawing, words, onclick) {
     return make("button", { type: "button", class: "quiet icon-button", title: t(words), "aria-label": t(words), "data-t-title": words,
       "data-t-aria-label": words, onclick }, icon(drawing));
+  }
+
+  // Where that is not possible any more, or not yet, the stream itself shows what happens; one may ask again.
+  async #finishThinking() {
+    this.answerNow.disabled = true;
+    try {
+      await finishThinking(this.exchange.id);
+    } catch {
+      this.answerNow.disabled = false;
+    }
   }
 
   async #copy() {

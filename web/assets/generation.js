@@ -38,7 +38,7 @@ export async function generate(exchange, fields, signal, changed) {
 }
 
 async function receive(exchange, fields, signal, changed, now) {
-  for await (const chunk of streamChat(fields, signal)) {
+  for await (const chunk of streamChat(fields, signal, (id) => { exchange.id = id; })) {
     if (chunk.usage) exchange.usage = chunk.usage;
     const choice = chunk.choices?.[0];
     if (!choice) continue;

@@ -36,6 +36,7 @@ export const english = {
   thinking: "Thinking… {time}",
   thought: "Thought for {time}",
   thought_stopped: "Thought for {time}, stopped",
+  answer_now: "Answer now",
   tokens: "{count} tokens",
   characters: "{count} characters",
   milliseconds: "{count} ms",

@@ -36,6 +36,7 @@ export const chinese = {
   thinking: "思考中… {time}",
   thought: "思考了 {time}",
   thought_stopped: "思考了 {time}，已停止",
+  answer_now: "立即回答",
   tokens: "{count} 词元",
   characters: "{count} 字符",
   milliseconds: "{count} 毫秒",

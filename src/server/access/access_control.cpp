@@ -11,6 +11,7 @@ constexpr int kMaxRetrySeconds = 60;  // clients ignore more
 std::string_view scope_name(Access access) {
   switch (access) {
     case Access::kUser:
+    case Access::kControl:
       return "generate";
     case Access::kMetrics:
       return "metrics";
@@ -21,7 +22,8 @@ std::string_view scope_name(Access access) {
 
 bool allows(const Scopes& scopes, Access access) {
   if (scopes.admin) return true;
-  return (access == Access::kUser && scopes.generate) || (access == Access::kMetrics && scopes.metrics);
+  const bool generates = access == Access::kUser || access == Access::kControl;
+  return (generates && scopes.generate) || (access == Access::kMetrics && scopes.metrics);
 }
 
 struct Presented {
@@ -133,6 +135,7 @@ AccessControl::Verdict AccessControl::judge(const RequestHead& head, Access acce
   if (place == kNoDigest || presented.key.empty()) return refuse(no_valid_key());
   const Caller& caller = rules->callers[place];
   verdict.key_name = caller.name;
+  verdict.admin = caller.scopes.admin;
   if (!allows(caller.scopes, access))
     return refuse({.status = 403,
                    .code = "insufficient_scope",

@@ -34,6 +34,7 @@ class AccessControl {
   struct Verdict {
     std::optional<ApiError> refused;
     std::string key_name;                         // whose request it is; empty where no key was asked for
+    bool admin = false;                           // the key has that scope
     std::shared_ptr<const TokenAccount> account;  // null: tokens are not counted
     Headers headers;                              // of the answer, whatever it says: what is left of the rates
   };

@@ -24,8 +24,10 @@ void write_openai_head(JsonWriter& json, const OpenAiHead& head, const char* obj
 void write_no_end(JsonWriter& json) { json.key("finish_reason").null(); }
 
 void write_end(JsonWriter& json, const Completion& completion) {
-  // A deadline is a length limit in time: clients know no other word for a cut.
-  json.field("finish_reason", completion.finish_reason == FinishReason::kStop ? "stop" : "length");
+  // A deadline is a length limit in time: clients know no other word for a cut. Who cancels knows what it means.
+  const bool stopped = completion.finish_reason == FinishReason::kStop;
+  const bool cancelled = completion.finish_reason == FinishReason::kCancelled;
+  json.field("finish_reason", stopped ? "stop" : cancelled ? "cancelled" : "length");
   json.key("stop_reason");
   if (completion.stop_string.empty())
     json.null();

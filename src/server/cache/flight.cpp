@@ -21,7 +21,7 @@ bool Flight::failed() const {
 
 bool Flight::join(const OnEvents& reader) {
   const std::lock_guard lock(mutex_);
-  if (abandoned_ || failed_locked()) return false;
+  if (over_locked()) return false;
   auto readers = std::make_shared<Readers>(*readers_);
   readers->push_back(reader);
   readers_ = std::move(readers);
@@ -30,7 +30,7 @@ bool Flight::join(const OnEvents& reader) {
 
 bool Flight::over() const {
   const std::lock_guard lock(mutex_);
-  return abandoned_ || failed_locked();
+  return over_locked();
 }
 
 bool Flight::leave(const OnEvents& reader) {
@@ -38,6 +38,7 @@ bool Flight::leave(const OnEvents& reader) {
   const std::lock_guard lock(mutex_);
   auto readers = std::make_shared<Readers>(*readers_);
   std::erase(*readers, reader);
+  std::erase(asked_, reader);
   readers_ = std::move(readers);
   if (!readers_->empty()) return false;
   abandoned_ = true;
@@ -51,7 +52,7 @@ void Flight::launch(const ComputeTokens& compute) {
       if (const auto alive = flight.lock()) alive->pump();
     });
     const std::lock_guard lock(mutex_);
-    thinking_end_ = engine.thinking_end;
+    thought_ = engine.thought;
     if (!abandoned_) engine_.emplace(std::move(engine));
   } catch (const Error& error) {
     const bool full = error.code() == ErrorCode::kOverloaded;
@@ -105,6 +106,23 @@ bool Flight::settle(FinishReason reason) {
   return !std::exchange(settled_, true);
 }
 
+ThoughtFinish Flight::finish_thought(const OnEvents& reader) {
+  const std::lock_guard lock(mutex_);
+  if (!engine_ || !engine_->thought || end_) return ThoughtFinish::kNoThought;
+  const auto has_asked = [&](const OnEvents& one) {
+    return std::find(asked_.begin(), asked_.end(), one) != asked_.end();
+  };
+  if (!has_asked(reader)) asked_.push_back(reader);
+  if (!std::all_of(readers_->begin(), readers_->end(), has_asked)) return ThoughtFinish::kShared;
+  shaped_ = true;
+  return engine_->finish_thought();
+}
+
+bool Flight::shaped() const {
+  const std::lock_guard lock(mutex_);
+  return shaped_;
+}
+
 std::optional<TokenEvent> Flight::event(size_t at, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   const auto there = [&] { return at < tokens_.size() || end_.has_value(); };
@@ -129,14 +147,14 @@ CachedAnswerPtr Flight::answer(size_t count, FinishReason reason) const {
   answer->tokens.assign(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(num_tokens));
   answer->finish_reason = whole ? end_->finish_reason : reason;
   answer->end_has_token = whole && end_->id >= 0;
-  answer->thinking_end = thinking_end_ ? thinking_end_->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  answer->thinking_end = closed_by();
   answer->prompt_tokens = prompt_tokens;
   return answer;
 }
 
 ThinkingEnd Flight::thinking_end() const {
   const std::lock_guard lock(mutex_);
-  return thinking_end_ ? thinking_end_->load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  return closed_by();
 }
 
 int Flight::cached_tokens() const {

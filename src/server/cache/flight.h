@@ -33,7 +33,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   const Clock::time_point started;
   const int prompt_tokens;
 
-  // False: it failed, or everybody left.
+  // False: it failed, everybody left, or it is one reader's own by now.
   bool join(const OnEvents& reader);
   bool over() const;  // nobody can join any more
   bool failed() const;
@@ -47,6 +47,11 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void launch(const ComputeTokens& compute);  // by who made it, once; what it throws ends the flight for all readers
   // The answer is complete: what the engine may still do is given up. True: the first time.
   bool settle(FinishReason reason);
+
+  // Once all who read have asked for it: then nobody joins any more, for from here on the tokens are what their clients
+  // made of them. Until then it goes on for all as it would.
+  ThoughtFinish finish_thought(const OnEvents& reader);
+  bool shaped() const;  // that is so
 
   // Event `at` of the output; nullopt where it has not come within `timeout`.
   std::optional<TokenEvent> event(size_t at, std::chrono::milliseconds timeout);
@@ -62,16 +67,22 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void pump();  // takes what the engine has
   void end(TokenEvent last);
   bool failed_locked() const;
+  bool over_locked() const { return abandoned_ || shaped_ || failed_locked(); }
+  ThinkingEnd closed_by() const {
+    return thought_ ? thought_->closed_by.load(std::memory_order_relaxed) : ThinkingEnd::kNone;
+  }
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::optional<EngineTokens> engine_;  // from launch() to the end
-  std::shared_ptr<const std::atomic<ThinkingEnd>> thinking_end_;
+  std::shared_ptr<const ThoughtLink> thought_;
   int cached_tokens_ = 0;
   std::vector<CachedToken> tokens_;
   std::optional<TokenEvent> end_;  // its id: of the last of tokens_ where the engine ended with one, else -1
   std::shared_ptr<const Readers> readers_ = std::make_shared<const Readers>();  // copied to be changed
   bool abandoned_ = false, settled_ = false;
+  Readers asked_;        // to finish the thought
+  bool shaped_ = false;  // it was done
 };
 
 // An end that is no answer, so that others had better compute themselves.

@@ -53,7 +53,7 @@ bool FlightSource::time_to_begin_anew() const {
 }
 
 bool FlightSource::fails_me(const TokenEvent& event) {
-  if (leads_) return false;
+  if (leads_ || flight_->shaped()) return false;  // nobody else computes what its clients made of it
   switch (event.finish_reason) {
     case FinishReason::kError:
       return !retried_;
@@ -110,8 +110,14 @@ ThinkingEnd FlightSource::thinking_end() const {
   return stored_ ? stored_->thinking_end : ThinkingEnd::kNone;
 }
 
+ThoughtFinish FlightSource::finish_thought() {
+  return flight_ ? flight_->finish_thought(reader_) : ThoughtFinish::kNoThought;
+}
+
 void FlightSource::complete(FinishReason reason) {
-  if (!flight_ || flight_->thinking_end() == ThinkingEnd::kDeadline || !flight_->settle(reason)) return;
+  if (!flight_) return;
+  const ThinkingEnd end = flight_->thinking_end();  // what a clock or a client ended is nobody else's answer
+  if (end == ThinkingEnd::kDeadline || end == ThinkingEnd::kClient || !flight_->settle(reason)) return;
   try {
     // Stored before the flight can no longer be joined: an equal request finds the one or the other.
     if (ask_.store)

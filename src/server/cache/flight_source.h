@@ -20,6 +20,7 @@ class FlightSource final : public TokenSource {
   int cached_tokens() const override;
   bool computes() const override { return leads_; }
   ThinkingEnd thinking_end() const override;
+  ThoughtFinish finish_thought() override;
   void complete(FinishReason reason) override;
 
  private:

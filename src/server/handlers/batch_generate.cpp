@@ -107,7 +107,7 @@ void start_batch(const HandlerContext& context, Request& in, const ResponderPtr&
   const auto model = context.service.ready_model();
   auto owned = std::make_unique<BatchFormat>(batch.prompts, model, in.arrived);
   BatchFormat& format = *owned;
-  const auto session = GenerationSession::create(out, std::move(owned), batch.shared.stream, in);
+  const auto session = GenerationSession::create(out, std::move(owned), batch.shared.stream, in, context.running);
   const auto look_up_time = std::make_shared<LookUpTime>();
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (size_t i = 0; i < batch.prompts.size(); ++i) {

@@ -47,7 +47,7 @@ void start_chat(const HandlerContext& context, Request& in, const ResponderPtr& 
   text.thinking = to_thinking_request(chat.limits);
   text.deadline = deadline_of(chat.limits, in.arrived, context.config.request_timeout);
   auto format = std::make_unique<ChatFormat>(new_openai_head("chatcmpl-", model->info), chat);
-  const auto session = GenerationSession::create(out, std::move(format), chat.stream.stream, in);
+  const auto session = GenerationSession::create(out, std::move(format), chat.stream.stream, in, context.running);
   session->run(context.service.start_samples(std::move(text), chat.n, session->on_events()));
 }
 

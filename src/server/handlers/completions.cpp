@@ -57,7 +57,7 @@ void start_completion(const HandlerContext& context, Request& in, const Responde
   auto format = std::make_unique<CompletionFormat>(
       new_openai_head("cmpl-", model->info), request,
       request.echo ? prompt_texts(request, *model->tokenizer) : std::vector<std::string>());
-  const auto session = GenerationSession::create(out, std::move(format), request.stream.stream, in);
+  const auto session = GenerationSession::create(out, std::move(format), request.stream.stream, in, context.running);
   const auto look_up_time = std::make_shared<LookUpTime>();
   TextStreams streams;  // dropped by whatever is thrown here, which cancels those that were accepted
   for (CompletionPrompt& prompt : request.prompts) {

@@ -40,8 +40,8 @@ Handler generate_handler(const HandlerContext& context) {
       const GenerateRequest generate = parse_generate_request(parse_request(in.body));
       const auto model = context.service.ready_model();
       TextRequest text = native_text_request(generate, generate.prompt, context.config, *model, in);
-      const auto session =
-          GenerationSession::create(out, std::make_unique<GenerateFormat>(generate.prompt, model), generate.stream, in);
+      const auto session = GenerationSession::create(out, std::make_unique<GenerateFormat>(generate.prompt, model),
+                                                     generate.stream, in, context.running);
       TextStreams streams;
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       session->run(std::move(streams));

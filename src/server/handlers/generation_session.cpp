@@ -29,6 +29,7 @@ std::optional<ApiError> failure(const Completion& completion, const std::string&
       return ApiError{
           .status = 500, .code = "internal_error", .message = "the generation failed; request id " + request_id};
     case FinishReason::kCancelled:
+      if (completion.cancelled) return std::nullopt;
       return ApiError{
           .status = 503, .code = "draining", .message = "the service is shutting down", .retry_after_seconds = 1};
     case FinishReason::kDeadline:
@@ -78,9 +79,11 @@ GenerationSession::GenerationSession(ResponderPtr responder, std::unique_ptr<Ans
 
 std::shared_ptr<GenerationSession> GenerationSession::create(ResponderPtr responder,
                                                              std::unique_ptr<AnswerFormat> format, bool stream,
-                                                             Request& request) {
-  return std::shared_ptr<GenerationSession>(
+                                                             Request& request, RunningRequests* running) {
+  const std::shared_ptr<GenerationSession> session(
       new GenerationSession(std::move(responder), std::move(format), stream, request));
+  if (running != nullptr) session->place_ = running->enter(session->request_id_, request.key_name, session);
+  return session;
 }
 
 std::function<void()> GenerationSession::on_events() const {
@@ -105,11 +108,12 @@ void GenerationSession::run(TextStreams streams) {
 
 void GenerationSession::begin(TextStreams streams) {
   if (responder_->client_gone()) return;
+  begun_ = true;
   streams_ = std::move(streams);
   finished_.assign(streams_.size(), false);
   waker_->session = weak_from_this();
   responder_->on_disconnect([self = shared_from_this()] {
-    self->ended_ = true;
+    self->end();
     self->streams_.clear();
   });
   if (stream_) {
@@ -121,6 +125,46 @@ void GenerationSession::begin(TextStreams streams) {
     responder_->write(std::move(out));
   }
   drain();
+}
+
+void GenerationSession::control(ControlAction action, std::shared_ptr<ControlTally> tally) {
+  responder_->post([session = weak_from_this(), action, tally = std::move(tally)] {
+    if (const auto alive = session.lock()) tally->add(alive->carry_out(action));
+  });
+}
+
+// What has come until now comes first: it may have ended the request, or its thought.
+ControlOutcome GenerationSession::carry_out(ControlAction action) {
+  if (begun_) drain();
+  ControlOutcome outcome;
+  if (ended_) return outcome;
+  outcome.requests = 1;
+  outcome.beginning = begun_ ? 0 : 1;
+  // Of several with one thought in the response cache each has to ask before it counts.
+  if (action == ControlAction::kFinishThought)
+    for (const auto& stream : streams_) stream->finish_thought();
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    TextStream& stream = *streams_[i];
+    outcome.completion_tokens += stream.completion().usage.completion_tokens;
+    outcome.reasoning_tokens += stream.reasoning_tokens();
+    if (finished_[i]) {
+      ++outcome.ended;
+      continue;
+    }
+    ++(stream.completion().usage.completion_tokens == 0 ? outcome.queued
+       : stream.in_thought()                            ? outcome.thinking
+                                                        : outcome.answering);
+    if (action == ControlAction::kCancel) {
+      stream.cancel();
+      ++outcome.affected;
+    } else if (action == ControlAction::kFinishThought) {
+      const ThoughtFinish result = stream.finish_thought();
+      outcome.affected += result == ThoughtFinish::kFinishing ? 1 : 0;
+      outcome.shared += result == ThoughtFinish::kShared ? 1 : 0;
+    }
+  }
+  if (action == ControlAction::kCancel) drain();
+  return outcome;
 }
 
 void GenerationSession::drain() {
@@ -192,7 +236,7 @@ void GenerationSession::charge() {
 }
 
 void GenerationSession::complete(std::string out) {
-  ended_ = true;
+  end();
   if (!stream_) {
     Response response{.body = format_->whole(streams_)};
     add_cache_header(response, streams_);
@@ -205,7 +249,7 @@ void GenerationSession::complete(std::string out) {
 }
 
 void GenerationSession::fail(const ApiError& error, std::string out) {
-  ended_ = true;
+  end();
   streams_.clear();
   if (!stream_) return responder_->send(error_response(error));
   append_sse_event(out, error_json(error));

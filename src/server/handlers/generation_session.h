@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/control/running_requests.h"
 #include "server/http/responder.h"
 #include "server/text_stream.h"
 
@@ -37,26 +38,33 @@ class AnswerFormat {
   virtual bool keeps_failure(size_t /*index*/, const ApiError& /*error*/) { return false; }
 };
 
-class GenerationSession : public std::enable_shared_from_this<GenerationSession> {
+class GenerationSession final : public RunningRequest, public std::enable_shared_from_this<GenerationSession> {
  public:
-  // Takes over what the request holds of the memory for bodies: its format may keep the prompt's text to the end.
+  // Takes over what the request holds of the memory for bodies: its format may keep the prompt's text to the end. It
+  // can be controlled from here on, where `running` is not null.
   static std::shared_ptr<GenerationSession> create(ResponderPtr responder, std::unique_ptr<AnswerFormat> format,
-                                                   bool stream, Request& request);
+                                                   bool stream, Request& request, RunningRequests* running);
 
   std::function<void()> on_events() const;  // for GenerationService::start
   void run(TextStreams streams);            // from any thread, once
+  void control(ControlAction action, std::shared_ptr<ControlTally> tally) override;
 
  private:
   struct Waker;
   GenerationSession(ResponderPtr responder, std::unique_ptr<AnswerFormat> format, bool stream, Request& request);
 
   void begin(TextStreams streams);
+  ControlOutcome carry_out(ControlAction action);
   void drain();
   void drain_streams();
   void charge();
   void fail(const ApiError& error, std::string out);
   void count_tokens() const;
   void complete(std::string out);
+  void end() {
+    ended_ = true;
+    place_.reset();
+  }
 
   const ResponderPtr responder_;
   const std::unique_ptr<AnswerFormat> format_;
@@ -66,11 +74,13 @@ class GenerationSession : public std::enable_shared_from_this<GenerationSession>
   const std::shared_ptr<const TokenAccount> account_;  // null: tokens are not counted
   const std::shared_ptr<Waker> waker_;
 
+  RunningRequests::Place place_;
+
   TextStreams streams_;  // I/O thread only, as what follows
   std::vector<bool> finished_;
   size_t num_finished_ = 0;
   int64_t charged_ = 0;  // tokens
-  bool ended_ = false;
+  bool begun_ = false, ended_ = false;
 };
 
 }  // namespace qwen

@@ -11,8 +11,10 @@
 
 namespace qwen {
 
+class RunningRequests;
 class ServiceMonitor;
 class WorkerBoard;
+class WorkerMessenger;
 
 struct HandlerContext {  // outlives the server's threads
   const ServiceConfig& config;
@@ -20,6 +22,8 @@ struct HandlerContext {  // outlives the server's threads
   WorkerPool& workers;
   ServiceMonitor* monitor = nullptr;       // null: no /metrics and no /stats
   const WorkerBoard* processes = nullptr;  // of a service of several
+  RunningRequests* running = nullptr;      // null: nothing can be controlled
+  WorkerMessenger* messenger = nullptr;    // a worker's, to ask the others
 };
 
 // Runs `work` on a worker thread; what it throws becomes the answer. Not run at all if the client is gone by then, or

@@ -21,6 +21,9 @@ Handler model_info_handler(const HandlerContext& context);        // GET /model_
 Handler health_handler(const HandlerContext& context);            // GET /health: ready, in the guide's words
 Handler live_handler(const HandlerContext& context);              // GET /livez: the process makes progress
 Handler ready_handler(const HandlerContext& context);             // GET /readyz: send traffic
+Handler request_state_handler(const HandlerContext& context);     // GET /requests/{id}
+Handler cancel_request_handler(const HandlerContext& context);    // POST /requests/{id}/cancel
+Handler finish_thinking_handler(const HandlerContext& context);   // POST /requests/{id}/finish_thinking
 Handler page_handler();                                           // GET /: the page for people
 Handler page_asset_handler();                                     // GET /assets/*
 Handler page_icon_handler();                                      // GET /favicon.ico

@@ -27,6 +27,12 @@ RouteTable make_routes(const HandlerContext& context) {
   routes.add({"GET", "/v1/models", Access::kUser, list_models_handler(context)});
   routes.add({"GET", "/v1/models/*", Access::kUser, get_model_handler(context)});
   routes.add({"GET", "/model_info", Access::kUser, model_info_handler(context)});
+  if (context.running) {
+    routes.add({"GET", "/requests/*", Access::kControl, request_state_handler(context), 0, Traffic::kPage});
+    routes.add({"POST", "/requests/*/cancel", Access::kControl, cancel_request_handler(context), 0, Traffic::kPage});
+    routes.add(
+        {"POST", "/requests/*/finish_thinking", Access::kControl, finish_thinking_handler(context), 0, Traffic::kPage});
+  }
   if (context.monitor)
     routes.add({"GET", "/stats", Access::kMetrics, stats_handler(*context.monitor), 0, Traffic::kPage});
   add_probes(routes, context);

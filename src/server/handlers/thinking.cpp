@@ -73,8 +73,8 @@ Handler thinking_handler(const HandlerContext& context) {
       const DeepThinkingRequest thinking = parse_thinking_request(parse_request(in.body));
       const auto model = context.service.ready_model();
       TextRequest text = to_text_request(thinking, context.config, *model, in);
-      const auto session =
-          GenerationSession::create(out, std::make_unique<ThinkingFormat>(thinking, model), thinking.stream, in);
+      const auto session = GenerationSession::create(out, std::make_unique<ThinkingFormat>(thinking, model),
+                                                     thinking.stream, in, context.running);
       TextStreams streams;
       streams.push_back(context.service.start(std::move(text), session->on_events()));
       session->run(std::move(streams));

@@ -171,6 +171,8 @@ void Connection::dispatch() {
                   .client = record_.client.empty() ? client_ : record_.client,
                   .arrived = arrived_,
                   .body_reservation = std::move(held_),
+                  .key_name = record_.key_name,
+                  .admin = admission_.admin,
                   .account = std::move(admission_.account)};
   parser_.reset();
   try {

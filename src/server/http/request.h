@@ -31,11 +31,13 @@ class TokenAccount;
 struct Request {
   RequestHead head;
   std::string body;
-  std::string path_tail;   // what the route's trailing '*' matched
+  std::string path_tail;   // what the route's '*' matched
   std::string request_id;  // the caller's where valid, else ours
   std::string client;      // address
   std::chrono::steady_clock::time_point arrived;
   std::shared_ptr<void> body_reservation;       // of the body in ByteBudget, given back with the request
+  std::string key_name;                         // see AccessControl::Verdict
+  bool admin = false;                           //
   std::shared_ptr<const TokenAccount> account;  // that its tokens are charged to; may be null
 };
 

@@ -16,10 +16,14 @@ constexpr size_t kTrifle =
 
 bool matches(const Route& route, std::string_view path, std::string& tail) {
   const std::string_view pattern = route.path;
-  if (pattern.size() < 2 || pattern.substr(pattern.size() - 2) != "/*") return pattern == path;
-  const std::string_view prefix = pattern.substr(0, pattern.size() - 1);
-  if (path.size() <= prefix.size() || path.substr(0, prefix.size()) != prefix) return false;
-  tail = path.substr(prefix.size());
+  const size_t star = pattern.find("/*");
+  if (star == std::string_view::npos) return pattern == path;
+  const std::string_view prefix = pattern.substr(0, star + 1), suffix = pattern.substr(star + 2);
+  if (path.size() <= prefix.size() + suffix.size() || !path.starts_with(prefix) || !path.ends_with(suffix))
+    return false;
+  const std::string_view matched = path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
+  if (!suffix.empty() && matched.find('/') != std::string_view::npos) return false;
+  tail = matched;
   return true;
 }
 
@@ -102,6 +106,7 @@ Admission admit(const RequestHead& head, const AdmissionRules& rules) {
   if (rules.access != nullptr) {
     AccessControl::Verdict verdict = rules.access->judge(head, match.route->access);
     admission.key_name = std::move(verdict.key_name);
+    admission.admin = verdict.admin;
     admission.account = std::move(verdict.account);
     append(admission.headers, std::move(verdict.headers));
     if (verdict.refused) return refuse(std::move(*verdict.refused));

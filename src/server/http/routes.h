@@ -17,13 +17,14 @@ namespace qwen {
 // Called on the I/O thread of the connection: must not block. What it throws becomes the error answer.
 using Handler = std::function<void(Request, ResponderPtr)>;
 
-// Whose requests they are, for whoever counts them: programs' and people's work; the page and figures about the
-// service; probes and scrapes, which come by themselves, also while nothing is ready.
+// Whose requests they are, for whoever counts them: programs' and people's work; the page, figures about the service
+// and words on work under way; probes and scrapes, which come by themselves, also while nothing is ready.
 enum class Traffic { kApi, kPage, kProbe };
 
 struct Route {
   std::string method;  // GET also answers HEAD
-  std::string path;    // a trailing "/*" matches one or more further characters, slashes included
+  // A trailing "/*" matches one or more further characters, slashes included; "/*/" in the middle those up to a slash.
+  std::string path;
   Access access = Access::kAdmin;
   Handler handler;
   size_t max_body_bytes = 0;  // 0 = no body is read beyond a trifle
@@ -63,6 +64,7 @@ struct Admission {
   std::string path_tail;
   size_t max_body_bytes = 0;
   std::string key_name;                         // see AccessControl::Verdict
+  bool admin = false;                           //
   std::shared_ptr<const TokenAccount> account;  //
   Headers headers;                              // of the answer, besides its own
   std::optional<Response> answer;               // set: this is the answer already (an error, or OPTIONS)

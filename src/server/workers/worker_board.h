@@ -17,6 +17,7 @@
 
 #include "base/file_descriptor.h"
 #include "server/access/rate_table.h"
+#include "server/workers/mailboxes.h"
 #include "server/workers/shared_text.h"
 
 namespace qwen {
@@ -128,6 +129,7 @@ class WorkerBoard {
 // A process's part in a service of several.
 struct WorkerSeat {
   std::shared_ptr<WorkerBoard> board;
+  std::shared_ptr<const Mailboxes> mailboxes;
   int place = 0;
   int listening_socket = -1;  // a worker's, from its supervisor; -1: opens its own
 
