@@ -54,8 +54,17 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
   return results.begin()->endpoint();
 }
 
+const char* mend(const boost::system::error_code& error) {
+  if (error == asio::error::address_in_use) return "; ss -ltnp tells who has this port: end it, or choose another port";
+  if (error == asio::error::access_denied)
+    return "; a port below 1024 is root's: choose a higher one, or give the service CAP_NET_BIND_SERVICE";
+  if (error == boost::system::errc::address_not_available)
+    return "; this machine has no such address: choose one of its own, or 0.0.0.0 for all";
+  return "";
+}
+
 Error cannot_listen(const std::string& name, const boost::system::error_code& error) {
-  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message()), "port"};
+  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message(), mend(error)), "port"};
 }
 
 // The connection is one too many: a best effort to say so, never waiting.
