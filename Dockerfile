@@ -10,6 +10,7 @@ COPY scripts/install_deps.sh scripts/
 RUN scripts/install_deps.sh
 COPY CMakeLists.txt CMakePresets.json ./
 COPY cmake cmake
+COPY configs configs
 COPY tools tools
 COPY web web
 COPY src src

@@ -139,7 +139,7 @@ class Serving(Tls):
             self.assertEqual(self.service.get(path).headers["Strict-Transport-Security"], "max-age=31536000", path)
         with harness.Service(harness.needs_demo(), env=harness.environment(SSL_HSTS_MAX_AGE="60")) as plain:
             self.assertIsNone(plain.get("/").headers["Strict-Transport-Security"])
-            self.assertTrue(any("ssl_config.hsts_max_age (60) has no effect" in line for line in plain.errors), plain.errors)
+            self.assertTrue(any("SSL_HSTS_MAX_AGE (60) has no effect" in line for line in plain.errors), plain.errors)
 
     def test_unless_asked_it_says_nothing_of_other_ports_and_healthcheck_needs_no_key(self):
         authority = {"SSL_CERTFILE": str(self.folder / "first.pem"), "SSL_KEYFILE": str(self.folder / "first.key")}
