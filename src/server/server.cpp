@@ -120,12 +120,13 @@ struct HttpServer::Impl {
     metrics_port = metrics_listener->port();
   }
 
-  // Errors: kOs, naming also the setting that the port is from.
+  // Errors: kOs, naming also the setting that port or host is from.
   std::unique_ptr<Listener> listen(const char* key, const std::shared_ptr<ConnectionContext>& of, int at,
                                    PortSharing sharing) const {
     try {
       return std::make_unique<Listener>(loops.all, of, config.host, at, std::move(sharing));
     } catch (const Error& error) {
+      if (error.param() == "host") key = "server.host";
       const auto origin = config.origins.find(key);
       const std::string name = origin == config.origins.end() ? key : origin->second.name;
       throw Error(error.code(), str(error.what(), " (", name, ")"), error.param());

@@ -70,6 +70,10 @@ class Usage(CommandLine):
             for flags in (("--port", port), ("--port", "0", "--metrics-port", port)):
                 self.fails(71, "serve", "--host", "127.0.0.1", *flags, names=[f"127.0.0.1:{port}", flags[-2], "ss -ltnp", "another"])
 
+    def test_an_address_that_this_machine_does_not_have(self):
+        for host in ("192.0.2.1", "no.such.host.invalid"):
+            self.fails(71, "serve", "--host", host, "--port", "0", names=[host, "(--host)", "0.0.0.0"])
+
     def test_healthcheck_without_a_service_is_1(self):
         self.fails(1, "healthcheck", "--port", "1", names=["127.0.0.1:1"])
 

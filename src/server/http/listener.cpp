@@ -50,7 +50,10 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
   tcp::resolver resolver(context);
   const auto results = resolver.resolve(host, std::to_string(port), error);
   if (error || results.empty())
-    throw Error(ErrorCode::kOs, str("cannot resolve host '", host, "': ", error.message()), "host");
+    throw Error(ErrorCode::kOs,
+                str("cannot resolve host '", host, "': ", error.message(),
+                    "; choose an address of this machine, or 0.0.0.0 for all"),
+                "host");
   return results.begin()->endpoint();
 }
 
@@ -64,7 +67,8 @@ const char* mend(const boost::system::error_code& error) {
 }
 
 Error cannot_listen(const std::string& name, const boost::system::error_code& error) {
-  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message(), mend(error)), "port"};
+  const bool host = error == boost::system::errc::address_not_available;
+  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message(), mend(error)), host ? "host" : "port"};
 }
 
 // The connection is one too many: a best effort to say so, never waiting.
