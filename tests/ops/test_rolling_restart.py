@@ -119,6 +119,7 @@ class Rolling(unittest.TestCase):
             own = int(re.search(r"(?m)^qwen_streams_open (\d+)$", lost.get("/metrics").text).group(1))
             self.assertEqual(own, 3)
             os.kill(lost.process.pid, signal.SIGKILL)
+            lost.process.wait(10)  # until its port is gone, connections reach it as its own, and are cut with it
 
             def whole(answer):
                 try:
