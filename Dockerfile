@@ -1,5 +1,7 @@
 # The service on a CPU. The build stage compiles, the other holds the binary, the libraries that it needs, bash and the demo model.
-# docker build -t qwen-thinking-service:latest .        BASE can be pinned: --build-arg BASE=debian@sha256:…
+# docker build -t qwen-thinking-service:latest .
+# BASE is the Debian release, so that a build has its security updates. For one that can be repeated, pin the image by its digest, which
+# `docker buildx imagetools inspect debian:bookworm-slim` prints: --build-arg BASE=debian:bookworm-slim@sha256:…
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -8,6 +10,7 @@ COPY scripts/install_deps.sh scripts/
 RUN scripts/install_deps.sh
 COPY CMakeLists.txt CMakePresets.json ./
 COPY cmake cmake
+COPY configs configs
 COPY tools tools
 COPY web web
 COPY src src

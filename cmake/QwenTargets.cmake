@@ -20,6 +20,19 @@ endif()
 find_package(Threads REQUIRED)
 target_link_libraries(qwen_options INTERFACE Threads::Threads)
 
+# What a distribution asks of a network service (dpkg-buildflags hardening=+all): for the libraries and the program. Not for the kernels of an
+# instruction set, whose inner loops it could slow down, and not beside sanitizers, which look for the same and more.
+add_library(qwen_hardening INTERFACE)
+if(NOT QWEN_SANITIZE)
+  # PIE is the compiler's default on Debian and Ubuntu. -O0 has no use for FORTIFY; a compiler that defines it by itself is told anew.
+  target_compile_options(qwen_hardening INTERFACE -fstack-protector-strong -Wformat -Werror=format-security
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(qwen_hardening INTERFACE -fstack-clash-protection)
+  endif()
+  target_link_options(qwen_hardening INTERFACE -Wl,-z,relro,-z,now)
+endif()
+
 # qwen_library(name [DIR folder] [LINKS project-libraries…] [PRIVATE_LINKS third-party…])
 # Takes every .cpp of the folder (not of sub-folders unless RECURSE).
 function(qwen_library name)
@@ -36,7 +49,7 @@ function(qwen_library name)
   list(TRANSFORM ARG_LINKS PREPEND qwen_)
   if(sources)
     add_library(qwen_${name} STATIC ${sources})
-    target_link_libraries(qwen_${name} PUBLIC qwen_options ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+    target_link_libraries(qwen_${name} PUBLIC qwen_options ${ARG_LINKS} PRIVATE qwen_hardening ${ARG_PRIVATE_LINKS})
   else()
     add_library(qwen_${name} INTERFACE)
     target_link_libraries(qwen_${name} INTERFACE qwen_options ${ARG_LINKS} ${ARG_PRIVATE_LINKS})

@@ -22,6 +22,10 @@ setting() {
   printf '%s' "${value%[\"\']}"
 }
 port=$(setting PORT) && port=${port%%[!0-9]*}
+# What stands under `server:` in the service's file; a variable goes before it, as it does for the service.
+if [ -z "$port" ] && [ -r "$configs/service_config.yaml" ]; then
+  port=$(sed -n '/^server:/,/^[^ #]/s/^ *port: *["'"'"']\{0,1\}\([0-9][0-9]*\).*/\1/p' "$configs/service_config.yaml" | head -n 1)
+fi
 scheme=http
 if [ -n "$(setting SSL_CERTFILE)$(setting SSL_CONFIG)" ] || grep -qsE '^(ssl_config|SSL_CONFIG):' "$configs/service_config.yaml"; then scheme=https; fi
 url=${QWEN_URL:-$scheme://127.0.0.1:${port:-8000}}

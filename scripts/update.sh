@@ -15,7 +15,8 @@
 #   --url URL             of an instance without a URL of its own; default $QWEN_URL, else
 #                         http://127.0.0.1:$PORT (8000), https where the settings have a certificate (not checked on loopback)
 #   --timeout SECONDS     for an instance to become ready; default 600
-#   --api-key-file FILE, --dry-run
+#   --dry-run
+# Whether an instance is ready is asked by the service's own command `healthcheck`, which needs no key and no curl.
 # Exit status: 0 updated, 1 failed and taken back, 2 usage, 66 no such file or package, 75 failed, and could not be taken back.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -43,9 +44,16 @@ done
 is_number "$timeout" --timeout
 
 step() { printf '== %s\n' "$*"; }
+# answers PROGRAM URL: it is ready, and says how it is. The service's own command asks, for curl may not be here.
+answers() {
+  local path
+  for path in /readyz /health; do
+    timeout 15 "$1" healthcheck --timeout 5 --url "$2$path" >/dev/null 2>&1 || return
+  done
+}
 run() { if $dry_run; then printf 'would run: %s\n' "$*"; else "$@"; fi; }
 
-# Each way of running it says: save, install, start_anew NAME, take_back, probe NAME (of an instance without a URL), keep.
+# Each way of running it says: save, install, start_anew NAME, take_back, probe NAME URL, keep.
 compose() { if command -v docker-compose >/dev/null; then docker-compose "$@"; else docker compose "$@"; fi; }
 
 compose_prepare() {
@@ -86,7 +94,7 @@ systemd_prepare() {
 systemd_save() { :; }
 systemd_install() { run env DEBIAN_FRONTEND=noninteractive dpkg --install --force-confdef --force-confold "$package"; }
 systemd_start() { run systemctl restart "$1"; }
-systemd_probe() { fetch /readyz >/dev/null 2>&1; }
+systemd_probe() { answers qwen-thinking "$2"; }
 systemd_take_back() { [ -n "$previous" ] && dpkg --install --force-confold "$previous"; }
 systemd_keep() { mkdir -p -- "$backups" && cp -- "$package" "$backups/qwen-thinking_$(dpkg-deb -f "$package" Version)_$(dpkg-deb -f "$package" Architecture).deb"; }
 
@@ -103,20 +111,16 @@ binary_install() {  # at once: whoever starts it meanwhile gets the one or the o
   run mv -- "$target.partial" "$target"
 }
 binary_start() { run bash -c "$restart" restart "$1"; }
-binary_probe() { fetch /readyz >/dev/null 2>&1; }
+binary_probe() { answers "$target" "$2"; }
 binary_take_back() { [ -e "$target.backup" ] && cp -p -- "$target.backup" "$target.partial" && mv -- "$target.partial" "$target"; }
 binary_keep() { :; }
 
-# is_ready NAME[=URL]: within the time, and it then answers /health.
+# is_ready NAME[=URL]: within the time.
 is_ready() {
   local name=${1%%=*} end=$((SECONDS + timeout)) own=$url
-  if [[ $1 == *=* ]]; then own=${1#*=}; fi
+  if [[ $1 == *=* ]]; then own=${1#*=} && own=${own%/}; fi
   while [ $SECONDS -lt $end ]; do
-    if [[ $1 == *=* ]]; then
-      if url=$own FETCH_TIMEOUT=5 fetch /readyz >/dev/null 2>&1 && url=$own fetch /health >/dev/null 2>&1; then return 0; fi
-    elif "${mode}_probe" "$name"; then
-      return 0
-    fi
+    if "${mode}_probe" "$name" "$own"; then return 0; fi
     sleep 1
   done
   note "$name is not ready after $timeout s"

@@ -19,11 +19,12 @@ sanitizer() {  # the whole unit suite under one preset, and hostile clients and 
 
 pypi() {
   local venv=$work/venv
-  if ! python3 -m venv "$venv" >/dev/null 2>&1 || ! "$venv/bin/pip" install -q openai >/dev/null 2>&1; then
+  if ! python3 -m venv "$venv" >/dev/null 2>&1 || ! "$venv/bin/pip" install -q openai kubernetes-validate >/dev/null 2>&1; then
     report pypi "SKIP (PyPI or python3-venv is not at hand)"
     return
   fi
   QWEN_PYPI_PYTHON=$venv/bin/python verdict pypi ctest --test-dir build --output-on-failure -L pypi
+  KUBERNETES_VALIDATE=$venv/bin/kubernetes-validate verdict "pypi (kubernetes-validate)" tests/ops/run.sh kubernetes
 }
 
 browser() {  # the page at / in Debian's Chromium

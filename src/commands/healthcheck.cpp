@@ -24,9 +24,14 @@ ServiceConfig configured(const ConfigFlags& flags) {
   }
 }
 
+// The address that the service listens on; one of this machine where it listens on all.
 std::string default_url(const ConfigFlags& flags) {
   const ServiceConfig config = configured(flags);
-  return str(config.ssl_cert_file.empty() ? "http" : "https", "://127.0.0.1:", config.port, "/readyz");
+  std::string host = config.host;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != host.npos) host = "[" + host + "]";
+  return str(config.ssl_cert_file.empty() ? "http" : "https", "://", host, ":", config.port, "/readyz");
 }
 
 }  // namespace
@@ -34,14 +39,15 @@ std::string default_url(const ConfigFlags& flags) {
 void add_healthcheck(CLI::App& app, CommandRun& run) {
   struct Options {
     std::string url;
-    ConfigFlags flags;  // port and TLS, where the service's own configuration says it
+    ConfigFlags flags;  // address, port and TLS, where the service's own configuration says it
     int timeout_seconds = 5;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("healthcheck", "Ask a running service whether it is ready: exit 0 or 1");
   command->add_option("--url", options->url,
-                      "What to ask; default http://127.0.0.1:PORT/readyz, https where the service speaks it");
-  options->flags.declare(*command, {"port", "ssl-certfile"});
+                      "What to ask; default http://HOST:PORT/readyz, https where the service speaks it");
+  options->flags.declare(*command, {"host", "port", "ssl-certfile"});
+  command->get_option("--host")->description("The service's address, where there is no --url (127.0.0.1) [HOST]");
   command->get_option("--port")->description("The service's port, where there is no --url (8000) [PORT]");
   command->get_option("--ssl-certfile")
       ->description("Any file name: the service speaks HTTPS; whose certificate it is is not checked [SSL_CERTFILE]");

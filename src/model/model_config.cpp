@@ -39,6 +39,9 @@ Json parse_object(const std::string& text, const std::string& source) {
     if (!json.is_object()) throw Error(ErrorCode::kBadData, source + ": is not a JSON object");
     return json;
   } catch (const nlohmann::detail::parse_error& error) {
+    if (error.byte > text.size())
+      throw Error(ErrorCode::kBadData,
+                  str(source, ": is not valid JSON: it ends in the middle; the file is truncated, copy it again"));
     throw Error(ErrorCode::kBadData,
                 str(source, ": is not valid JSON (near byte ", error.byte, "); JSON has no NaN, Infinity or comments"));
   } catch (const nlohmann::detail::exception&) {

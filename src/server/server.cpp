@@ -109,20 +109,25 @@ struct HttpServer::Impl {
     handler_context.messenger = messenger.get();
     context->keeps_alive = !supervisor;  // the next request is a worker's, if there is one by then
     if (seat) context->count.mirror(seat->board->load(seat->place));
-    listener = std::make_unique<Listener>(loops.all, context, config.host, config.port, port_sharing(config, seat));
+    listener = listen("server.port", context, config.port, port_sharing(config, seat));
     port = listener->port();
     if (config.metrics_port == 0 || !config.enable_metrics) return;
     const auto monitoring = new_context(make_monitoring_routes(handler_context));
-    try {
-      metrics_listener = std::make_unique<Listener>(loops.all, monitoring, config.host, config.metrics_port);
-    } catch (const Error& error) {
-      const auto origin = config.origins.find("monitoring.metrics_port");
-      throw Error(error.code(),
-                  str(error.what(), "; ", origin == config.origins.end() ? "metrics_port" : origin->second.name,
-                      " names this port: give it another, or 0 for no second port"),
-                  error.param());
-    }
+    metrics_listener = listen("monitoring.metrics_port", monitoring, config.metrics_port, {});
     metrics_port = metrics_listener->port();
+  }
+
+  // Errors: kOs, naming also the setting that port or host is from.
+  std::unique_ptr<Listener> listen(const char* key, const std::shared_ptr<ConnectionContext>& of, int at,
+                                   PortSharing sharing) const {
+    try {
+      return std::make_unique<Listener>(loops.all, of, config.host, at, std::move(sharing));
+    } catch (const Error& error) {
+      if (error.param() == "host") key = "server.host";
+      const auto origin = config.origins.find(key);
+      const std::string name = origin == config.origins.end() ? key : origin->second.name;
+      throw Error(error.code(), str(error.what(), " (", name, ")"), error.param());
+    }
   }
 
   std::shared_ptr<ConnectionContext> new_context(RouteTable routes) {
@@ -133,6 +138,7 @@ struct HttpServer::Impl {
     made->cors = Cors(config.cors_origins);
     made->proxies = TrustedProxies(config.trusted_proxies);
     made->tls = tls;
+    if (tls) made->hsts_max_age = config.ssl_hsts_max_age;
     made->on_request = [this](const AccessRecord& record) {
       monitor.on_request(record);
       write_access_log(record);

@@ -63,6 +63,7 @@ struct ServiceConfig {
   std::vector<std::string> trusted_proxies;  // addresses and networks; they say who the client is
   std::string ssl_cert_file, ssl_key_file;   // PEM; empty = plain HTTP
   std::optional<TlsPair> ssl_pair;           // of a worker process, in place of the files: what its supervisor uses
+  int ssl_hsts_max_age = 0;  // seconds that a browser is to come by HTTPS alone; 0 = nothing is said of it
 
   // The engine.
   int max_model_len = 0;  // most tokens of a sequence; 0 = the model's, cut to what memory holds

@@ -1,6 +1,8 @@
 // Tells apart why a folder cannot be a model, so that the message can say what to do.
 #include "weights/model_directory.h"
 
+#include <unistd.h>
+
 #include <system_error>
 
 #include "base/error.h"
@@ -13,10 +15,15 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMend = "; point --model at a Hugging Face folder (config.json and weights)";
 
-[[noreturn]] void fail(ErrorCode code, const fs::path& path, const std::string& what) {
+[[noreturn]] void fail(ErrorCode code, const fs::path& path, const std::string& what, const char* mend = kMend) {
   constexpr size_t kMaxShown = 512;
   const std::string shown = path.native().size() > kMaxShown ? quote(path.native()) : path.native();
-  throw Error(code, str(shown.empty() ? "the model folder" : shown, ": ", what, kMend));
+  throw Error(code, str(shown.empty() ? "the model folder" : shown, ": ", what, mend));
+}
+
+[[noreturn]] void deny(const fs::path& path) {
+  fail(ErrorCode::kPermission, path, str("permission denied to user ", ::geteuid()),
+       "; chmod -R a+rX lets everybody read it; each folder above it needs x");
 }
 
 }  // namespace
@@ -31,11 +38,11 @@ void check_model_directory(const fs::path& model_dir) {
     const bool dangling = fs::is_symlink(fs::symlink_status(model_dir, error));
     fail(ErrorCode::kMissingFile, model_dir, dangling ? "is a symbolic link that leads nowhere" : "no such folder");
   }
-  if (error == std::errc::permission_denied) fail(ErrorCode::kPermission, model_dir, "permission denied");
+  if (error == std::errc::permission_denied) deny(model_dir);
   if (error) fail(ErrorCode::kMissingFile, model_dir, error.message());
   if (status.type() != fs::file_type::directory) fail(ErrorCode::kMissingFile, model_dir, "is a file, not a folder");
   const fs::directory_iterator entries(model_dir, error);
-  if (error == std::errc::permission_denied) fail(ErrorCode::kPermission, model_dir, "permission denied");
+  if (error == std::errc::permission_denied) deny(model_dir);
   if (error) fail(ErrorCode::kMissingFile, model_dir, error.message());
   if (entries == fs::directory_iterator()) fail(ErrorCode::kMissingFile, model_dir, "the folder is empty");
 }

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import socket
 import struct
 import subprocess
 import tempfile
@@ -63,8 +64,24 @@ class Usage(CommandLine):
         self.fails(2, "serve", "--port", "8001", "--metrics-port", "8001", names=["--metrics-port"])
         self.fails(2, "serve", "--metrics-port", "8002", "--enable-metrics", "false", names=["--metrics-port"])
 
+    def test_a_port_that_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            for flags in (("--port", port), ("--port", "0", "--metrics-port", port)):
+                self.fails(71, "serve", "--host", "127.0.0.1", *flags, names=[f"127.0.0.1:{port}", flags[-2], "ss -ltnp", "another"])
+
+    def test_an_address_that_this_machine_does_not_have(self):
+        for host in ("192.0.2.1", "no.such.host.invalid"):
+            self.fails(71, "serve", "--host", host, "--port", "0", names=[host, "(--host)", "0.0.0.0"])
+
     def test_healthcheck_without_a_service_is_1(self):
         self.fails(1, "healthcheck", "--port", "1", names=["127.0.0.1:1"])
+
+    def test_healthcheck_asks_the_address_that_the_service_listens_on(self):
+        for host, asked in (("127.0.0.2", "127.0.0.2:1"), ("0.0.0.0", "127.0.0.1:1"), ("::", "[::1]:1")):
+            self.fails(1, "healthcheck", "--host", host, "--port", "1", names=[f"http://{asked}/readyz"])
+            result = harness.run("healthcheck", env=harness.environment(HOST=host, PORT="1"))
+            self.assertIn(f"http://{asked}/readyz", result.stderr)
 
 
 class BadModels(CommandLine):

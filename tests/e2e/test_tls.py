@@ -37,7 +37,7 @@ class Serving(Tls):
         cls.authority.issue("second", kind="rsa")
         cls.use("first")
         config = json.dumps({"cert_file": str(cls.folder / "cert.pem"), "key_file": str(cls.folder / "key.pem")})
-        cls.env = harness.environment(SSL_CONFIG=config, IDLE_TIMEOUT="5", HEADER_TIMEOUT="2")
+        cls.env = harness.environment(SSL_CONFIG=config, IDLE_TIMEOUT="5", HEADER_TIMEOUT="2", SSL_HSTS_MAX_AGE="31536000")
         cls.service = harness.Service(harness.needs_demo(), env=cls.env, tls=cls.authority.client())
         cls.addClassCleanup(cls.service.close)
 
@@ -133,6 +133,23 @@ class Serving(Tls):
             context.set_alpn_protocols(offered)
             with socket.create_connection(("127.0.0.1", self.service.port)) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
                 self.assertEqual(tls.selected_alpn_protocol(), agreed)
+
+    def test_browsers_are_told_to_come_by_https_alone(self):
+        for path in ("/", "/livez", "/nothing"):
+            self.assertEqual(self.service.get(path).headers["Strict-Transport-Security"], "max-age=31536000", path)
+        with harness.Service(harness.needs_demo(), env=harness.environment(SSL_HSTS_MAX_AGE="60")) as plain:
+            self.assertIsNone(plain.get("/").headers["Strict-Transport-Security"])
+            self.assertTrue(any("SSL_HSTS_MAX_AGE (60) has no effect" in line for line in plain.errors), plain.errors)
+
+    def test_unless_asked_it_says_nothing_of_other_ports_and_healthcheck_needs_no_key(self):
+        authority = {"SSL_CERTFILE": str(self.folder / "first.pem"), "SSL_KEYFILE": str(self.folder / "first.key")}
+        env = harness.environment(**authority, API_KEYS="me:0123456789abcdef", HOST="127.0.0.1")
+        with harness.Service(harness.needs_demo(), env=env, tls=self.authority.client()) as service:
+            answer = service.get("/livez")
+            self.assertEqual((answer.status, answer.headers["Strict-Transport-Security"]), (200, None))
+            self.assertEqual(service.get("/model_info").status, 401)
+            result = harness.run("healthcheck", "--port", service.port, env=env)
+            self.assertEqual((result.returncode, result.stdout + result.stderr), (0, ""))
 
     def test_healthcheck_by_plain_http_says_why_not(self):
         result = harness.run("healthcheck", "--port", self.service.port)

@@ -264,7 +264,7 @@ TEST(ModelConfig, RefusesBrokenJson) {
   };
   const std::string good = kPublished;
   EXPECT_TRUE(refused("", "not valid JSON"));
-  EXPECT_TRUE(refused(good.substr(0, good.size() / 2), "not valid JSON"));
+  EXPECT_TRUE(refused(good.substr(0, good.size() / 2), "not valid JSON: it ends in the middle"));
   EXPECT_TRUE(refused("[]", "not a JSON object"));
   EXPECT_TRUE(refused("{\"rope_theta\": NaN}", "no NaN"));
   EXPECT_TRUE(refused("{\"rope_theta\": 1e999}", "no computer number"));

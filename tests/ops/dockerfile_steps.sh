@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the steps of the Dockerfile without Docker: each stage is a Debian root made by debootstrap, RUN happens in it by chroot (as the
 # stage's USER), COPY copies. The last stage must then answer a health check. --dry-run prints what would be done.
-# Usage: tests/ops/dockerfile_steps.sh --dry-run | [--binary FILE] ROOT      Needs root and debootstrap; ROOT is a folder for the stages.
+# Usage: tests/ops/dockerfile_steps.sh --dry-run | [--binary FILE] [ROOT]      Needs root, debootstrap and a mirror, else exit 77. ROOT is a
+# folder that keeps the stages; without it they lie in one that is removed at the end.
 # --binary: this file stands in for all that the stage `build` makes, which is then left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,9 +17,17 @@ while [[ ${1:-} == --* ]]; do
   shift
 done
 base=${1:-}
+mounted='' scratch='' server=''
+cleanup() {
+  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null && wait "$server" || true; fi
+  [ -z "$mounted" ] || umount "$mounted" || true
+  [ -z "$scratch" ] || rm -rf --one-file-system -- "$scratch"
+}
+trap cleanup EXIT
 if ! $dry; then
-  [ -n "$base" ] || { echo "usage: $0 --dry-run | [--binary FILE] ROOT" >&2; exit 2; }
   if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then echo "SKIP: needs root and debootstrap"; exit 77; fi
+  if [ -z "$base" ]; then scratch=$(mktemp -d) base=$scratch; fi
+  mirror=$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)
 fi
 
 stage='' root='' user=root folder=/ environment=() number=0
@@ -32,7 +41,8 @@ begin_stage() {  # FROM image [AS name]
   say "FROM $1"
   if $dry || skipped; then return; fi
   rm -rf "$root"
-  debootstrap --variant=minbase bookworm "$root" "$(apt-cache policy | grep -oE 'https?://[^ ]*/debian' | head -n 1)" >/dev/null
+  debootstrap --variant=minbase bookworm "$root" "$mirror" >"$base/debootstrap.log" 2>&1 ||
+    { echo "SKIP: no Debian mirror: $(tail -n 1 "$base/debootstrap.log")"; exit 77; }
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   for file in /etc/apt/apt.conf.d/*proxy*; do [ ! -f "$file" ] || cp "$file" "$root/etc/apt/apt.conf.d/"; done
 }
@@ -87,14 +97,14 @@ done < <(sed -e ':join' -e '/\\$/{N;s/ *\\\n */ /;b join' -e '}' Dockerfile)
 if $dry; then exit 0; fi
 
 # The image as it would run: its user and environment, the demo model, one health check, a drain.
-mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-port=${PORT:-8129}
-inside=(chroot --userspec="$user" "$root" /usr/bin/env -i "${environment[@]}" "PORT=$port" HOST=127.0.0.1 DEMO=true)
-"${inside[@]}" qwen-thinking serve &
+mount -t proc proc "$root/proc"
+mounted=$root/proc
+inside=(chroot --userspec="$user" "$root" /usr/bin/env -i "${environment[@]}" HOST=127.0.0.1 DEMO=true)
+"${inside[@]}" qwen-thinking serve --port 0 >"$base/served" &
 server=$!
-trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null; umount "$root/proc"' EXIT
-for _ in $(seq 100); do
-  "${inside[@]}" qwen-thinking healthcheck 2>/dev/null && healthy=true && break
+for _ in $(seq 150); do
+  address=$(sed -n 's#.*listening on \(http://127\.0\.0\.1:[0-9]*\).*#\1#p' "$base/served")
+  if [ -n "$address" ] && "${inside[@]}" qwen-thinking healthcheck --url "$address/readyz" 2>/dev/null; then healthy=true && break; fi
   sleep 0.2
 done
 [ "${healthy:-}" = true ] || { echo "FAIL: no healthy service"; exit 1; }
@@ -102,5 +112,5 @@ done
 "${inside[@]}" bash -c 'test "$(id -u)" = 1000 && test -w /app/cache && test -w /app/logs && test ! -w /app'
 kill -TERM $server
 wait $server
-trap 'umount "$root/proc"' EXIT
+server=
 say "healthy as uid 1000, drained with exit 0"

@@ -40,6 +40,11 @@ install_deb() {  # FOLDER
 inside apt-get purge -y -q qwen-thinking >/dev/null 2>&1 || true  # of a run that failed
 inside apt-get update -qq >/dev/null
 install_deb old
+# hardening=+all, as far as a binary shows it: PIE, RELRO with BIND_NOW, stack protector, checked copies.
+marks=$(readelf --wide --file-header --program-headers --dynamic --dyn-syms "$root/usr/bin/qwen-thinking")
+for mark in 'Type: +DYN' 'GNU_RELRO' 'FLAGS.* NOW' 'FLAGS_1.* PIE' '__stack_chk_fail' '__mem(cpy|move)_chk|__snprintf_chk|__fprintf_chk'; do
+  grep -qE -- "$mark" <<<"$marks" || fail "the program is not hardened: no $mark"
+done
 listed=$(inside dpkg-query -L qwen-thinking)
 for file in /usr/bin/qwen-thinking /usr/share/man/man1/qwen-thinking-serve.1.gz /usr/share/bash-completion/completions/qwen-thinking \
   /usr/share/fish/vendor_completions.d/qwen-thinking.fish /usr/share/zsh/vendor-completions/_qwen-thinking /usr/share/doc/qwen-thinking/copyright; do

@@ -22,8 +22,8 @@ for part in "${parts[@]}"; do
     77) verdict=SKIP ;;
     *) verdict=FAIL failed=1 ;;
   esac
-  # What was left out inside of a part is seen, too.
-  if [ $verdict = PASS ]; then grep -E 'SKIP|skipped' <<<"$output"; else printf '%s\n' "$output"; fi
+  # What was left out inside of a part is seen, too, and the figures that it gives (indented).
+  if [ $verdict = PASS ]; then grep -oE '.*(SKIP|skipped).*|  [^ ].*' <<<"$output"; else printf '%s\n' "$output"; fi
   printf -- '-- ops %s: %s\n' "$part" $verdict
 done
 exit $failed

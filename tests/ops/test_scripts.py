@@ -84,6 +84,15 @@ class EveryScript(Scripts):
         (self.home / ".env").write_text("PORT='3'\nSSL_CONFIG=''\n")
         self.assertIn("would ask http://127.0.0.1:3 ", self.passes("daily_check", "--dry-run"))
 
+    def test_they_ask_the_port_of_the_settings(self):
+        (self.home / ".env").unlink()
+        file = self.home / "configs/service_config.yaml"
+        file.write_text("model:\n  port: 1\nserver:\n  # port: 2\n  host: x\n  port: '8123'  # ours\nlogging:\n  port: 3\n")
+        self.assertIn("would ask http://127.0.0.1:8123 ", self.passes("daily_check", "--dry-run"))
+        self.assertIn("would ask http://127.0.0.1:4 ", self.passes("daily_check", "--dry-run", env={"PORT": "4"}))
+        file.write_text("server:\n  host: x\nlogging:\n  port: 3\n")
+        self.assertIn("would ask http://127.0.0.1:8000 ", self.passes("daily_check", "--dry-run"))
+
     def test_a_dry_run_changes_nothing(self):
         (self.home / "logs/access.log").write_text(access_line(datetime.datetime.now()))
         (self.home / "logs/access.log.1").write_text(access_line(datetime.datetime.now()))
@@ -363,7 +372,10 @@ echo $! >$1.pid
                 pass
 
     def update(self, new, *flags):
-        return self.script("update", "binary", "--binary", new, "--target", self.target, "--restart", f'"{self.restart}" "$1"', *flags, *self.instances)
+        (self.home / "tools").mkdir(exist_ok=True)
+        self.program("tools/curl", "#!/bin/sh\nexit 127\n")  # which may not be installed
+        return self.script("update", "binary", "--binary", new, "--target", self.target, "--restart", f'"{self.restart}" "$1"', *flags, *self.instances,
+                           env={"PATH": f"{self.home / 'tools'}:{os.environ['PATH']}"})
 
     def program(self, name, text):
         path = self.home / name
@@ -450,6 +462,7 @@ class UpdateBySystemd(Scripts):
         self.tools, self.calls, self.package = self.home / "tools", self.home / "calls", self.home / "new.deb"
         self.tools.mkdir()
         answers = {"systemctl": "", "dpkg": "", "dpkg-query": "printf 1.0", "dpkg-deb": 'case $3 in Version) echo 2.0 ;; *) echo amd64 ;; esac'}
+        answers |= {"qwen-thinking": f'exec "{harness.BINARY}" "$@"', "curl": "exit 127"}  # which may not be installed
         for name, answer in answers.items():
             (self.tools / name).write_text(f'#!/bin/bash\necho "{name} $*" >>"{self.calls}"\n{answer}\n')
             (self.tools / name).chmod(0o755)

@@ -35,6 +35,8 @@ TEST(ConfigReview, CertificateAndKeyGoTogether) {
   EXPECT_TRUE(refused("ssl_config: {cert_file: c.pem}", "f.yaml:1: ssl_config.cert_file needs its private key"));
   EXPECT_TRUE(refused("ssl_config: {key_file: k.pem}", "ssl_config.key_file needs its certificate"));
   EXPECT_EQ(notices_of("ssl_config: {cert_file: c.pem, key_file: k.pem}"), "") << "no file is looked at";
+  EXPECT_EQ(notices_of("ssl_config: {cert_file: c.pem, key_file: k.pem, hsts_max_age: 60}"), "");
+  EXPECT_NE(notices_of("ssl_config: {hsts_max_age: 60}").find("without a certificate"), std::string::npos);
 }
 
 TEST(ConfigReview, KeysThatCanBeGuessedAreWarnedOf) {

@@ -39,6 +39,8 @@ constexpr Remark kWithoutEffect[] = {
      "has no effect: cache_config.enable is false"},
     {"security.requests_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
     {"security.tokens_per_minute", without_keys, "has no effect: rates are those of API keys, and there are none"},
+    {"ssl_config.hsts_max_age", [](const ServiceConfig& c) { return c.ssl_cert_file.empty(); },
+     "has no effect without a certificate (ssl_config.cert_file): it is said over HTTPS alone"},
     {"logging.prompts", [](const ServiceConfig& c) { return c.log_prompts; },
      "puts what clients ask into the log, for everybody who can read it", LogLevel::kWarning},
 };

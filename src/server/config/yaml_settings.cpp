@@ -171,7 +171,8 @@ std::vector<YamlSetting> read_yaml_settings(std::string_view text, const std::st
     if (parser.HandleNextDocument(collector) && parser.HandleNextDocument(collector))
       throw Error(ErrorCode::kConfig, str(name, ": holds more than one document (---); keep one"));
   } catch (const YAML::Exception& error) {
-    collector.fail(error.mark.line, str("is not YAML: ", escape_controls(error.msg)));
+    collector.fail(error.mark.line, str("is not YAML: ", escape_controls(error.msg),
+                                        "; the keys of a block stand under each other, indented by spaces"));
   }
   std::vector<YamlSetting> settings = collector.take();
   for (YamlSetting& setting : settings) ++setting.line;

@@ -69,7 +69,10 @@ class Connection final : public LoopMember,
   }
 
   Framing framing() const {
-    return {.minor_version = minor_version_, .keep_alive = keep_alive_, .request_id = record_.request_id};
+    return {.minor_version = minor_version_,
+            .keep_alive = keep_alive_,
+            .request_id = record_.request_id,
+            .hsts_max_age = context_->hsts_max_age};
   }
   void queue(std::string_view bytes);
   void queue_chunk(std::string_view bytes);

@@ -53,8 +53,9 @@ struct ConnectionContext {
   std::shared_ptr<const AccessControl> access;  // null: everybody may call everything
   Cors cors;
   TrustedProxies proxies;
-  std::shared_ptr<const TlsContext> tls;                // null: plain HTTP
-  bool keeps_alive = true;                              // false: each answer ends its connection
+  std::shared_ptr<const TlsContext> tls;  // null: plain HTTP
+  int hsts_max_age = 0;                   // seconds, with TLS alone; 0 = Strict-Transport-Security is not sent
+  bool keeps_alive = true;                // false: each answer ends its connection
   std::function<void(const AccessRecord&)> on_request;  // from I/O threads; may be empty
   ConnectionCount count;
   ByteBudget bodies;  // of requests that are read or wait to be parsed, of answers that wait for their readers

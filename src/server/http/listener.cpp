@@ -50,12 +50,25 @@ tcp::endpoint resolve(asio::io_context& context, const std::string& host, int po
   tcp::resolver resolver(context);
   const auto results = resolver.resolve(host, std::to_string(port), error);
   if (error || results.empty())
-    throw Error(ErrorCode::kOs, str("cannot resolve host '", host, "': ", error.message()), "host");
+    throw Error(ErrorCode::kOs,
+                str("cannot resolve host '", host, "': ", error.message(),
+                    "; choose an address of this machine, or 0.0.0.0 for all"),
+                "host");
   return results.begin()->endpoint();
 }
 
+const char* mend(const boost::system::error_code& error) {
+  if (error == asio::error::address_in_use) return "; ss -ltnp tells who has this port: end it, or choose another port";
+  if (error == asio::error::access_denied)
+    return "; a port below 1024 is root's: choose a higher one, or give the service CAP_NET_BIND_SERVICE";
+  if (error == boost::system::errc::address_not_available)
+    return "; this machine has no such address: choose one of its own, or 0.0.0.0 for all";
+  return "";
+}
+
 Error cannot_listen(const std::string& name, const boost::system::error_code& error) {
-  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message()), "port"};
+  const bool host = error == boost::system::errc::address_not_available;
+  return {ErrorCode::kOs, str("cannot listen on ", name, ": ", error.message(), mend(error)), host ? "host" : "port"};
 }
 
 // The connection is one too many: a best effort to say so, never waiting.

@@ -106,6 +106,8 @@ std::string serialize_head(const Response& response, const Framing& framing) {
   else if (framing.minor_version == 0)
     add(out, "Connection", "keep-alive");
   add(out, "X-Request-Id", framing.request_id);
+  if (framing.hsts_max_age > 0)
+    add(out, "Strict-Transport-Security", "max-age=" + std::to_string(framing.hsts_max_age));
   for (const Header& header : response.headers) add(out, header.name, header.value);
   for (const auto& [name, value] : kForBrowsers)
     if (!find_header(response.headers, name)) add(out, name, value);

@@ -30,6 +30,7 @@ struct Framing {
   bool until_close = false;
   size_t body_size = 0;
   std::string_view request_id;
+  int hsts_max_age = 0;  // seconds, RFC 6797; 0 = not said
 };
 
 // Status line and fields with the empty line. Fields with a control character in name or value are left out.
