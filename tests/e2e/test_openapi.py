@@ -57,7 +57,7 @@ class OpenApiTest(unittest.TestCase):
 
 
 class Answers(OpenApiTest):
-    variables = {"CACHE_ENABLE": "true"}
+    flags, variables = ("--max-model-len", "1024"), {"CACHE_ENABLE": "true"}
 
     def test_every_example_is_answered_as_described(self):
         for path, method, operation in self.operations():
@@ -86,9 +86,9 @@ class Answers(OpenApiTest):
 
     def test_answers_that_say_more(self):
         """What only some requests have in their answers."""
-        long_prompt = {"prompts": ["1+1=", "a " * 20000], "max_length": 5}
+        long_prompt = {"prompts": ["1+1=", "a " * 2000], "max_length": 5}
         for path, body in (("/generate", {"prompt": "47 + 85 = ?", "thinking": True, "max_length": 200}),
-                           ("/generate", {"prompt": "a", "deadline_ms": 20, "raw": True, "max_length": 100000}),
+                           ("/generate", {"prompt": "a", "deadline_ms": 20, "raw": True, "max_length": 1000}),
                            ("/batch_generate", long_prompt),
                            ("/thinking", {"question": "47 + 85 = ?", "thinking_budget": 3}),
                            ("/v1/chat/completions", {"messages": [{"role": "user", "content": "47 + 85 = ?"}], "n": 2, "stop": "5"}),
@@ -116,22 +116,22 @@ class Answers(OpenApiTest):
                     statuses[answer.status] = answer
                 self.assertLessEqual({400, 415}, set(statuses))
                 self.assertEqual("404" in operation["responses"], 404 in statuses)
-        answer = self.service.post("/generate", {"prompt": "a " * 20000})
+        answer = self.service.post("/generate", {"prompt": "a " * 2000})
         self.assertEqual(answer.json()["error"]["code"], "context_length_exceeded")
         self.check(self.document["paths"]["/generate"]["post"], answer)
 
     def test_the_values_are_those_of_this_service(self):
         self.assertEqual(self.document["info"]["version"], self.service.get("/health").json()["version"])
-        self.assertEqual(self.document["paths"]["/generate"]["post"]["x-max-body"], 16 << 20)
 
 
 class Configured(OpenApiTest):
-    flags = ("--max-batch-prompts", "2", "--default-temperature", "0.25")
+    flags = ("--max-batch-prompts", "2", "--default-temperature", "0.25", "--max-body", "5MiB")
 
     def test_bounds_and_defaults_follow_the_configuration(self):
         schemas = self.document["components"]["schemas"]
         self.assertEqual(schemas["BatchGenerateRequest"]["properties"]["prompts"]["maxItems"], 2)
         self.assertEqual(schemas["GenerateRequest"]["properties"]["temperature"]["default"], 0.25)
+        self.assertEqual(self.document["paths"]["/generate"]["post"]["x-max-body"], 5 << 20)
         self.assertEqual(self.service.post("/batch_generate", {"prompts": ["a"] * 3}).status, 400)
 
 

@@ -206,7 +206,7 @@ json body_for(const BodyOf& route, const std::string& field, const json& value) 
   if (native) body.erase("max_length");  // beside its own synonyms
   if (field == "max_length") body.erase("max_tokens");
   if (field == "stream_options") body["stream"] = true;
-  if (field == "best_of" && value.is_number()) body["n"] = value;
+  if (field == "best_of" && value.is_number_integer() && value >= 1 && value <= kMaxChoices) body["n"] = value;
   if (field == "tools" && route.path == "/v1/chat/completions" && value.is_array() && !value.empty())
     body["tool_choice"] = "none";
   body[field] = value;

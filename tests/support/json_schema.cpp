@@ -153,9 +153,9 @@ void JsonSchemas::add_lists(const json& schema, std::vector<json>& values) const
 // Each member alone beside those that must be there. Where one decides about others, only what is allowed.
 void JsonSchemas::add_objects(const json& schema, std::vector<json>& values) const {
   if (!schema.contains("properties") && !schema.contains("maxProperties")) return;
-  const json least = least_object(schema);
+  const json least = least_object(schema), properties = schema.value("properties", json::object());
   values.push_back(least);
-  for (const auto& [name, property] : schema.value("properties", json::object()).items())
+  for (const auto& [name, property] : properties.items())
     for (const json& value : samples(property)) {
       json object = least;
       object[name] = value;
