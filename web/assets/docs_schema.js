@@ -13,6 +13,8 @@ export function resolve(spec, schema) {
   return found ?? {};
 }
 
+const says = (spec, branch) => !branch.$ref?.endsWith("/NotGiven") && resolve(spec, branch).type !== "null";
+
 const types = (schema) => [schema.type ?? []].flat().filter((type) => type !== "null");
 
 // 64-bit bounds are more than a number of JavaScript holds, and nobody needs to read them.
@@ -35,7 +37,7 @@ export function shapeOf(spec, raw, depth = 0) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.filter((value) => value !== null).map((value) => JSON.stringify(value)).join(" | ");
   if (schema.anyOf) {
-    const shapes = schema.anyOf.filter((one) => resolve(spec, one).type !== "null").map((one) => shapeOf(spec, one, depth));
+    const shapes = schema.anyOf.filter((one) => says(spec, one)).map((one) => shapeOf(spec, one, depth));
     return [...new Set(shapes)].join(" | ");
   }
   const names = types(schema).map((type) => (type === "array" && schema.items && depth < MAX_DEPTH ? `array of ${shapeOf(spec, schema.items, depth + 1)}` : type));
@@ -47,7 +49,7 @@ export function fieldsOf(spec, raw, prefix = "", depth = 0) {
   const schema = resolve(spec, raw);
   const fields = [];
   const refused = [];
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+  for (const [name, property] of Object.entries({ ...schema.properties, ...schema.then?.properties })) {
     if (property.$ref?.endsWith("/Unsupported")) {
       refused.push(name);
       continue;
