@@ -66,17 +66,17 @@ class Docs(DocsTest):
         status, answer = self.send("tokenize")
         self.assertRegex(status, r"^200 · .+ · req-")
         self.assertIn('"count"', answer)
-        curl = self.page.text("#tokenize pre")
+        curl = self.page.text("#tokenize .curl")
         self.assertNotIn(KEY, curl)
         self.assertIn("$API_KEY", self.page.js("document.querySelector('#tokenize textarea').dispatchEvent(new Event('input')); "
-                                               "return document.querySelector('#tokenize pre').textContent"))
+                                               "return document.querySelector('#tokenize .curl').textContent"))
 
     def test_a_stream_is_shown(self):
         self.page.one("#key").send_keys(KEY + "\t")
         self.open("#generate")
         self.page.js("""const area = document.querySelector('#generate textarea'); area.value = '{"prompt": "it\\'s", "stream": true, "max_length": 20}';
                         area.dispatchEvent(new Event('input'))""")
-        self.assertIn("it'\\''s", self.page.text("#generate pre"))
+        self.assertIn("it'\\''s", self.page.text("#generate .curl"))
         status, answer = self.send("generate")
         self.assertIn("200", status)
         self.assertIn("data: [DONE]", answer)

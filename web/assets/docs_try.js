@@ -55,7 +55,7 @@ class Attempt {
     this.area = example === undefined ? null
       : make("textarea", { spellcheck: "false", "aria-label": t("docs_body"), oninput: () => this.#describe() });
     if (this.area) this.area.value = JSON.stringify(example, null, 2);
-    this.curl = make("pre", { tabindex: "0", "aria-label": "curl" });
+    this.curl = make("pre", { class: "curl", tabindex: "0", "aria-label": "curl" });
     this.copy = make("button", { type: "button", onclick: () => this.#copy() }, t("copy"));
     this.send = make("button", { type: "button", class: "send", onclick: () => this.#send() }, t("send"));
     this.stop = make("button", { type: "button", hidden: true, onclick: () => this.#running?.abort() }, t("stop"));
