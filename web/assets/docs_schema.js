@@ -20,18 +20,22 @@ const types = (schema) => [schema.type ?? []].flat().filter((type) => type !== "
 // 64-bit bounds are more than a number of JavaScript holds, and nobody needs to read them.
 const isPlain = (bound) => bound !== undefined && Math.abs(bound) <= Number.MAX_SAFE_INTEGER;
 
+const inner = (shape) => (shape.includes(" ") ? `(${shape})` : shape);
+
 function range(schema) {
   const parts = [];
   if (isPlain(schema.minimum)) parts.push(`≥ ${schema.minimum}`);
   if (schema.exclusiveMinimum !== undefined) parts.push(`> ${schema.exclusiveMinimum}`);
   if (isPlain(schema.maximum)) parts.push(`≤ ${schema.maximum}`);
-  if (schema.minLength !== undefined || schema.minItems !== undefined) parts.push(`length ≥ ${schema.minLength ?? schema.minItems}`);
-  if (schema.maxLength !== undefined || schema.maxItems !== undefined) parts.push(`length ≤ ${schema.maxLength ?? schema.maxItems}`);
+  if (schema.minLength !== undefined) parts.push(`length ≥ ${schema.minLength}`);
+  if (schema.maxLength !== undefined) parts.push(`length ≤ ${schema.maxLength}`);
+  if (schema.minItems !== undefined) parts.push(`≥ ${schema.minItems} items`);
+  if (schema.maxItems !== undefined) parts.push(`≤ ${schema.maxItems} items`);
   if (schema.maxProperties !== undefined) parts.push(`≤ ${schema.maxProperties} members`);
   return parts.join(", ");
 }
 
-// "integer ≥ 1, ≤ 10", "string or array of string"
+// "integer ≥ 1, ≤ 10", "string | array of (string length ≥ 1) ≤ 4 items"
 export function shapeOf(spec, raw, depth = 0) {
   const schema = resolve(spec, raw);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
@@ -40,7 +44,7 @@ export function shapeOf(spec, raw, depth = 0) {
     const shapes = schema.anyOf.filter((one) => says(spec, one)).map((one) => shapeOf(spec, one, depth));
     return [...new Set(shapes)].join(" | ");
   }
-  const names = types(schema).map((type) => (type === "array" && schema.items && depth < MAX_DEPTH ? `array of ${shapeOf(spec, schema.items, depth + 1)}` : type));
+  const names = types(schema).map((type) => (type === "array" && schema.items && depth < MAX_DEPTH ? `array of ${inner(shapeOf(spec, schema.items, depth + 1))}` : type));
   return [names.join(" | ") || "any", range(schema)].filter(Boolean).join(" ");
 }
 
