@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/usage_error.h"
 
 namespace {
 
@@ -30,12 +31,7 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
     app.exit(error);  // prints the help that was asked for
     return 0;
   }
-  const std::vector<std::string> unknown = app.remaining();
-  if (app.get_subcommands().empty() && !unknown.empty() && unknown[0][0] != '-')
-    return fail(2, "there is no command " + unknown[0] + " (see qwen-thinking --help)");
-  std::string command = "qwen-thinking";
-  for (const CLI::App* chosen : app.get_subcommands()) command += ' ' + chosen->get_name();
-  return fail(2, std::string(error.what()) + " (see " + command + " --help)");
+  return fail(2, qwen::usage_error(app, error.what()));
 }
 
 // A closed standard descriptor would be the number of the next file or connection that is opened, and what is said to

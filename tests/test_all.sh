@@ -19,7 +19,7 @@ sanitizer() {  # the whole unit suite under one preset, and hostile clients and 
 
 pypi() {
   local venv=$work/venv
-  if ! python3 -m venv "$venv" >/dev/null 2>&1 || ! "$venv/bin/pip" install -q openai kubernetes-validate >/dev/null 2>&1; then
+  if ! python3 -m venv "$venv" >/dev/null 2>&1 || ! "$venv/bin/pip" install -q openai kubernetes-validate schemathesis openapi-spec-validator >/dev/null 2>&1; then
     report pypi "SKIP (PyPI or python3-venv is not at hand)"
     return
   fi

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "server/config/config_faults.h"
 #include "server/config/config_file.h"
 
 namespace qwen {
@@ -78,21 +79,30 @@ ConfigLayer ConfigFlags::flag_layer() const {
   return layer;
 }
 
-EffectiveConfig ConfigFlags::resolve(std::span<const std::string> files) const {
+EffectiveConfig ConfigFlags::resolve(std::span<const std::string> files, ConfigFaults* faults) const {
   std::vector<ConfigLayer> layers = {flag_layer()};
-  layers.push_back(environment_layer([this](const char* name) -> const char* {
+  const auto lookup = [this](const char* name) -> const char* {
     // The guide's dictionaries are the service's: a wrong one is no matter for a command that declares none of it.
     const bool tls = std::string_view(name) == "SSL_CONFIG" && slots_.find("ssl_config.cert_file") != slots_.end();
     return all_ || tls || !std::string_view(name).ends_with("_CONFIG") ? std::getenv(name) : nullptr;
-  }));
-  for (auto file = files.rbegin(); file != files.rend(); ++file) layers.push_back(read_config_file(*file));
+  };
+  layers.push_back(environment_layer(lookup, faults));
+  for (auto file = files.rbegin(); file != files.rend(); ++file)
+    attempt(faults, [&] {
+      try {
+        layers.push_back(read_config_file(*file, faults));
+      } catch (const Error&) {
+        if (faults != nullptr) faults->source_is_cut();
+        throw;
+      }
+    });
   for (ConfigLayer& layer : layers) keep_declared(layer);
   ConfigLayer& defaults = layers.emplace_back();
   for (const ConfigKey& key : config_keys()) {
     const auto own = defaults_.find(key.flag);
     if (own != defaults_.end()) defaults.entries[std::string(key.name)] = {own->second, "default", ""};
   }
-  return resolve_config(layers);
+  return resolve_config(layers, faults);
 }
 
 BackendOptions backend_options(const ServiceConfig& config) {

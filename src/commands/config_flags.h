@@ -30,7 +30,8 @@ class ConfigFlags {
 
   // Flags over environment over files (config_file.h; the strongest last, read anew each time) over defaults; of the
   // declared settings only. Errors: kUsage for a flag, kConfig for a variable or file.
-  EffectiveConfig resolve(std::span<const std::string> files) const;
+  // With `faults` they are kept there.
+  EffectiveConfig resolve(std::span<const std::string> files, ConfigFaults* faults = nullptr) const;
 
   // For a command's help: the variables of the settings that have no flag, a line each.
   static std::string variables_without_flag();

@@ -1,6 +1,7 @@
 #include "commands/config_report.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/cpu_count.h"
 #include "base/error.h"
@@ -34,6 +35,17 @@ std::string shown_value(const EffectiveConfig& effective, const EffectiveValue& 
   for (const auto& [name, key] : effective.config.api_keys)
     names.append(names.empty() ? "" : ",").append(name + ":****");
   return value.name == "api_keys" ? names : "****";
+}
+
+int report_faults(const ConfigFaults& faults) {
+  int status = 0;
+  for (const Error& fault : faults.all()) {
+    std::fprintf(stderr, "qwen-thinking: %s\n", escape_controls(fault.what()).c_str());
+    if (status == 0 || status == exit_status(ErrorCode::kUsage)) status = exit_status(fault.code());
+  }
+  if (faults.all().size() == ConfigFaults::kMost)
+    std::fputs("qwen-thinking: that many faults are enough; mend these first\n", stderr);
+  return status;
 }
 
 std::string config_report(const EffectiveConfig& effective, const std::vector<std::string>& files) {

@@ -29,6 +29,7 @@
 #include "commands/supervisor.h"
 #include "commands/worker_process.h"
 #include "logging/service_log.h"
+#include "server/config/config_faults.h"
 #include "server/config/config_file.h"
 #include "server/config/config_review.h"
 #include "server/http/request_id.h"
@@ -56,15 +57,23 @@ struct ServeOptions {
   EffectiveConfig read() const;
 };
 
+// The one command that says all that is wrong, a line each: the list is what it is for.
 int check_config(const ServeOptions& options) {
+  ConfigFaults faults;
   const std::vector<std::string> files = options.files();
-  const EffectiveConfig effective = options.flags.resolve(files);
-  std::fputs(config_report(effective, files).c_str(), stdout);
-  std::fflush(stdout);  // before what may be wrong
-  for (const ConfigNotice& notice : review_config(effective)) say("# " + escape_controls(notice.text));
+  const EffectiveConfig effective = options.flags.resolve(files, &faults);
+  const bool read = faults.all().empty();
+  const std::vector<ConfigNotice> notices = review_config(effective, &faults);
   const ServiceConfig& config = effective.config;
-  if (!config.ssl_cert_file.empty()) TlsContext(config.ssl_cert_file, config.ssl_key_file);
-  return 0;
+  attempt(&faults, {"ssl_config.cert_file", "ssl_config.key_file"}, [&] {
+    if (!config.ssl_cert_file.empty()) TlsContext(config.ssl_cert_file, config.ssl_key_file);
+  });
+  if (read) {  // else some values would be those of nobody
+    std::fputs(config_report(effective, files).c_str(), stdout);
+    for (const ConfigNotice& notice : notices) say("# " + escape_controls(notice.text));
+    std::fflush(stdout);
+  }
+  return report_faults(faults);
 }
 
 // The start's log lines about the configuration.

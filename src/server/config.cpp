@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/quote.h"
+#include "server/config/config_faults.h"
 #include "server/config/config_file.h"
 #include "server/config/key_table.h"
 #include "server/config/value_text.h"
@@ -97,7 +98,7 @@ std::span<const std::string_view> dictionary_variables() {
   return kVariables;
 }
 
-ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup) {
+ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup, ConfigFaults* faults) {
   ConfigLayer layer;
   for (const ConfigKey& key : config_keys()) {
     for (const std::string& variable : words(key.environment)) {
@@ -111,12 +112,13 @@ ConfigLayer environment_layer(const std::function<const char*(const char*)>& loo
     const std::string name(variable);
     const char* const value = lookup(name.c_str());
     if (value == nullptr || *value == '\0') continue;
-    layer.entries.merge(dictionary_layer(value, name).entries);  // keeps what is there
+    attempt(faults,
+            [&] { layer.entries.merge(dictionary_layer(value, name, faults).entries); });  // keeps what is there
   }
   return layer;
 }
 
-EffectiveConfig resolve_config(std::span<const ConfigLayer> given) {
+EffectiveConfig resolve_config(std::span<const ConfigLayer> given, ConfigFaults* faults) {
   Layers layers(given.begin(), given.end());
   for (const ConfigLayer& layer : layers) reject_unknown_keys(layer);
   apply_switch(layers, "model.quantization.enable", "model.quantization.format", "none");
@@ -127,7 +129,7 @@ EffectiveConfig resolve_config(std::span<const ConfigLayer> given) {
     EffectiveValue value{row.key.name, row.show(effective.config), "default", std::string(row.key.name)};
     if (const auto layer = strongest(layers, layers.begin(), row.key.name); layer != layers.end()) {
       const ConfigLayer::Entry& entry = layer->entries.find(row.key.name)->second;
-      apply(row, entry, layer->wrong_value, effective.config);
+      attempt(faults, [&] { apply(row, entry, layer->wrong_value, effective.config); });
       value.value = row.show(effective.config);
       value.origin = entry.origin;
       value.subject = entry.subject();

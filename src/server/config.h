@@ -15,6 +15,8 @@
 
 namespace qwen {
 
+class ConfigFaults;
+
 // One setting, for whoever declares flags or prints help.
 struct ConfigKey {
   std::string_view name;  // "server.port": section and key as a file spells them; unique
@@ -55,7 +57,7 @@ std::span<const std::string_view> dictionary_variables();
 // `lookup` is getenv or a test's stand-in: null where unset. An empty variable counts as unset. The guide's
 // dictionaries (BATCH_CONFIG, CACHE_CONFIG, SSL_CONFIG; as Python, JSON or YAML) give way to the variables of their
 // members. Errors: kConfig for a dictionary that is none or has an unknown member.
-ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup);
+ConfigLayer environment_layer(const std::function<const char*(const char*)>& lookup, ConfigFaults* faults = nullptr);
 
 struct EffectiveValue {
   std::string_view name;
@@ -70,8 +72,9 @@ struct EffectiveConfig {
 // `layers`: the strongest first. Within one layer, quantization.enable false stands for the format none and
 // enable_dynamic_batching false for max_num_seqs 1; with several workers model.weights is mmap by default. A model.name
 // from a weaker layer than the model.path holds for a folder of the same name only: it names another model otherwise.
-// Errors: see above; also for a key that no row of the table has.
-EffectiveConfig resolve_config(std::span<const ConfigLayer> layers);
+// Errors: see above; also for a key that no row of the table has. With `faults` wrong values are kept there, and their
+// settings have their defaults.
+EffectiveConfig resolve_config(std::span<const ConfigLayer> layers, ConfigFaults* faults = nullptr);
 
 // For a value that is wrong only beside something else, the model for one: "--max-model-len is …" with the code of the
 // place that it came from. `problem` says value and mend.

@@ -156,6 +156,44 @@ class CheckConfig(Files):
         self.assertEqual(harness.run("serve", "--config", self.folder / "absent.yaml").returncode, 78)
         self.assertEqual(harness.run("serve", "--check-config", "--port", "x", cwd=self.folder).returncode, 2)
 
+    def test_a_check_says_every_fault_at_once(self):
+        """The one exception to "one line of error": the list is what --check-config is for. The service itself still says one."""
+        model = self.write("model.yaml", "model:\n  quantization: {format: int3}\ninference: [1, 2]\n")
+        service = self.write("service.yaml", "server:\n  prot: 1\n  port: 99999\n  port: 8000\nlogging:\n  level: LOUD\napi_keys:\n  me: {scope: all}\n  you: hidden-key\n")
+        flags = ["--config", model, "--config", service, "--io-threads", "many"]
+        variables = {"DRAIN_TIMEOUT": "60", "STOP_GRACE_PERIOD": "30", "SSL_CERTFILE": "absent.pem", "CACHE_CONFIG": '{"tll": 1}'}
+        table, errors = self.check(*flags, status=78, **variables)
+        self.assertEqual(table, {})
+        for words in (f"{model}:2: model.quantization.format is \"int3\"", f"{model}:3: inference must be one value, not a list",
+                      f"{service}:2: there is no key \"server.prot\"; did you mean server.port?", f"{service}:3: server.port is \"99999\"",
+                      f"{service}:4: server.port is set twice", f"{service}:6: logging.level is \"LOUD\"", f"{service}:8: \"api_keys.me.scope\"",
+                      "--io-threads is \"many\"", "CACHE_CONFIG:1: there is no key \"CACHE_CONFIG.tll\"; did you mean cache_config.ttl?",
+                      "STOP_GRACE_PERIOD is 30 s but", "SSL_CERTFILE needs its private key"):
+            self.assertEqual(sum(words in line for line in errors.splitlines()), 1, f"{words}: {errors}")
+        self.assertEqual(errors.count("\n"), 11, errors)
+        self.assertTrue(all(line.startswith("qwen-thinking: ") for line in errors.splitlines()))
+        self.assertNotIn("hidden-key", errors)
+        result = harness.run("serve", *flags, env=harness.environment(**variables), cwd=self.folder)
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (78, 1), result.stderr)
+
+    def test_a_fault_makes_no_others(self):
+        """What depends on a wrong value, or on a file that cannot be read to its end, is not looked at."""
+        for text, count in (("server: {port: x}\nmonitoring: {metrics_port: 8000}\n", 1),
+                            ("ssl_config: {cert_file: c.pem, key_file: \"\"}\n", 1),
+                            ("ssl_config:\n  cert_file: c.pem\n  key_file: \"k.pem\n", 1),
+                            ("server: {drain_timeout: 60, stop_grace_period: 30}\nlogging: {level: LOUD}\n", 2),
+                            ("api_keys:\n  me: {scopes: everything}\n", 1)):
+            path = self.write("f.yaml", text)
+            _, errors = self.check("--config", path, status=78)
+            self.assertEqual(errors.count("\n"), count, errors)
+        _, errors = self.check("--port", "x", "--io-threads", "y", status=2)
+        self.assertEqual(errors.count("\n"), 2, errors)
+        _, errors = self.check("--config", self.folder / "absent.yaml", "--port", "x", status=78)
+        self.assertEqual(errors.count("\n"), 2, errors)
+        self.write("many.yaml", "".join(f"key{i}: 1\n" for i in range(2000)))
+        _, errors = self.check("--config", self.folder / "many.yaml", status=78)
+        self.assertLess(errors.count("\n"), 600)
+
     def test_a_key_is_shown_nowhere(self):
         for variables in ({"API_KEYS": "me:hidden-key"}, {"API_KEYS": '{"me": "hidden-key"}'}):
             table, errors = self.check(**variables)

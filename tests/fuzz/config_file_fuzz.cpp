@@ -1,8 +1,9 @@
 // A configuration file: what is refused is refused in one line, what is read means the same when it is written out
-// again.
+// again, and looking for every fault finds one where there is one.
 #include <nlohmann/json.hpp>
 
 #include "fuzz.h"
+#include "server/config/config_faults.h"
 #include "server/config/config_file.h"
 #include "server/config/yaml_settings.h"
 
@@ -31,7 +32,10 @@ void check_settings(std::string_view text) {
 
 // Values that are no keys' values are refused when all is put together.
 void check_config(std::string_view text) {
-  accepts(ErrorCode::kConfig, [&] { resolve_config(std::vector{parse_config(text, "f.yaml")}); });
+  const bool good = accepts(ErrorCode::kConfig, [&] { resolve_config(std::vector{parse_config(text, "f.yaml")}); });
+  ConfigFaults faults;
+  resolve_config(std::vector{parse_config(text, "f.yaml", &faults)}, &faults);
+  FUZZ_CHECK(faults.all().empty() == good);
   accepts(ErrorCode::kConfig, [&] { resolve_config(std::vector{dictionary_layer(text, "CACHE_CONFIG")}); });
   const std::string variable(text.substr(0, text.find('\0')));
   accepts(ErrorCode::kConfig, [&] {

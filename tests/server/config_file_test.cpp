@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "server/config/config_faults.h"
 #include "server/config/yaml_settings.h"
 #include "support/expect_error.h"
 #include "support/scratch_folder.h"
@@ -277,6 +278,44 @@ TEST(FindConfigFiles, NamedThenVariablesThenTheUsualPlaces) {
   EXPECT_TRUE(fails_with([&] { find({root + "/mine"}); }, ErrorCode::kConfig, "holds neither"));
   EXPECT_TRUE(fails_with([&] { read_config_file(root + "/mine/x.yaml"); }, ErrorCode::kConfig, "x.yaml"));
   EXPECT_TRUE(fails_with([&] { read_config_file("/dev/zero"); }, ErrorCode::kConfig, "/dev/zero"));
+}
+
+// What ConfigFaults keeps, a line each; empty where all is well.
+std::string faults_of(const std::string& text) {
+  ConfigFaults faults;
+  resolve_config(std::vector{parse_config(text, "f.yaml", &faults)}, &faults);
+  std::string lines;
+  for (const Error& fault : faults.all()) lines += std::string(fault.what()) + '\n';
+  return lines;
+}
+
+TEST(ConfigFaults, AreAllKept) {
+  EXPECT_EQ(faults_of("server: {port: 1}\n"), "");
+  const std::string several = faults_of(
+      "server:\n  prot: 1\n  port: [1, {a: [2]}, 3]\n  host: \"a\\nb\"\n  workers: 0\nlogging: {level: LOUD}\nserver: "
+      "{io_threads: x}\n");
+  for (const char* words : {"f.yaml:2: there is no key \"server.prot\"", "f.yaml:3: server.port must be one value",
+                            "f.yaml:4: the value of server.host", "f.yaml:5: server.workers is \"0\"",
+                            "f.yaml:6: logging.level", "f.yaml:7: server is set twice", "f.yaml:7: server.io_threads"})
+    EXPECT_NE(several.find(words), std::string::npos) << words << "\n" << several;
+  EXPECT_EQ(std::count(several.begin(), several.end(), '\n'), 7) << several;
+}
+
+TEST(ConfigFaults, WhatCannotBeReadEndsTheTextButNotTheRest) {
+  const std::string cut = faults_of("server: {workers: 0, prot: 1}\nlogging: {level: \n");
+  EXPECT_NE(cut.find("is not YAML"), std::string::npos) << cut;
+  EXPECT_EQ(std::count(cut.begin(), cut.end(), '\n'), 3) << cut;
+  const std::string deep = faults_of("server: {workers: 0}\na: " + std::string(100'000, '['));
+  EXPECT_NE(deep.find("nested deeper"), std::string::npos) << deep;
+  EXPECT_NE(deep.find("server.workers"), std::string::npos) << deep;
+}
+
+TEST(ConfigFaults, AreBounded) {
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += "a: 1\n";
+  ConfigFaults faults;
+  parse_config(many, "f.yaml", &faults);
+  EXPECT_EQ(faults.all().size(), ConfigFaults::kMost);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ class Page : public HttpFixture {
     add("GET", "/", page_handler());
     add("GET", "/assets/*", page_asset_handler());
     add("GET", "/favicon.ico", page_icon_handler());
+    add("GET", "/docs", docs_handler());
+    add("GET", "/openapi.json", openapi_handler(context_->routes, {}));
     start();
   }
   HttpAnswer fetch(const std::string& path, const std::string& more_headers = "") {
@@ -56,9 +58,22 @@ TEST_F(Page, IndexHasTheStrictHeaders) {
   EXPECT_EQ(answer.body, text_of("index.html"));
 }
 
+TEST_F(Page, TheDescriptionOfTheApiIsServedAlike) {
+  const HttpAnswer docs = fetch("/docs"), document = fetch("/openapi.json");
+  EXPECT_EQ(docs.header("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(docs.body, text_of("docs.html"));
+  EXPECT_EQ(document.header("Content-Type"), "application/json");
+  EXPECT_EQ(document.json().at("openapi"), "3.1.0");
+  for (const HttpAnswer* answer : {&docs, &document}) {
+    EXPECT_EQ(answer->header("Content-Security-Policy"), fetch("/").header("Content-Security-Policy"));
+    EXPECT_EQ(answer->header("Cache-Control"), "no-cache");
+  }
+  EXPECT_EQ(fetch("/openapi.json", "If-None-Match: " + document.header("ETag") + "\r\n").status, 304);
+}
+
 TEST_F(Page, EveryFileIsServedAsWhatItIs) {
   for (const PageAsset& asset : page_assets()) {
-    if (asset.path == "index.html") continue;
+    if (!asset.path.starts_with("assets/")) continue;
     const HttpAnswer answer = fetch("/" + std::string(asset.path));
     ASSERT_EQ(answer.status, 200) << asset.path;
     EXPECT_EQ(answer.body, asset.bytes) << asset.path;
@@ -120,9 +135,11 @@ TEST(PageFiles, NameNoOtherHost) {
 }
 
 TEST(PageFiles, HoldNoInlineScriptAndNoStyle) {
-  const std::string index = text_of("index.html");
-  EXPECT_FALSE(std::regex_search(index, std::regex(R"(<script(?![^>]*\bsrc=))")));
-  EXPECT_FALSE(std::regex_search(index, std::regex(R"(<style|\sstyle=|\son\w+=|javascript:)")));
+  for (const char* page : {"index.html", "docs.html"}) {
+    const std::string html = text_of(page);
+    EXPECT_FALSE(std::regex_search(html, std::regex(R"(<script(?![^>]*\bsrc=))"))) << page;
+    EXPECT_FALSE(std::regex_search(html, std::regex(R"(<style|\sstyle=|\son\w+=|javascript:)"))) << page;
+  }
   const std::regex markup(
       R"(innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser)");
   for (const PageAsset& asset : page_assets())
@@ -130,8 +147,8 @@ TEST(PageFiles, HoldNoInlineScriptAndNoStyle) {
 }
 
 TEST(PageFiles, AreAllThatTheyNameAndAllNamed) {
-  std::set<std::string> named = all_matches(text_of("index.html"), R"re("(assets/[\w.]+)")re");
-  named.insert("index.html");
+  std::set<std::string> named = all_matches(text_of("index.html") + text_of("docs.html"), R"re("(assets/[\w.]+)")re");
+  for (const char* served : {"index.html", "docs.html", "openapi.json"}) named.insert(served);
   for (const PageAsset& asset : page_assets())
     for (const std::string& name : all_matches(std::string(asset.bytes), R"re(from "\./([\w.]+)")re"))
       named.insert("assets/" + name);
@@ -145,7 +162,8 @@ TEST(PageFiles, SayEverythingInBothLanguages) {
   const std::set<std::string> english = all_matches(text_of("assets/words_en.js"), key);
   EXPECT_EQ(english, all_matches(text_of("assets/words_zh.js"), key));
   EXPECT_GT(english.size(), 80u);
-  for (const std::string& used : all_matches(text_of("index.html"), R"re(data-t(?:-[a-z-]+)?="(\w+)")re"))
+  for (const std::string& used :
+       all_matches(text_of("index.html") + text_of("docs.html"), R"re(data-t(?:-[a-z-]+)?="(\w+)")re"))
     EXPECT_TRUE(english.count(used)) << used;
   for (const PageAsset& asset : page_assets())
     for (const std::string& used : all_matches(std::string(asset.bytes), R"re(\bt\("(\w+)")re"))

@@ -4,12 +4,14 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/nearest_name.h"
 #include "base/quote.h"
 #include "server/config/api_keys.h"
+#include "server/config/config_faults.h"
 #include "server/config/key_table.h"
 #include "server/config/value_text.h"
 #include "server/config/yaml_settings.h"
@@ -91,9 +93,21 @@ std::string small_letters(std::string path) {
 // Takes the settings of a text one after the other.
 class LayerBuilder {
  public:
-  explicit LayerBuilder(const std::string& name) : name_(name) { layer_.from_file = true; }
+  LayerBuilder(const std::string& name, ConfigFaults* faults) : name_(name), faults_(faults) {
+    layer_.from_file = true;
+  }
 
   void take(const YamlSetting& setting) {
+    attempt(faults_, [&] { look_at(setting); });
+  }
+
+  ConfigLayer finish() {
+    if (!keys_at_fault_) attempt(faults_, [&] { add_api_keys(); });
+    return std::move(layer_);
+  }
+
+ private:
+  void look_at(const YamlSetting& setting) {
     const std::string path = small_letters(setting.path);
     if (path.size() > kApiKeys.size() && path.compare(0, kApiKeys.size() + 1, str(kApiKeys, '.')) == 0)
       return take_api_key(path.substr(kApiKeys.size() + 1), setting);
@@ -104,17 +118,16 @@ class LayerBuilder {
     if (!setting.empty) add(*row, {setting.value, place(setting), setting.path});
   }
 
-  ConfigLayer finish() {
+  void add_api_keys() {
     if (const std::string problem = api_keys_problem(keys_); !problem.empty())
       throw Error(ErrorCode::kConfig, str(keys_origin_, ": api_keys: ", problem));
     if (!keys_.empty()) add(*find_config_row(kApiKeys), {api_keys_text(keys_), keys_origin_, std::string(kApiKeys)});
-    return std::move(layer_);
   }
 
- private:
   std::string place(const YamlSetting& setting) const { return str(name_, ':', setting.line); }
 
   void take_api_key(const std::string& name, const YamlSetting& setting) {
+    const bool others_at_fault = std::exchange(keys_at_fault_, true);
     if (keys_.empty()) keys_origin_ = place(setting);
     const auto [there, added] = key_places_.emplace(name, place(setting));
     if (!added)
@@ -125,6 +138,7 @@ class LayerBuilder {
     } catch (const Disallowed& problem) {
       throw Error(ErrorCode::kConfig, str(place(setting), ": ", quote(setting.path), " must be ", problem.allowed));
     }
+    keys_at_fault_ = others_at_fault;
   }
 
   // Two names of one setting in one file: which of them holds would be a guess.
@@ -136,8 +150,10 @@ class LayerBuilder {
   }
 
   const std::string& name_;
+  ConfigFaults* const faults_;
   ConfigLayer layer_;
   ApiKeys keys_;
+  bool keys_at_fault_ = false;                     // one of them
   std::map<std::string, std::string> key_places_;  // by path below api_keys
   std::string keys_origin_;
 };
@@ -196,25 +212,25 @@ std::vector<std::string> find_config_files(const std::vector<std::string>& named
   return {};
 }
 
-ConfigLayer read_config_file(const std::string& path) {
+ConfigLayer read_config_file(const std::string& path, ConfigFaults* faults) {
   std::string text;
   try {
     text = read_text_file(path, kMaxYamlBytes);
   } catch (const Error& error) {
     throw Error(ErrorCode::kConfig, error.what());
   }
-  return parse_config(text, path);
+  return parse_config(text, path, faults);
 }
 
-ConfigLayer parse_config(std::string_view text, const std::string& name) {
-  LayerBuilder builder(name);
-  for (const YamlSetting& setting : read_yaml_settings(text, name)) builder.take(setting);
+ConfigLayer parse_config(std::string_view text, const std::string& name, ConfigFaults* faults) {
+  LayerBuilder builder(name, faults);
+  for (const YamlSetting& setting : read_yaml_settings(text, name, faults)) builder.take(setting);
   return builder.finish();
 }
 
-ConfigLayer dictionary_layer(std::string_view text, const std::string& variable) {
-  LayerBuilder builder(variable);
-  for (YamlSetting& setting : read_yaml_settings(text, variable)) {
+ConfigLayer dictionary_layer(std::string_view text, const std::string& variable, ConfigFaults* faults) {
+  LayerBuilder builder(variable, faults);
+  for (YamlSetting& setting : read_yaml_settings(text, variable, faults)) {
     setting.path = variable + '.' + setting.path;
     setting.empty = setting.empty || setting.value == "None";  // as Python writes it
     builder.take(setting);

@@ -19,12 +19,13 @@ std::vector<std::string> find_config_files(const std::vector<std::string>& named
                                            const std::function<const char*(const char*)>& lookup,
                                            const std::string& root = {});
 
-// Sections of the guide in capitals (BATCH_CONFIG, CACHE_CONFIG, API_KEYS, SSL_CONFIG) are the same in small letters; a
-// key without a value is not set. Errors: kConfig with file and line.
-ConfigLayer read_config_file(const std::string& path);
-ConfigLayer parse_config(std::string_view text, const std::string& name);
+// With `faults` what is wrong is kept there, and the rest is read. Sections of the guide in capitals (BATCH_CONFIG,
+// CACHE_CONFIG, API_KEYS, SSL_CONFIG) are the same in small letters; a key without a value is not set. Errors: kConfig
+// with file and line.
+ConfigLayer read_config_file(const std::string& path, ConfigFaults* faults = nullptr);
+ConfigLayer parse_config(std::string_view text, const std::string& name, ConfigFaults* faults = nullptr);
 
 // The value of a variable that is named after a section. Errors: kConfig naming the variable.
-ConfigLayer dictionary_layer(std::string_view text, const std::string& variable);
+ConfigLayer dictionary_layer(std::string_view text, const std::string& variable, ConfigFaults* faults = nullptr);
 
 }  // namespace qwen

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/cache/cache_options.h"
+#include "server/config/config_faults.h"
 
 namespace qwen {
 namespace {
@@ -49,14 +50,15 @@ struct Refusal {
   std::string_view name;
   Check applies;
   const char* problem;
+  std::string_view other;  // the setting that it does not go together with
 };
 
 // Settings that promise what is not there, or that want another: going on without it would be worse than not to start.
 constexpr Refusal kRefused[] = {
     {"ssl_config.cert_file", [](const ServiceConfig& c) { return !c.ssl_cert_file.empty() && c.ssl_key_file.empty(); },
-     "needs its private key: set ssl_config.key_file (SSL_KEYFILE), too"},
+     "needs its private key: set ssl_config.key_file (SSL_KEYFILE), too", "ssl_config.key_file"},
     {"ssl_config.key_file", [](const ServiceConfig& c) { return c.ssl_cert_file.empty() && !c.ssl_key_file.empty(); },
-     "needs its certificate: set ssl_config.cert_file (SSL_CERTFILE), too"},
+     "needs its certificate: set ssl_config.cert_file (SSL_CERTFILE), too", "ssl_config.cert_file"},
 };
 
 void check_ports(const ServiceConfig& config, std::vector<ConfigNotice>& notices) {
@@ -103,13 +105,17 @@ int least_stop_grace_period(const ServiceConfig& config) {
   return static_cast<int>((config.drain_grace + config.drain_timeout).count()) + kLastWords;
 }
 
-std::vector<ConfigNotice> review_config(const EffectiveConfig& effective) {
+std::vector<ConfigNotice> review_config(const EffectiveConfig& effective, ConfigFaults* faults) {
   const ServiceConfig& config = effective.config;
   for (const Refusal& refusal : kRefused)
-    if (refusal.applies(config)) throw wrong_setting(config, refusal.name, refusal.problem);
+    attempt(faults, {refusal.name, refusal.other}, [&] {
+      if (refusal.applies(config)) throw wrong_setting(config, refusal.name, refusal.problem);
+    });
   std::vector<ConfigNotice> notices;
-  check_ports(config, notices);
-  check_times(config);
+  attempt(faults, {"server.port", "monitoring.metrics_port", "monitoring.enable_metrics"},
+          [&] { check_ports(config, notices); });
+  attempt(faults, {"server.stop_grace_period", "server.drain_grace", "server.drain_timeout"},
+          [&] { check_times(config); });
   check_keys(config, notices);
   for (const Remark& remark : kWithoutEffect) {
     const auto value = std::find_if(effective.values.begin(), effective.values.end(),

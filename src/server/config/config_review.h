@@ -9,13 +9,16 @@
 
 namespace qwen {
 
+class ConfigFaults;
+
 struct ConfigNotice {
   LogLevel level;
   std::string text;
 };
 
-// Looks at values alone, at no file and no port. Errors: wrong_setting.
-std::vector<ConfigNotice> review_config(const EffectiveConfig& effective);
+// Looks at values alone, at no file and no port. Errors: wrong_setting; with `faults` kept there, where not the
+// settings themselves are at fault.
+std::vector<ConfigNotice> review_config(const EffectiveConfig& effective, ConfigFaults* faults = nullptr);
 
 // Seconds that whoever stops the service must wait, at least, before it kills it.
 int least_stop_grace_period(const ServiceConfig& config);

@@ -8,6 +8,8 @@
 
 namespace qwen {
 
+class ConfigFaults;
+
 struct YamlSetting {
   std::string path;  // keys from the outside in, joined by dots
   std::string value;
@@ -22,7 +24,9 @@ inline constexpr size_t kMaxYamlDepth = 8;
 
 // In the order of the text; paths are unique, those of sections included. Memory is bounded
 // by the constants above whatever the text says. Errors: kConfig "name:line: …" for everything else; no message repeats
-// a value.
-std::vector<YamlSetting> read_yaml_settings(std::string_view text, const std::string& name);
+// a value. With `faults` they are kept there, and what can be read is returned: a list is passed over, of two settings
+// of one path the first one stands, and where the text is no YAML any more it ends.
+std::vector<YamlSetting> read_yaml_settings(std::string_view text, const std::string& name,
+                                            ConfigFaults* faults = nullptr);
 
 }  // namespace qwen

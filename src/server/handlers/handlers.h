@@ -27,8 +27,12 @@ Handler finish_thinking_handler(const HandlerContext& context);   // POST /reque
 Handler page_handler();                                           // GET /: the page for people
 Handler page_asset_handler();                                     // GET /assets/*
 Handler page_icon_handler();                                      // GET /favicon.ico
+Handler docs_handler();                                           // GET /docs: the API for people
 Handler stats_handler(ServiceMonitor& monitor);                   // GET /stats, in the guide's words
 Handler metrics_handler(ServiceMonitor& monitor);                 // GET /metrics, for Prometheus
+
+// GET /openapi.json: what `routes` has.
+Handler openapi_handler(const RouteTable& routes, const ServiceConfig& config);
 
 // The whole API. `context` must outlive the table.
 RouteTable make_routes(const HandlerContext& context);

@@ -1,16 +1,19 @@
-// GET / and GET /assets/*: the page that a person sees, from memory. Invariant: whatever text a model or a proxy slips
-// into the page, the browser runs only what this server sent and speaks with this server alone (the content security
-// policy).
+// GET /, /docs, /openapi.json and /assets/*: the pages that a person sees and what they read, from memory. Invariant:
+// whatever text a model or a proxy slips into the page, the browser runs only what this server sent and speaks with
+// this server alone (the content security policy).
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/openapi_document.h"
 #include "server/handlers/page_assets.h"
 
 namespace qwen {
 namespace {
 
-constexpr std::string_view kIndex = "index.html", kIcon = "assets/icon.svg", kAssetFolder = "assets/";
+constexpr std::string_view kIndex = "index.html", kDocs = "docs.html", kIcon = "assets/icon.svg",
+                           kAssetFolder = "assets/";
 
 // Trusted types: no script of the page can turn a string into markup, not even by mistake.
 constexpr const char* kContentSecurityPolicy =
@@ -69,6 +72,20 @@ Handler fixed(std::string_view path) {
 
 Handler page_handler() { return fixed(kIndex); }
 Handler page_icon_handler() { return fixed(kIcon); }
+Handler docs_handler() { return fixed(kDocs); }
+
+Handler openapi_handler(const RouteTable& routes, const ServiceConfig& config) {
+  struct Held {
+    std::string text, etag;
+  };
+  std::string text = openapi_document(routes, config);
+  std::string etag = '"' + sha256_hex(text).substr(0, 32) + '"';
+  return [held = std::make_shared<const Held>(Held{std::move(text), std::move(etag)})](Request request,
+                                                                                       ResponderPtr responder) {
+    const PageAsset asset{"openapi.json", "application/json", held->etag, held->text};
+    responder->send(answer(request, &asset));
+  };
+}
 
 Handler page_asset_handler() {
   return [](Request request, ResponderPtr responder) {

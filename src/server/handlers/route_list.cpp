@@ -39,6 +39,9 @@ RouteTable make_routes(const HandlerContext& context) {
   routes.add({"GET", "/", Access::kPage, page_handler(), 0, Traffic::kPage});
   routes.add({"GET", "/assets/*", Access::kPage, page_asset_handler(), 0, Traffic::kPage});
   routes.add({"GET", "/favicon.ico", Access::kPage, page_icon_handler(), 0, Traffic::kPage});
+  routes.add({"GET", "/docs", Access::kPage, docs_handler(), 0, Traffic::kPage});
+  routes.add(
+      {"GET", "/openapi.json", Access::kPage, openapi_handler(routes, context.config), 0, Traffic::kPage});  // the last
   return routes;
 }
 
