@@ -11,7 +11,7 @@ TEST_P(AttentionTest, EqualsPlainSoftmaxForEveryHeadShape) {
       const HeadShape heads{2 * group, 2, head_dim};
       const int length = pick(1, 140);
       Sequence s = make_sequence(heads, length);
-      Cache cache = make_cache(backend, heads, 12, 16);
+      Cache cache = make_cache(backend, heads, 12, 64);
       EXPECT_LT(relative_error(whole(backend, cache, s, length), expected(heads, s, length)), limit()) << length;
     }
   }
@@ -41,11 +41,11 @@ TEST_P(AttentionTest, TokenByTokenChunkedAndWholeAreTheSameBits) {
     const int length = 1090;
     Sequence s = make_sequence(heads, length);
     CpuBackend one(kernels(), 1);
-    Cache cache = make_cache(one, heads, 80, 16);
+    Cache cache = make_cache(one, heads, 80, 64);
     const std::vector<float> want = whole(one, cache, s, length);
     for (const int mode : {0, 1, 2}) {  // token by token, random chunks, random chunks in larger blocks
       CpuBackend backend(kernels(), 2 + mode);
-      Cache other = make_cache(backend, heads, 80, mode == 2 ? 64 : 32);
+      Cache other = make_cache(backend, heads, 80, mode == 2 ? 192 : 64);
       Sequence again = s;
       std::vector<float> got;
       while (again.computed < length) {
@@ -59,20 +59,26 @@ TEST_P(AttentionTest, TokenByTokenChunkedAndWholeAreTheSameBits) {
   }
 }
 
-// 1 to 4 threads, few rows and long contexts: the partitions of a row are computed by different threads.
+// 1 to 4 threads, few rows and long contexts: the partitions of a row are computed by different threads, and as many
+// heads at once as there are threads to keep busy.
 TEST_P(AttentionTest, SplitOverThreadsIsTheSameBits) {
-  const HeadShape heads{2, 1, 32};
-  const int length = 3 * kPartition + 77;
-  Sequence s = make_sequence(heads, length);
-  std::vector<float> want;
-  for (int threads = 1; threads <= 4; ++threads) {
-    CpuBackend backend(kernels(), threads);
-    Cache cache = make_cache(backend, heads, 60, 64);
-    Sequence copy = s;
-    step(backend, cache, {&copy}, {length - 1}, false);
-    const std::vector<float> got = step(backend, cache, {&copy}, {1});
-    if (threads == 1) want = got;
-    EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0) << threads;
+  for (const HeadShape heads : {HeadShape{2, 1, 32}, HeadShape{12, 6, 32}, HeadShape{40, 2, 16}}) {
+    const int length = 3 * kPartition + 77;
+    Sequence s = make_sequence(heads, length);
+    std::vector<float> want;
+    for (int threads = 1; threads <= 4; ++threads) {
+      CpuBackend backend(kernels(), threads);
+      Cache cache = make_cache(backend, heads, 60, 64);
+      Sequence copy = s;
+      step(backend, cache, {&copy}, {length - 2}, false);
+      std::vector<float> got = step(backend, cache, {&copy}, {2});
+      if (threads == 1) {
+        const std::vector<float> plain = expected(heads, s, length, length - 2);
+        EXPECT_LT(relative_error(got, plain), limit());
+        want = got;
+      }
+      EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0) << threads;
+    }
   }
 }
 
@@ -84,10 +90,10 @@ TEST_P(AttentionTest, ASequenceDoesNotDependOnItsNeighbours) {
   const std::vector<int> lengths = {1, 200, 64, 65, 31, 1030};
   for (const int length : lengths) {
     sequences.push_back(make_sequence(heads, length));
-    Cache cache = make_cache(backend, heads, 70, 16);
+    Cache cache = make_cache(backend, heads, 70, 64);
     alone.push_back(whole(backend, cache, sequences.back(), length));
   }
-  Cache cache = make_cache(backend, heads, 100, 16);
+  Cache cache = make_cache(backend, heads, 100, 64);
   std::vector<std::vector<float>> together(sequences.size());
   while (true) {  // every sequence takes part with a random number of its tokens
     std::vector<Sequence*> batch;
@@ -117,11 +123,11 @@ TEST_P(AttentionTest, ASequenceDoesNotDependOnItsNeighbours) {
 
 TEST_P(AttentionTest, BlocksAndHeadsOutOfRangeAreErrors) {
   CpuBackend backend(kernels(), 1);
-  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 8, {2, 1, 32}), Error);
-  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 16, {2, 1, 33}), Error);
-  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 16, {2, 1, 512}), Error);
-  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 16, {3, 2, 32}), Error);
-  EXPECT_THROW(backend.alloc_kv(DType::kF16, 4, 16, {2, 1, 32}), Error);
+  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 32, {2, 1, 32}), Error);
+  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 64, {2, 1, 33}), Error);
+  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 64, {2, 1, 512}), Error);
+  EXPECT_THROW(backend.alloc_kv(kernels().kv, 4, 64, {3, 2, 32}), Error);
+  EXPECT_THROW(backend.alloc_kv(DType::kF16, 4, 64, {2, 1, 32}), Error);
   EXPECT_EQ(backend.kv_bytes_per_token(DType::kBF16, {32, 8, 128}), 8u * 128 * 2 * 2);
   EXPECT_EQ(backend.kv_bytes_per_token(DType::kI8, {32, 8, 128}), 8u * (128 + 4) * 2);
   EXPECT_EQ(backend.kv_bytes_per_token(DType::kI8, {2, 1, 256}), (256u + 8) * 2);

@@ -51,7 +51,7 @@ TEST(CreateTest, TheKvCacheHasTheTypeThatIsAskedFor) {
     for (const auto& [asked, dtype] : {std::pair{"bfloat16", DType::kBF16}, {"int8", DType::kI8}}) {
       const auto backend = create_backend({.kernels = name, .threads = 1, .kv_cache_dtype = asked});
       EXPECT_EQ(backend->kv_dtype(), dtype) << name;
-      const KvLayer kv = backend->alloc_kv(dtype, 3, 16, kHeads);
+      const KvLayer kv = backend->alloc_kv(dtype, 3, 64, kHeads);
       EXPECT_EQ(kv.buffer.size_bytes(), 3 * 16 * backend->kv_bytes_per_token(dtype, kHeads)) << name << " " << asked;
     }
   }

@@ -14,15 +14,15 @@ class Int8AttentionTest : public AttentionTest {
   // A cache in which an earlier user has left tokens: finite scales, and any byte for a number, -128 often.
   Cache make_used_cache(CpuBackend& backend, const HeadShape& heads, int num_blocks, int block_size) {
     Cache cache = make_cache(backend, heads, num_blocks, block_size);
-    const int64_t scale_bytes = int8_kv_scale_bytes(heads.head_dim), bytes = int8_kv_group_bytes(heads.head_dim);
+    const int64_t scale_bytes = int8_kv_scale_bytes(heads.head_dim), bytes = int8_kv_bytes(heads.head_dim);
     std::byte* const data = cache.kv.buffer.as<std::byte>();
-    const int64_t groups = int64_t{2} * num_blocks * block_size / kKvGroup * heads.num_kv_heads;
-    for (int64_t group = 0; group < groups; ++group) {
+    const int64_t tiles = int64_t{2} * num_blocks * block_size / kKvTile * heads.num_kv_heads;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
       const std::vector<float> scales = random(static_cast<size_t>(scale_bytes) / sizeof(float), 0.1f);
-      std::memcpy(data + group * bytes, scales.data(), static_cast<size_t>(scale_bytes));
+      std::memcpy(data + tile * bytes, scales.data(), static_cast<size_t>(scale_bytes));
       for (int64_t i = scale_bytes; i < bytes; ++i) {
         const auto number = static_cast<int8_t>(std::max(-128, pick(-192, 127)));
-        data[group * bytes + i] = static_cast<std::byte>(number);
+        data[tile * bytes + i] = static_cast<std::byte>(number);
       }
     }
     return cache;
@@ -40,7 +40,7 @@ TEST_P(Int8AttentionTest, EqualsTheScalarKernels) {
       SCOPED_TRACE(str("head_dim ", head_dim, ", group ", group, ", ", length, " tokens"));
       Sequence s = make_sequence(heads, length);
       for (size_t i = 0; i < s.qkv.size(); i += 97) s.qkv[i] *= 20;  // outliers
-      Cache a = make_used_cache(fast, heads, 80, 16), b = make_used_cache(specification, heads, 20, 64);
+      Cache a = make_used_cache(fast, heads, 40, 64), b = make_used_cache(specification, heads, 20, 128);
       EXPECT_LT(relative_error(whole(fast, a, s, length), whole(specification, b, s, length)), 1e-4);
     }
   }
@@ -53,14 +53,14 @@ TEST_P(Int8AttentionTest, WhatAnEarlierUserLeftChangesNoBit) {
     const HeadShape heads{8, 2, head_dim};
     for (const int length : {1, 15, 17, 33, 63, 65, 100}) {
       const Sequence s = make_sequence(heads, length);
-      Cache used = make_used_cache(backend, heads, 8, 16), spoilt = make_cache(backend, heads, 8, 16);
+      Cache used = make_used_cache(backend, heads, 8, 64), spoilt = make_cache(backend, heads, 8, 64);
       EXPECT_EQ(whole(backend, used, s, length), whole(backend, spoilt, s, length)) << head_dim << " " << length;
     }
   }
 }
 
 // Queries, keys and values that are ± one number once the cache has rotated them leave nothing to round.
-TEST_P(Int8AttentionTest, WhatEightBitsHoldIsExact) {
+TEST_P(Int8AttentionTest, WhatEightBitsHoldLosesOnlyTheRoundingOfWeights) {
   const HeadShape heads{4, 1, 128};
   CpuBackend backend(kernels(), 1);
   const int length = 70;
@@ -72,8 +72,8 @@ TEST_P(Int8AttentionTest, WhatEightBitsHoldIsExact) {
       kScalarIntegerKernels.rotate(v, 128);
     }
   }
-  Cache cache = make_cache(backend, heads, 8, 16);
-  EXPECT_LT(relative_error(whole(backend, cache, s, length), expected(heads, s, length)), 5e-5);
+  Cache cache = make_cache(backend, heads, 8, 64);
+  EXPECT_LT(relative_error(whole(backend, cache, s, length), expected(heads, s, length)), 2e-3);
 }
 
 // A key or value that is not finite spoils the rows that see it, and no other.
@@ -84,7 +84,7 @@ TEST_P(Int8AttentionTest, ANanReachesThoseWhoSeeIt) {
   for (const int head : {4, 6}) {  // the first key head, the first value head
     Sequence s = make_sequence(heads, length);
     s.qkv[static_cast<size_t>(poisoned * heads.qkv_size() + head * 64 + 5)] = NAN;
-    Cache cache = make_cache(backend, heads, 12, 16);
+    Cache cache = make_cache(backend, heads, 12, 64);
     const std::vector<float> rows = whole(backend, cache, s, length);
     for (int row = 0; row < length; ++row) {
       for (int query_head = 0; query_head < 4; ++query_head) {
@@ -108,7 +108,7 @@ TEST_P(Int8AttentionTest, TheLargestSumsAreExact) {
       std::fill(value, value + 64, sign);
       kScalarIntegerKernels.rotate(value, 64);  // so that the cache holds the same number 64 times
     }
-    Cache cache = make_cache(backend, heads, 4, 16);
+    Cache cache = make_cache(backend, heads, 4, 64);
     const std::vector<float> rows = whole(backend, cache, s, length);
     EXPECT_NEAR(rows[63 * 64], sign * 8.0f, 1e-4);
     for (int d = 1; d < 64; ++d) EXPECT_NEAR(rows[static_cast<size_t>(63 * 64 + d)], 0.0f, 1e-4);

@@ -1,8 +1,9 @@
 // Attention over the whole batch: cuts it into tasks for the pool and puts the partitions together again.
 //
 // A row's result is the merge, in order, of its partial results over fixed partitions of kPartition positions. So the
-// same bits come out whether one thread walks all partitions of a query tile (prompts) or many threads take one each
-// (few rows, long contexts).
+// same bits come out whether one thread walks all partitions of a query tile, head by head (prompts, whose tiles share
+// the keys and values of a head), or each task takes one partition of one tile for as many heads as it can (decoding,
+// which reads each key and value once, forward through memory).
 #pragma once
 
 #include <vector>
@@ -31,7 +32,8 @@ class CpuAttention {
     const Tensor& qkv;
     const KvLayer& kv;
     const AttentionMetadata& metadata;
-    int group;  // query heads per kv head
+    int group;           // query heads per kv head
+    int64_t state_size;  // floats of one tile and kv head, those of the largest
   };
   // Consecutive query rows of one sequence, as many as share each read of the keys and values.
   struct Tile {
@@ -43,13 +45,19 @@ class CpuAttention {
     int context() const { return first_position + rows; }
   };
 
+  // Consecutive kv heads of one sequence, and where their states go, `stride` floats apart.
+  struct Heads {
+    int first, count;
+    float* state;
+    int64_t stride;
+  };
+
   void cut_into_tiles(const Call& call);
-  size_t state_size(const Call& call) const;  // floats of one tile and kv head
-  void run_partition(const Call& call, const Tile& tile, int kv_head, int partition, float* state, int worker);
+  void run_partition(const Call& call, const Tile& tile, const Heads& heads, int partition, int worker);
   void run_partitions(const Call& call, const Tile& tile, int kv_head, int worker);
   void merge(const Call& call, const Tile& tile, float* state, const float* partial) const;
   void finish(const Call& call, const Tile& tile, int kv_head, float* state) const;
-  void run_split(const Call& call, int partitions);
+  void run_split(const Call& call);
   std::byte* worker_scratch(int worker) {
     return scratch_.as<std::byte>() + static_cast<size_t>(worker) * kWorkerScratch;
   }
@@ -58,9 +66,11 @@ class CpuAttention {
 
   const KernelSet& kernels_;
   ThreadPool& pool_;
-  std::vector<Tile> tiles_;    // kept between calls: a step does not allocate once it has seen the largest batch
-  DeviceBuffer scratch_;       // [threads]: the kernel's scratch, then two states
-  DeviceBuffer split_states_;  // partial results of run_split, committed as it is touched
+  // Both are kept between calls: a step does not allocate once it has seen the largest batch.
+  std::vector<Tile> tiles_;
+  std::vector<int> first_span_;  // [tiles + 1]: spans are the partitions of all tiles in order
+  DeviceBuffer scratch_;         // [threads]: the kernel's scratch, then two states
+  DeviceBuffer split_states_;    // partial results of run_split, committed as it is touched
 };
 
 }  // namespace qwen

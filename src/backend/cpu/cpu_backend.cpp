@@ -19,8 +19,8 @@
 namespace qwen {
 namespace {
 
-// Any multiple of kKvGroup is as fast (bench/, 16 to 1,024 tokens); small blocks share more of a common prefix.
-constexpr int kKvBlockSize = kKvGroup;
+// A multiple is no faster, and a small block shares more of a common prefix.
+constexpr int kKvBlockSize = kKvTile;
 
 // Rows of a task of plain weights, as kIntegerTaskRows of the others. A chunk of activations stays in the L2 cache
 // while the thread walks its panels; for fewer rows than this the weights are read once, by one thread each.

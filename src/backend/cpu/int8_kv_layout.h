@@ -1,18 +1,17 @@
 // How the CPU backend keeps keys and values in int8. A token's key or value of one head is what quant/integer_format.h
 // makes of a row of activations: rotated and rounded in groups of 128 dimensions (a head of Qwen3 is one group), each
-// with an f32 scale. Per block and kv head, as in layouts.h, keys and then values in groups of kKvGroup tokens:
+// with an f32 scale. Tiles as in layouts.h, of each head:
 // clang-format off
-//     key group    [G][16] f32 scales, [D / 4][16][4] of q + kKeyOffset  lane = token, fours along the head dimension
-//     value group  [G][16] f32 scales, [16 / 4][D][4] of q               lane = dimension, fours along the tokens
+//     keys    [G][64] f32 scales, [D / 4][64][4] of q + kKeyOffset   lane = token, fours along the head dimension
+//     values  [G][64] f32 scales, [D / 64][64 / 4][64][4] of q       lane = dimension, fours along the tokens
 //     D = padded_head_dim, G = integer_groups(head_dim)
 // clang-format on
 // Nothing depends on what stands in the padding, nor in slots that no token of the sequence has taken.
 //
 // Attention rotates and rounds queries in the same way, so scores are exact integer products times scales. What
-// multiplies the values, probability · scale of the token's value, is rounded for every tile of kAttentionTile keys
-// and group of dimensions to kWeightMax steps of the largest: two times 7 bits, which keeps vpmaddubsw's 16-bit sums
-// within range. The weighted values stay rotated until all partitions are merged. Included by instruction-set files:
-// see kernel_table.h.
+// multiplies the values, probability · scale of the token's value, is rounded for every tile and group of dimensions to
+// kWeightMax steps of the largest. The weighted values stay rotated until all partitions are merged. Included by
+// instruction-set files: see kernel_table.h.
 #pragma once
 
 #include "backend/cpu/integer_layouts.h"
@@ -21,17 +20,16 @@ namespace qwen {
 
 constexpr int kKeyOffset = kInt8Offset;
 constexpr int kMaxHeadGroups = kMaxHeadDim / kIntegerGroup;
-constexpr int kWeightHalfBits = 7;
-constexpr int kWeightMax = (1 << 2 * kWeightHalfBits) - 1;
+constexpr int kWeightMax = 255;
 
-// From a group of keys or values to its numbers.
+// From a tile's keys or values of one head to their numbers.
 static inline int64_t int8_kv_scale_bytes(int head_dim) {
-  return static_cast<int64_t>(sizeof(float)) * kKvGroup * integer_groups(head_dim);
+  return static_cast<int64_t>(sizeof(float)) * kKvTile * integer_groups(head_dim);
 }
 
-// From a group of keys or values to the next.
-static inline int64_t int8_kv_group_bytes(int head_dim) {
-  return int8_kv_scale_bytes(head_dim) + int64_t{kKvGroup} * padded_head_dim(head_dim);
+// A tile's keys or values of one head.
+static inline int64_t int8_kv_bytes(int head_dim) {
+  return int8_kv_scale_bytes(head_dim) + int64_t{kKvTile} * padded_head_dim(head_dim);
 }
 
 }  // namespace qwen

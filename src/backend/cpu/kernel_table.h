@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/cpu/layouts.h"
 #include "base/dtype_enum.h"
 
 namespace qwen {
@@ -64,33 +65,42 @@ struct SiluMulTask {
   int n;
 };
 
-// One sequence's keys and values of one kv head, in groups of kKvGroup tokens. Strides are in units of the type's
-// elements; of an int8 cache in bytes, and they count its scales.
+// One sequence's keys and values of consecutive kv heads. Strides are in bytes.
 struct KvView {
-  const void* keys;  // of block 0 of the cache, this head
-  const void* values;
-  int64_t block_stride;        // from a block to the next
-  int64_t group_stride;        // from a group of tokens to the next, within keys or values
+  const uint8_t* tiles;        // the first of the heads in the cache's first tile
+  int64_t tile_stride;         // from a tile to the next
+  int64_t head_stride;         // from a head's keys to the next head's
+  int64_t values;              // from a head's keys to its values
   const int32_t* block_table;  // [blocks of the sequence]: position p stands in block block_table[p / block_size]
-  int block_size;              // tokens, a multiple of kKvGroup
+  int block_size;              // tokens, a multiple of kKvTile
 };
 
-// Attention of consecutive query rows of one sequence, `group` query heads that share one kv head, over the positions
-// [begin, end) of one partition: causal, so row r sees positions ≤ first_position + r. The values of an int8 cache are
-// rotated (int8_kv_layout.h), and so is what the state sums up of them.
+// The keys of one head in the tile of `position`.
+static inline const uint8_t* kv_tile(const KvView& kv, int head, int position) {
+  const int64_t block = kv.block_table[position / kv.block_size];
+  const int64_t tile = block * (kv.block_size / kKvTile) + position % kv.block_size / kKvTile;
+  return kv.tiles + tile * kv.tile_stride + head * kv.head_stride;
+}
+
+// Attention of consecutive query rows of one sequence, `kv_heads` times `group` query heads that share one kv head,
+// over the positions [begin, end) of one partition: causal, so row r sees positions ≤ first_position + r. The values of
+// an int8 cache are rotated (int8_kv_layout.h), and so is what the states sum up of them. A head's bits do not depend
+// on the others: tile by tile in turn they read the cache forward.
 struct AttentionTask {
-  const float* q;  // [rows, group, head_dim]
+  const float* q;  // [rows, kv_heads, group, head_dim]
   int64_t q_stride;
   int rows;
+  int kv_heads;  // kv_heads · rows · group ≤ kMaxQueryRows
   int group;
   int head_dim;
   float scale;
   int first_position;
   KvView kv;
   DType kv_type;
-  int begin;      // a multiple of kPartition
-  int end;        // ≤ begin + kPartition, ≤ first_position + rows
-  float* state;   // out: [rows · group] of attention_state_stride(head_dim); a row that sees nothing gets length 0
+  int begin;     // a multiple of kPartition
+  int end;       // ≤ begin + kPartition, ≤ first_position + rows
+  float* state;  // out: [kv_heads] of [rows · group] of attention_state_stride(head_dim); length 0: saw nothing
+  int64_t head_state_stride;
   void* scratch;  // kAttentionScratchBytes, 64-byte aligned
 };
 

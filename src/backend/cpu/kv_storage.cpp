@@ -7,24 +7,30 @@
 namespace qwen {
 namespace {
 
-int64_t group_bytes(DType dtype, int head_dim) {  // of kKvGroup tokens' keys or values
-  if (dtype == DType::kI8) return int8_kv_group_bytes(head_dim);
-  return int64_t{kKvGroup} * padded_head_dim(head_dim) * static_cast<int64_t>(dtype_size(dtype));
+int64_t keys_bytes(DType dtype, int head_dim) {  // of one tile and head, and as many of the values
+  if (dtype == DType::kI8) return int8_kv_bytes(head_dim);
+  return int64_t{kKvTile} * padded_head_dim(head_dim) * static_cast<int64_t>(dtype_size(dtype));
 }
-int64_t keys_bytes(const KvLayer& kv) {  // of one block and head
-  return kv.block_size / kKvGroup * group_bytes(kv.dtype, kv.heads.head_dim);
-}
-int64_t block_bytes(const KvLayer& kv) { return 2 * kv.heads.num_kv_heads * keys_bytes(kv); }
+int64_t keys_bytes(const KvLayer& kv) { return keys_bytes(kv.dtype, kv.heads.head_dim); }
+int64_t tile_bytes(const KvLayer& kv) { return 2 * kv.heads.num_kv_heads * keys_bytes(kv); }
 
-struct GroupBytes {  // of the token's group
+struct TileBytes {  // of the token's tile, one head
   std::byte* keys;
   std::byte* values;
 };
-GroupBytes group_of(KvLayer& kv, int kv_head, int slot) {
-  std::byte* const head =
-      kv.buffer.as<std::byte>() + slot / kv.block_size * block_bytes(kv) + 2 * kv_head * keys_bytes(kv);
-  std::byte* const keys = head + slot % kv.block_size / kKvGroup * group_bytes(kv.dtype, kv.heads.head_dim);
+TileBytes tile_of(KvLayer& kv, int kv_head, int slot) {
+  std::byte* const keys = kv.buffer.as<std::byte>() + slot / kKvTile * tile_bytes(kv) + 2 * kv_head * keys_bytes(kv);
   return {keys, keys + keys_bytes(kv)};
+}
+
+// body(element, dim): where the token's value of each dimension lies, `together` tokens side by side.
+template <typename Body>
+void for_value_elements(int padded, int token, int together, const Body& body) {
+  for (int first = 0; first < padded; first += kValueSlice) {
+    const int width = value_slice_width(padded, first);
+    const int at = first * kKvTile + token / together * together * width + token % together;
+    for (int i = 0; i < width; ++i) body(at + i * together, first + i);
+  }
 }
 
 void put(float* out, float value) { *out = value; }
@@ -32,42 +38,43 @@ void put(uint16_t* out, float value) { *out = f32_to_bf16(value); }
 
 template <typename T>
 void store(KvLayer& kv, int kv_head, int slot, const float* key, const float* value) {
-  const int padded = padded_head_dim(kv.heads.head_dim), token = slot % kKvGroup;
-  const GroupBytes group = group_of(kv, kv_head, slot);
-  T* const k = reinterpret_cast<T*>(group.keys) + 2 * token;
-  for (int d = 0; d < kv.heads.head_dim; ++d) put(k + d / 2 * 2 * kKvGroup + d % 2, key[d]);
-  T* const v = reinterpret_cast<T*>(group.values) + token / 2 * 2 * padded + token % 2;
-  for (int d = 0; d < kv.heads.head_dim; ++d) put(v + 2 * d, value[d]);
-  if (token % 2 == 0) {
-    for (int d = 0; d < kv.heads.head_dim; ++d) put(v + 2 * d + 1, 0.0f);
-  }
+  const int head_dim = kv.heads.head_dim, token = slot % kKvTile;
+  const TileBytes tile = tile_of(kv, kv_head, slot);
+  T* const k = reinterpret_cast<T*>(tile.keys) + 2 * token;
+  for (int d = 0; d < head_dim; ++d) put(k + d / 2 * 2 * kKvTile + d % 2, key[d]);
+  T* const values = reinterpret_cast<T*>(tile.values);
+  for_value_elements(padded_head_dim(head_dim), token, 2, [&](int element, int dim) {
+    if (dim >= head_dim) return;
+    put(values + element, value[dim]);
+    if (token % 2 == 0) put(values + element + 1, 0.0f);
+  });
 }
 
 void store_int8(KvLayer& kv, int kv_head, int slot, const float* key, const float* value,
                 void (*quantize)(const QuantizeRowTask&)) {
-  const int head_dim = kv.heads.head_dim, padded = padded_head_dim(head_dim), token = slot % kKvGroup;
+  const int head_dim = kv.heads.head_dim, padded = padded_head_dim(head_dim), token = slot % kKvTile;
   const int64_t scale_bytes = int8_kv_scale_bytes(head_dim);
-  const GroupBytes group = group_of(kv, kv_head, slot);
+  const TileBytes tile = tile_of(kv, kv_head, slot);
   Int8Activations quantized[kMaxHeadGroups];
   const auto put_scales = [&](std::byte* to) {
     for (int i = 0; i < integer_groups(head_dim); ++i)
-      reinterpret_cast<float*>(to)[i * kKvGroup + token] = quantized[i].scale;
+      reinterpret_cast<float*>(to)[i * kKvTile + token] = quantized[i].scale;
   };
   const auto q = [&](int d) { return quantized[d / kIntegerGroup].q[d % kIntegerGroup]; };
   quantize({key, quantized, head_dim});
-  put_scales(group.keys);
-  auto* const k = reinterpret_cast<uint8_t*>(group.keys + scale_bytes) + 4 * token;
-  for (int d = 0; d < padded; ++d) k[d / 4 * 4 * kKvGroup + d % 4] = static_cast<uint8_t>(q(d) + kKeyOffset);
+  put_scales(tile.keys);
+  auto* const k = reinterpret_cast<uint8_t*>(tile.keys + scale_bytes) + 4 * token;
+  for (int d = 0; d < padded; ++d) k[d / 4 * 4 * kKvTile + d % 4] = static_cast<uint8_t>(q(d) + kKeyOffset);
   quantize({value, quantized, head_dim});
-  put_scales(group.values);
-  auto* const v = reinterpret_cast<int8_t*>(group.values + scale_bytes) + token / 4 * 4 * padded + token % 4;
-  for (int d = 0; d < padded; ++d) v[4 * d] = q(d);
+  put_scales(tile.values);
+  auto* const values = reinterpret_cast<int8_t*>(tile.values + scale_bytes);
+  for_value_elements(padded, token, 4, [&](int element, int dim) { values[element] = q(dim); });
 }
 
 }  // namespace
 
 size_t kv_token_bytes(DType dtype, const HeadShape& heads) {
-  return static_cast<size_t>(2 * heads.num_kv_heads * (group_bytes(dtype, heads.head_dim) / kKvGroup));
+  return static_cast<size_t>(2 * heads.num_kv_heads * (keys_bytes(dtype, heads.head_dim) / kKvTile));
 }
 
 std::optional<std::string> kv_heads_problem(const HeadShape& heads) {
@@ -81,9 +88,9 @@ std::optional<std::string> kv_heads_problem(const HeadShape& heads) {
 }
 
 KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads) {
-  if (num_blocks < 1 || block_size < 1 || block_size % kKvGroup != 0) {
+  if (num_blocks < 1 || block_size < 1 || block_size % kKvTile != 0) {
     throw Error(ErrorCode::kInternal, str("KV cache of ", num_blocks, " blocks of ", block_size,
-                                          " tokens: a multiple of ", kKvGroup, " tokens is needed"));
+                                          " tokens: a multiple of ", kKvTile, " tokens is needed"));
   }
   if (const auto problem = kv_heads_problem(heads)) throw Error(ErrorCode::kInternal, "KV cache: " + *problem);
   if (dtype != DType::kBF16 && dtype != DType::kF32 && dtype != DType::kI8) {
@@ -96,12 +103,10 @@ KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape
 }
 
 KvView kv_view(const KvLayer& kv, int kv_head, const int32_t* block_table) {
-  const std::byte* const keys = kv.buffer.as<std::byte>() + 2 * kv_head * keys_bytes(kv);
-  const int64_t element = static_cast<int64_t>(dtype_size(kv.dtype));
-  return {.keys = keys,
-          .values = keys + keys_bytes(kv),
-          .block_stride = block_bytes(kv) / element,
-          .group_stride = group_bytes(kv.dtype, kv.heads.head_dim) / element,
+  return {.tiles = kv.buffer.as<uint8_t>() + 2 * kv_head * keys_bytes(kv),
+          .tile_stride = tile_bytes(kv),
+          .head_stride = 2 * keys_bytes(kv),
+          .values = keys_bytes(kv),
           .block_table = block_table,
           .block_size = kv.block_size};
 }

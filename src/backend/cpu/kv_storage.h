@@ -17,9 +17,10 @@ size_t kv_token_bytes(DType dtype, const HeadShape& heads);
 std::optional<std::string> kv_heads_problem(const HeadShape& heads);
 
 // Zero-filled, committed as it is touched. Errors: kInternal for heads with a problem or a block size that is no
-// multiple of kKvGroup, kOs.
+// multiple of kKvTile, kOs.
 KvLayer allocate_kv(DType dtype, int num_blocks, int block_size, const HeadShape& heads);
 
+// Of the heads from kv_head on.
 KvView kv_view(const KvLayer& kv, int kv_head, const int32_t* block_table);
 
 // One token's key and value ([head_dim] each) of one head. In bf16 and f32, storing into an even slot zeroes the value

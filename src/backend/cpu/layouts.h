@@ -8,11 +8,14 @@
 //     a panel: pair 0: w00 w01 w10 w11 … w31,0 w31,1 | pair 1: w02 w03 w12 w13 …
 // Activations (MatmulInput): row-major; elements past `cols` stay zero. The stride is an odd number of cache lines, so
 // that the rows of a tile fall into different cache sets.
-// Keys and values, per block and kv head, in groups of kKvGroup tokens:
-//     block        [num_kv_heads][keys: block_size / 16 groups | values: block_size / 16 groups]
-//     key group    [D / 2][16][2]   lane = token, pairs along the head dimension
-//     value group  [16 / 2][D][2]   lane = dimension, pairs along the tokens
-//     D = head_dim rounded up to kHeadDimUnit; the rest stays zero. In int8: int8_kv_layout.h.
+// Keys and values, in tiles of kKvTile tokens; a block is one or more:
+//     tile         [num_kv_heads][keys | values]
+//     keys         [D / 2][64][2]            lane = token, pairs along the head dimension
+//     values       [D / 64][64 / 2][64][2]   lane = dimension, pairs along the tokens
+//     D = head_dim rounded up to kHeadDimUnit; the rest stays zero. The last slice of 64 dimensions may be narrower.
+//     In int8: int8_kv_layout.h.
+// Attention that reads them once, from memory, reads forward from the first key of a tile to the last value of its last
+// head: only one stream at a time keeps the processor's own prefetching ahead of it.
 // clang-format on
 //
 // Included by instruction-set files: see kernel_table.h.
@@ -24,9 +27,9 @@
 namespace qwen {
 
 constexpr int kPanelRows = 32;
-constexpr int kKvGroup = 16;  // tokens
+constexpr int kKvTile = 64;  // tokens stored together; keys per online-softmax step, at absolute positions
 constexpr int kHeadDimUnit = 16;
-constexpr int kAttentionTile = 64;  // keys per online-softmax step, at absolute positions
+constexpr int kValueSlice = 64;  // dimensions
 // Positions whose partial attention is computed on its own; partitions are merged in order.
 constexpr int kPartition = 1024;
 constexpr int kMaxHeadDim = 256;
@@ -35,7 +38,7 @@ constexpr size_t kCacheLine = 64;
 
 // f32 queries, f32 scores and f32 probabilities of one task at the most.
 constexpr size_t kAttentionScratchBytes =
-    sizeof(float) * kMaxQueryRows * (kMaxHeadDim + kCacheLine + 2 * kAttentionTile + 2 * kCacheLine);
+    sizeof(float) * kMaxQueryRows * (kMaxHeadDim + kCacheLine + 2 * kKvTile + 2 * kCacheLine);
 
 static inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -48,6 +51,13 @@ static inline int64_t activation_stride(int cols, size_t element_size) {
 }
 
 static inline int padded_head_dim(int head_dim) { return static_cast<int>(round_up(head_dim, kHeadDimUnit)); }
+
+// Where the slice of values with dimension `dim` begins, and how many dimensions are in it.
+static inline int value_slice(int dim) { return dim / kValueSlice * kValueSlice; }
+static inline int value_slice_width(int padded, int dim) {
+  const int rest = padded - value_slice(dim);
+  return rest < kValueSlice ? rest : kValueSlice;
+}
 
 // A row's partial attention: [D] weighted values, not yet divided; then the largest score and the sum of the weights.
 static inline int attention_state_stride(int head_dim) { return padded_head_dim(head_dim) + kHeadDimUnit; }

@@ -22,16 +22,12 @@ struct DotTile {
       QWEN_UNROLL for (int v = 0; v < V; ++v) _mm256_storeu_ps(c + m * stride + v * 8, acc[m][v]);
     }
   }
-  // b[v]: 8 outputs × 2 of the first pair; b_step elements on: those of the next pair. With kPrefetch the same walk
-  // through `ahead` brings what comes next into the L2 cache (into the L1 cache would wait for its few miss buffers).
-  template <bool kPrefetch = false>
-  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs,
-                       const uint16_t* const* ahead = nullptr) {
+  // b[v]: 8 outputs × 2 of the first pair; b_step elements on: those of the next pair.
+  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs) {
     int64_t offset = 0;
     for (int pair = 0; pair < pairs; ++pair, a += 2, offset += b_step) {
       __m256 wv[V];
       QWEN_UNROLL for (int v = 0; v < V; ++v) {
-        if constexpr (kPrefetch) _mm_prefetch(reinterpret_cast<const char*>(ahead[v] + offset), _MM_HINT_T1);
         wv[v] = _mm256_castsi256_ps(
             _mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b[v] + offset)), 16));
       }

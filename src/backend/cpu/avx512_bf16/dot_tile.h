@@ -22,18 +22,12 @@ struct DotTile {
       QWEN_UNROLL for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + m * stride + v * 16, acc[m][v]);
     }
   }
-  // b[v]: 16 outputs × 2 of the first pair; b_step elements on: those of the next pair. With kPrefetch the same walk
-  // through `ahead` brings what comes next into the L2 cache (into the L1 cache would wait for its few miss buffers).
-  template <bool kPrefetch = false>
-  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs,
-                       const uint16_t* const* ahead = nullptr) {
+  // b[v]: 16 outputs × 2 of the first pair; b_step elements on: those of the next pair.
+  QWEN_INLINE void add(const Operand* a, int64_t a_stride, const uint16_t* const* b, int64_t b_step, int pairs) {
     int64_t offset = 0;
     for (int pair = 0; pair < pairs; ++pair, a += 2, offset += b_step) {
       __m512bh wv[V];
-      QWEN_UNROLL for (int v = 0; v < V; ++v) {
-        if constexpr (kPrefetch) _mm_prefetch(reinterpret_cast<const char*>(ahead[v] + offset), _MM_HINT_T1);
-        wv[v] = (__m512bh)_mm512_loadu_si512(b[v] + offset);
-      }
+      QWEN_UNROLL for (int v = 0; v < V; ++v) { wv[v] = (__m512bh)_mm512_loadu_si512(b[v] + offset); }
       QWEN_UNROLL for (int m = 0; m < M; ++m) {
         int32_t two;
         __builtin_memcpy(&two, a + m * a_stride, sizeof two);

@@ -1,20 +1,18 @@
-// Attention over one partition: for each tile of kAttentionTile keys at absolute positions, scores, running maximum and
-// length (online softmax), weighted values. Every row goes through the same steps in the same order whichever rows
+// Attention over one partition: for each tile of kKvTile keys at absolute positions, scores, running maximum and length
+// (online softmax), weighted values. Every row goes through the same steps in the same order whichever rows and heads
 // share the task: rows that a tile lies wholly beyond are left out of it, keys beyond a row get the weight 0.
 
-constexpr int kGroupsPerTile = kAttentionTile / kKvGroup;
-constexpr int kGroupVectors = kKvGroup / kLanes;  // vectors of one group of keys
-constexpr int kScoreVectors = kAttentionTile / kLanes;
+constexpr int kScoreVectors = kKvTile / kLanes;
 
 struct AttentionScratch {
-  Operand* q;        // [rows][operand_stride]
+  Operand* q;        // [kv_heads · rows][q_stride]
   Operand* weights;  // [rows][kWeightStride]
-  float* scores;     // [rows][kAttentionTile]
+  float* scores;     // [rows][kKvTile]
   int64_t q_stride;
 };
 
 // Odd multiples of a cache line, as for activations.
-constexpr int64_t kWeightStride = kAttentionTile + static_cast<int64_t>(kCacheLine / sizeof(Operand));
+constexpr int64_t kWeightStride = kKvTile + static_cast<int64_t>(kCacheLine / sizeof(Operand));
 
 static AttentionScratch make_scratch(const AttentionTask& t) {
   AttentionScratch s;
@@ -26,10 +24,11 @@ static AttentionScratch make_scratch(const AttentionTask& t) {
 }
 
 static void convert_queries(const AttentionTask& t, const AttentionScratch& s) {
-  const int padded = padded_head_dim(t.head_dim);
+  const int padded = padded_head_dim(t.head_dim), rows = t.rows * t.group;
   const F32 scale = broadcast(t.scale);
-  for (int i = 0; i < t.rows * t.group; ++i) {
-    const float* const q = t.q + i / t.group * t.q_stride + i % t.group * t.head_dim;
+  for (int i = 0; i < t.kv_heads * rows; ++i) {
+    const int head = i / rows, row = i % rows / t.group, query_head = head * t.group + i % t.group;
+    const float* const q = t.q + row * t.q_stride + query_head * t.head_dim;
     for (int d = 0; d < padded; d += kLanes) {
       const int n = t.head_dim - d;
       store_operands(s.q + i * s.q_stride + d, mul(n >= kLanes ? load(q + d)
@@ -40,61 +39,64 @@ static void convert_queries(const AttentionTask& t, const AttentionScratch& s) {
   }
 }
 
-// Scores of rows [begin, end) for V vectors of keys. With kPrefetch, for rows that fit one register tile, `ahead` is
-// fetched meanwhile: decoding reads every key and value once, from memory.
-template <int V, bool kPrefetch>
-static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys,
-                          const uint16_t* const* ahead, int first, int pairs) {
-  for_row_tiles<V>(begin, end, [&](auto rows, int row) {
+// What one task does for one of its heads.
+struct AttentionHead {
+  const Operand* q;  // [rows][q_stride]
+  float* state;      // [rows][state_stride]
+  int64_t state_stride;
+  int rows, padded;
+};
+
+// Scores of rows from `begin` on for V vectors of keys.
+template <int V>
+static void score_vectors(const AttentionScratch& s, const AttentionHead& head, int begin, const uint16_t* keys,
+                          int first) {
+  const uint16_t* vectors[V];
+  for (int v = 0; v < V; ++v) vectors[v] = keys + (first + v * kLanes) * 2;
+  for_row_tiles<V>(begin, head.rows, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
     tile.clear();
-    tile.template add<kPrefetch>(s.q + row * s.q_stride, s.q_stride, keys, 2 * kKvGroup, pairs, ahead);
-    tile.store(s.scores + row * kAttentionTile + first, kAttentionTile);
+    tile.add(head.q + row * s.q_stride, s.q_stride, vectors, 2 * kKvTile, head.padded / 2);
+    tile.store(s.scores + row * kKvTile + first, kKvTile);
   });
 }
 
-template <int V>
-static void score_vectors(const AttentionScratch& s, int begin, int end, const uint16_t* const* keys,
-                          const uint16_t* const* ahead, int first, int pairs) {
-  if (end - begin <= max_tile_rows(V)) {
-    score_vectors<V, true>(s, begin, end, keys, ahead, first, pairs);
-  } else {
-    score_vectors<V, false>(s, begin, end, keys, ahead, first, pairs);
+// Scores of the first `keys` of a tile.
+static void score_tile(const AttentionScratch& s, const AttentionHead& head, int begin, const uint16_t* tile,
+                       int keys) {
+  if constexpr (kScoreVectors == 4) {  // all at once: the keys are read forward
+    if (keys > 3 * kLanes) return score_vectors<4>(s, head, begin, tile, 0);
+    if (keys > 2 * kLanes) return score_vectors<3>(s, head, begin, tile, 0);
+    if (keys > kLanes) return score_vectors<2>(s, head, begin, tile, 0);
+    return score_vectors<1>(s, head, begin, tile, 0);
   }
+  for (int first = 0; first < keys; first += 2 * kLanes) score_vectors<2>(s, head, begin, tile, first);
 }
 
-// Weighted values of V vectors of the head dimension from `dim` on, added to the states of rows [begin, end).
-template <int V, bool kPrefetch>
-static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups,
-                       const uint16_t* const* ahead, int dim, int padded, int pairs, float* state,
-                       int64_t state_stride) {
-  for_row_tiles<V>(begin, end, [&](auto rows, int row) {
+// Weighted values of V vectors of the head dimension from `dim` on, added to the states of the rows from `begin` on.
+template <int V>
+static void add_values(const AttentionScratch& s, const AttentionHead& head, int begin, const uint16_t* values, int dim,
+                       int pairs) {
+  const int first = value_slice(dim), width = value_slice_width(head.padded, dim);
+  const uint16_t* vectors[V];
+  for (int v = 0; v < V; ++v) vectors[v] = values + first * kKvTile + (dim - first + v * kLanes) * 2;
+  for_row_tiles<V>(begin, head.rows, [&](auto rows, int row) {
     DotTile<decltype(rows)::kCount, V> tile;
-    float* const out = state + row * state_stride + dim;
-    tile.load(out, state_stride);
-    for (int group = 0, pair = 0; pair < pairs; ++group, pair += kKvGroup / 2) {
-      const uint16_t *vectors[V], *next[V];
-      for (int v = 0; v < V; ++v) {
-        vectors[v] = groups[group] + (dim + v * kLanes) * 2;
-        next[v] = ahead[group] + (dim + v * kLanes) * 2;
-      }
-      const int n = pairs - pair < kKvGroup / 2 ? pairs - pair : kKvGroup / 2;
-      tile.template add<kPrefetch>(s.weights + row * kWeightStride + 2 * pair, kWeightStride, vectors, 2 * padded, n,
-                                   next);
-    }
-    tile.store(out, state_stride);
+    float* const out = head.state + row * head.state_stride + dim;
+    tile.load(out, head.state_stride);
+    tile.add(s.weights + row * kWeightStride, kWeightStride, vectors, 2 * width, pairs);
+    tile.store(out, head.state_stride);
   });
 }
 
-template <int V>
-static void add_values(const AttentionScratch& s, int begin, int end, const uint16_t* const* groups,
-                       const uint16_t* const* ahead, int dim, int padded, int pairs, float* state,
-                       int64_t state_stride) {
-  if (end - begin <= max_tile_rows(V)) {
-    add_values<V, true>(s, begin, end, groups, ahead, dim, padded, pairs, state, state_stride);
-  } else {
-    add_values<V, false>(s, begin, end, groups, ahead, dim, padded, pairs, state, state_stride);
-  }
+static void add_tile_values(const AttentionScratch& s, const AttentionHead& head, int begin, const uint16_t* values,
+                            int pairs) {
+  constexpr int kVectors = kMaxValueVectors;
+  static_assert(kValueSlice % (kVectors * kLanes) == 0);
+  int dim = 0;
+  for (; dim + kVectors * kLanes <= head.padded; dim += kVectors * kLanes)
+    add_values<kVectors>(s, head, begin, values, dim, pairs);
+  for (; dim < head.padded; dim += kHeadDimUnit) add_values<kHeadDimUnit / kLanes>(s, head, begin, values, dim, pairs);
 }
 
 // One row's softmax step over a tile of which it sees the first `visible` keys, of `computed` whose scores are there.
@@ -124,87 +126,41 @@ static void softmax_step(const float* scores, int computed, int visible, Operand
   for (int d = 0; d < padded; d += kLanes) store(state + d, mul(load(state + d), broadcast(correction)));
 }
 
-// Where the keys and values of one tile lie.
-struct TileGroups {
-  const uint16_t* keys[kGroupsPerTile];
-  const uint16_t* values[kGroupsPerTile];
-  int count;
-};
-
-static TileGroups groups_of(const AttentionTask& t, int tile) {
-  const int groups_per_block = t.kv.block_size / kKvGroup;
-  const int keys = t.end - tile < kAttentionTile ? t.end - tile : kAttentionTile;
-  TileGroups groups;
-  groups.count = (keys + kKvGroup - 1) / kKvGroup;
-  for (int g = 0; g < kGroupsPerTile; ++g) {
-    const int position = tile + (g < groups.count ? g : 0) * kKvGroup;  // always a place that may be read
-    const int64_t offset = t.kv.block_table[position / t.kv.block_size] * t.kv.block_stride +
-                           position / kKvGroup % groups_per_block * t.kv.group_stride;
-    groups.keys[g] = static_cast<const uint16_t*>(t.kv.keys) + offset;
-    groups.values[g] = static_cast<const uint16_t*>(t.kv.values) + offset;
-  }
-  return groups;
-}
-
-// Scores of one tile; meanwhile its values are fetched.
-static void score_tile(const AttentionScratch& s, int begin, int end, const TileGroups& groups, int pairs) {
-  if constexpr (kGroupVectors == 1) {
-    switch (groups.count) {
-      case 4:
-        return score_vectors<4>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      case 3:
-        return score_vectors<3>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      case 2:
-        return score_vectors<2>(s, begin, end, groups.keys, groups.values, 0, pairs);
-      default:
-        return score_vectors<1>(s, begin, end, groups.keys, groups.values, 0, pairs);
-    }
-  }
-  for (int g = 0; g < groups.count; ++g) {
-    const uint16_t *keys[kGroupVectors], *values[kGroupVectors];
-    for (int v = 0; v < kGroupVectors; ++v) {
-      keys[v] = groups.keys[g] + v * kLanes * 2;
-      values[v] = groups.values[g] + v * kLanes * 2;
-    }
-    score_vectors<kGroupVectors>(s, begin, end, keys, values, g * kKvGroup, pairs);
-  }
-}
-
 static void attention(const AttentionTask& t) {
   const AttentionScratch s = make_scratch(t);
-  const int padded = padded_head_dim(t.head_dim), all_rows = t.rows * t.group;
-  const int64_t state_stride = attention_state_stride(t.head_dim);
+  const int padded = padded_head_dim(t.head_dim), rows = t.rows * t.group;
+  const auto head_of = [&](int head) {
+    return AttentionHead{.q = s.q + head * rows * s.q_stride,
+                         .state = t.state + head * t.head_state_stride,
+                         .state_stride = attention_state_stride(t.head_dim),
+                         .rows = rows,
+                         .padded = padded};
+  };
   convert_queries(t, s);
-  for (int i = 0; i < all_rows; ++i) {
-    float* const state = t.state + i * state_stride;
-    for (int d = 0; d < padded; d += kLanes) store(state + d, zero());
-    state[padded] = -__builtin_inff();
-    state[padded + 1] = 0;
+  for (int i = 0; i < t.kv_heads; ++i) {
+    const AttentionHead head = head_of(i);
+    for (int row = 0; row < rows; ++row) {
+      float* const state = head.state + row * head.state_stride;
+      for (int d = 0; d < padded; d += kLanes) store(state + d, zero());
+      state[padded] = -__builtin_inff();
+      state[padded + 1] = 0;
+    }
   }
-  TileGroups groups = groups_of(t, t.begin);
-  for (int tile = t.begin; tile < t.end; tile += kAttentionTile) {
-    const int keys = t.end - tile < kAttentionTile ? t.end - tile : kAttentionTile;
-    const int unseeing =
-        tile > t.first_position ? tile - t.first_position : 0;  // query rows before the tile's first key
-    const int begin = unseeing * t.group;
-    score_tile(s, begin, all_rows, groups, padded / 2);
-    for (int i = begin; i < all_rows; ++i) {
-      const int seen = t.first_position + i / t.group + 1 - tile;
-      softmax_step(s.scores + i * kAttentionTile, groups.count * kKvGroup, seen < keys ? seen : keys,
-                   s.weights + i * kWeightStride, t.state + i * state_stride, padded);
+  for (int first = t.begin; first < t.end; first += kKvTile) {
+    const int keys = t.end - first < kKvTile ? t.end - first : kKvTile;
+    const int unseeing = first > t.first_position ? first - t.first_position : 0;  // query rows before the first key
+    const int begin = unseeing * t.group, computed = static_cast<int>(round_up(keys, 16));
+    for (int i = 0; i < t.kv_heads; ++i) {
+      const AttentionHead head = head_of(i);
+      const uint8_t* const tile = kv_tile(t.kv, i, first);
+      score_tile(s, head, begin, reinterpret_cast<const uint16_t*>(tile), keys);
+      for (int row = begin; row < rows; ++row) {
+        const int seen = t.first_position + row / t.group + 1 - first;
+        softmax_step(s.scores + row * kKvTile, computed, seen < keys ? seen : keys, s.weights + row * kWeightStride,
+                     head.state + row * head.state_stride, padded);
+      }
+      add_tile_values(s, head, begin, reinterpret_cast<const uint16_t*>(tile + t.kv.values), (keys + 1) / 2);
     }
-    const TileGroups next = groups_of(t, tile + kAttentionTile < t.end ? tile + kAttentionTile : tile);
-    constexpr int kVectors = kMaxValueVectors;
-    const int pairs = (keys + 1) / 2;
-    int dim = 0;
-    for (; dim + kVectors * kLanes <= padded; dim += kVectors * kLanes) {
-      add_values<kVectors>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state, state_stride);
-    }
-    for (; dim < padded; dim += kHeadDimUnit) {
-      add_values<kHeadDimUnit / kLanes>(s, begin, all_rows, groups.values, next.keys, dim, padded, pairs, t.state,
-                                        state_stride);
-    }
-    groups = next;
   }
 }
 

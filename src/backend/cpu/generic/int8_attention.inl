@@ -1,12 +1,10 @@
-// Attention over one partition of an int8 cache (int8_kv_layout.h): for each tile of kAttentionTile keys at absolute
+// Attention over one partition of an int8 cache (int8_kv_layout.h): for each tile of kKvTile keys at absolute
 // positions, scores as exact integer products, running maximum and length (online softmax), and the values times
-// weights of two 7-bit halves, in exact integers too. Every row goes through the same steps in the same order whichever
-// rows share the task, as in generic/attention.inl; keys that a row does not see, and what an earlier owner of the
+// rounded weights, in exact integers too. Every row goes through the same steps in the same order whichever rows and
+// heads share the task, as in generic/attention.inl; keys that a row does not see, and what an earlier owner of the
 // memory left behind, are masked or multiplied by zero.
-//
-// Decoding reads every key and value once, from memory: the first tile of a partition is fetched into the L2 cache at
-// once, and each next one while its predecessor is computed, evenly: half of the keys during the scores, the other half
-// during the softmax, the values during the values. Fetched in bursts they would wait for the cache's few miss buffers.
+
+constexpr int kTileGroups = kKvTile / 16;  // of F32x16
 
 // Rounds one row's weights of a tile.
 static QWEN_INLINE void round_weights(const F32x16* exact, TileWeights* out) {
@@ -15,17 +13,12 @@ static QWEN_INLINE void round_weights(const F32x16* exact, TileWeights* out) {
   const uint32_t bits = static_cast<uint32_t>(max_lanes(magnitudes));
   const float largest = from_bits(bits);
   if (bits >= kInfinityBits || largest < kSmallestGroup) {
-    __builtin_memset(out->high, 0, sizeof out->high);
-    __builtin_memset(out->low, 0, sizeof out->low);
+    __builtin_memset(out->q, 0, sizeof out->q);
     out->scale = from_bits(bits >= kInfinityBits ? kNanBits : 0);
     return;
   }
   const F32x16 inverse = broadcast16(static_cast<float>(kWeightMax) / largest);
-  QWEN_UNROLL for (int g = 0; g < kTileGroups; ++g) {
-    const I32x16 q = to_integers(mul(exact[g], inverse));
-    store_bytes(out->high + g * kKvGroup, upper_bits<kWeightHalfBits>(q));
-    store_bytes(out->low + g * kKvGroup, lower_bits<kWeightHalfBits>(q));
-  }
+  QWEN_UNROLL for (int g = 0; g < kTileGroups; ++g) store_bytes(out->q + g * 16, to_integers(mul(exact[g], inverse)));
   out->scale = largest * (1.0f / kWeightMax);
 }
 
@@ -42,26 +35,21 @@ struct Visible {
 };
 
 // The softmax step of rows [begin, end), stage by stage, so that what one row waits for is hidden by the others:
-// largest scores; probabilities, in the place of the scores; rounded weights. The first rows' steps fetch.
+// largest scores; probabilities, in the place of the scores; rounded weights. Where every row sees the whole tile,
+// nothing is masked.
+template <bool kMasked>
 static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, const Int8Tile& tile,
-                         const Visible& visible, const Int8Tile& next) {
-  constexpr int kFetchingRows = 4;
-  const int fetching_rows = head.rows - begin < kFetchingRows ? head.rows - begin : kFetchingRows;
-  const int64_t lines = head.group_bytes / static_cast<int64_t>(kCacheLine);
-  const int64_t lines_of_step = (lines + 2 * fetching_rows - 1) / (2 * fetching_rows);
-  const auto fetch_step = [&](int64_t step) {
-    const int64_t end = (step + 1) * lines_of_step;
-    for (int64_t line = step * lines_of_step; line < (end < lines ? end : lines); ++line) {
-      for (int g = kFetchedGroups; g < kTileGroups; ++g) fetch(next.keys[g] + line * static_cast<int64_t>(kCacheLine));
-    }
-  };
+                         const Visible& visible) {
   const F32x16 hidden = broadcast16(-__builtin_inff()), none = broadcast16(0.0f);
+  const int count = kMasked ? tile.count : kKvTile;
+  const auto keep = [&](F32x16 v, int row, int key, F32x16 other) QWEN_INLINE_LAMBDA {
+    if constexpr (!kMasked) return v;
+    return keep_first16(v, visible[row] - key, other);
+  };
   for (int row = begin; row < head.rows; ++row) {
-    if (row - begin < fetching_rows) fetch_step(row - begin);
-    const float* const scores = s.scores + row * kAttentionTile;
+    const float* const scores = s.scores + row * kKvTile;
     F32x16 largest = hidden;
-    for (int g = 0; g < tile.count; ++g)
-      largest = max(largest, keep_first16(load16(scores + g * kKvGroup), visible[row] - g * kKvGroup, hidden));
+    for (int key = 0; key < count; key += 16) largest = max(largest, keep(load16(scores + key), row, key, hidden));
     float* const state = head.state + row * head.state_stride + head.padded;
     const float before = state[0], now = max_lanes(largest), running = now > before ? now : before;
     state[0] = running;
@@ -70,16 +58,15 @@ static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, 
   for (int row = begin / 16 * 16; row < head.rows; row += 16)
     store16(s.corrections + row, exp(load16(s.corrections + row)));
   for (int row = begin; row < head.rows; ++row) {
-    if (row - begin < fetching_rows) fetch_step(fetching_rows + row - begin);
-    float* const scores = s.scores + row * kAttentionTile;
+    float* const scores = s.scores + row * kKvTile;
     float* const state = head.state + row * head.state_stride + head.padded;
     const F32x16 running = broadcast16(state[0]);
     F32x16 sum[kTileGroups];
     for (int g = 0; g < kTileGroups; ++g) {
       sum[g] = none;
-      if (g >= tile.count) continue;
-      sum[g] = keep_first16(exp(sub(load16(scores + g * kKvGroup), running)), visible[row] - g * kKvGroup, none);
-      store16(scores + g * kKvGroup, sum[g]);
+      if (16 * g >= count) continue;
+      sum[g] = keep(exp(sub(load16(scores + 16 * g), running)), row, 16 * g, none);
+      store16(scores + 16 * g, sum[g]);
     }
     for (int n = kTileGroups / 2; n > 0; n /= 2) {
       for (int g = 0; g < n; ++g) sum[g] = add(sum[g], sum[g + n]);
@@ -88,57 +75,54 @@ static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, 
   }
   for (int row = begin; row < head.rows; ++row) {
     for (int group = 0; group < head.groups; ++group) {
+      const float* const scales = Int8Tile::scales(tile.values, group);
       F32x16 exact[kTileGroups];
       for (int g = 0; g < kTileGroups; ++g) {
         exact[g] = none;
-        if (g >= tile.count) continue;
-        const F32x16 scale = load16(head.scales(tile.values[g], group));
-        exact[g] = keep_first16(mul(load16(s.scores + row * kAttentionTile + g * kKvGroup), scale),
-                                visible[row] - g * kKvGroup, none);
+        if (16 * g >= count) continue;
+        exact[g] = keep(mul(load16(s.scores + row * kKvTile + 16 * g), load16(scales + 16 * g)), row, 16 * g, none);
       }
       round_weights(exact, s.weights + row * head.groups + group);
     }
   }
 }
 
-static void fetch_groups(const uint8_t* const* groups, int count, int64_t bytes) {
-  for (int g = 0; g < count; ++g) {
-    for (int64_t at = 0; at < bytes; at += static_cast<int64_t>(kCacheLine)) fetch(groups[g] + at);
-  }
-}
-
 static void int8_attention(const AttentionTask& t) {
   const Int8Scratch s = make_int8_scratch(t);
-  Int8Tile tile = int8_tile(t, t.begin);
-  fetch_groups(tile.keys, tile.count, int8_kv_group_bytes(t.head_dim));
-  fetch_groups(tile.values, tile.count, int8_kv_group_bytes(t.head_dim));
-  const Int8Head head = {.rows = t.rows * t.group,
-                         .groups = integer_groups(t.head_dim),
-                         .padded = padded_head_dim(t.head_dim),
-                         .scale_bytes = int8_kv_scale_bytes(t.head_dim),
-                         .group_bytes = int8_kv_group_bytes(t.head_dim),
-                         .state_stride = attention_state_stride(t.head_dim),
-                         .scale = t.scale,
-                         .state = t.state};
-  for (int i = 0; i < head.rows; ++i) {
-    const float* const q = t.q + i / t.group * t.q_stride + i % t.group * t.head_dim;
-    quantize_row({q, s.q + i * head.groups, t.head_dim});
-    float* const state = t.state + i * head.state_stride;
-    for (int d = 0; d < head.padded; d += kLanes) store(state + d, zero());
-    state[head.padded] = -__builtin_inff();
-    state[head.padded + 1] = 0;
+  const int rows = t.rows * t.group, groups = integer_groups(t.head_dim), padded = padded_head_dim(t.head_dim);
+  const auto head_of = [&](int head) {
+    return Int8Head{.q = s.q + head * rows * groups,
+                    .state = t.state + head * t.head_state_stride,
+                    .rows = rows,
+                    .groups = groups,
+                    .padded = padded,
+                    .scale_bytes = int8_kv_scale_bytes(t.head_dim),
+                    .state_stride = attention_state_stride(t.head_dim),
+                    .scale = t.scale};
+  };
+  for (int i = 0; i < t.kv_heads * rows; ++i) {
+    const int index = i / rows, row = i % rows, query_head = index * t.group + row % t.group;
+    quantize_row({t.q + row / t.group * t.q_stride + query_head * t.head_dim, s.q + i * groups, t.head_dim});
+    const Int8Head head = head_of(index);
+    float* const state = head.state + row * head.state_stride;
+    for (int d = 0; d < padded; d += kLanes) store(state + d, zero());
+    state[padded] = -__builtin_inff();
+    state[padded + 1] = 0;
   }
-  for (int first = t.begin; first < t.end; first += kAttentionTile) {
-    const Int8Tile next = int8_tile(t, first + kAttentionTile < t.end ? first + kAttentionTile : first);
+  for (int first = t.begin; first < t.end; first += kKvTile) {
     const int unseeing = first > t.first_position ? first - t.first_position : 0;  // query rows before the first key
-    const int begin = unseeing * t.group, keys = t.end - first < kAttentionTile ? t.end - first : kAttentionTile;
-    for (int g = 0; g < kTileGroups; ++g) {
-      fetch(next.keys[g]);
-      fetch(next.values[g]);
+    const int begin = unseeing * t.group, keys = t.end - first < kKvTile ? t.end - first : kKvTile;
+    for (int i = 0; i < t.kv_heads; ++i) {
+      const Int8Head head = head_of(i);
+      const uint8_t* const numbers = kv_tile(t.kv, i, first);
+      const Int8Tile tile{numbers, numbers + t.kv.values, static_cast<int>(round_up(keys, 16))};
+      score_int8(s, head, begin, tile);
+      const Visible visible{t.first_position + 1 - first, t.group, keys};
+      if (visible[begin] == kKvTile)
+        int8_softmax<false>(s, head, begin, tile, visible);
+      else
+        int8_softmax<true>(s, head, begin, tile, visible);
+      add_int8_values(s, head, begin, tile);
     }
-    score_int8(s, head, begin, tile, next);
-    int8_softmax(s, head, begin, tile, {t.first_position + 1 - first, t.group, keys}, next);
-    add_int8_values(s, head, begin, tile, next);
-    tile = next;
   }
 }

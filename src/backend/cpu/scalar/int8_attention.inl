@@ -25,34 +25,34 @@ float int8_score(const Int8Activations* q, const Int8Key& key, int head_dim, flo
 }
 
 // Adds the values at [begin, end), a tile or what a row sees of it.
-void add_int8_values(const AttentionTask& t, const float* probabilities, int begin, int end, float* state) {
+void add_int8_values(const AttentionTask& t, int head, const float* probabilities, int begin, int end, float* state) {
   for (int first = 0; first < t.head_dim; first += kIntegerGroup) {
     const int last = std::min(t.head_dim, first + kIntegerGroup);
-    float weights[kAttentionTile];
+    float weights[kKvTile];
     for (int i = begin; i < end; ++i)
-      weights[i - begin] = probabilities[i - begin] * Int8Value(t.kv, t.head_dim, i).scale(first);
+      weights[i - begin] = probabilities[i - begin] * Int8Value(t.kv, head, t.head_dim, i).scale(first);
     const float scale = round_weights(weights, end - begin);
     int32_t sums[kIntegerGroup] = {};
     for (int i = begin; i < end; ++i) {
-      const Int8Value value(t.kv, t.head_dim, i);
+      const Int8Value value(t.kv, head, t.head_dim, i);
       for (int d = first; d < last; ++d) sums[d - first] += static_cast<int>(weights[i - begin]) * value.q(d);
     }
     for (int d = first; d < last; ++d) state[d] = std::fma(static_cast<float>(sums[d - first]), scale, state[d]);
   }
 }
 
-void int8_attention(const AttentionTask& t) {
+void int8_attention(const AttentionTask& t, int head) {
   const int padded = padded_head_dim(t.head_dim), state_stride = attention_state_stride(t.head_dim);
   float scores[kPartition];
   Int8Activations q[kMaxHeadGroups];
   for (int i = 0; i < t.rows * t.group; ++i) {
     const int row = i / t.group, end = std::min(t.end, t.first_position + row + 1);
-    quantize_row({t.q + row * t.q_stride + (i % t.group) * t.head_dim, q, t.head_dim});
-    float* const state = t.state + static_cast<int64_t>(i) * state_stride;
+    quantize_row({t.q + row * t.q_stride + (head * t.group + i % t.group) * t.head_dim, q, t.head_dim});
+    float* const state = t.state + head * t.head_state_stride + static_cast<int64_t>(i) * state_stride;
     for (int d = 0; d < state_stride; ++d) state[d] = 0;
     float largest = -std::numeric_limits<float>::infinity();
     for (int position = t.begin; position < end; ++position) {
-      const float score = int8_score(q, Int8Key(t.kv, t.head_dim, position), t.head_dim, t.scale);
+      const float score = int8_score(q, Int8Key(t.kv, head, t.head_dim, position), t.head_dim, t.scale);
       scores[position - t.begin] = score;
       largest = score > largest || score != score ? score : largest;
     }
@@ -62,9 +62,13 @@ void int8_attention(const AttentionTask& t) {
       score = std::exp(score - largest);
       length += score;
     }
-    for (int tile = t.begin; tile < end; tile += kAttentionTile)
-      add_int8_values(t, scores + (tile - t.begin), tile, std::min(end, tile + kAttentionTile), state);
+    for (int tile = t.begin; tile < end; tile += kKvTile)
+      add_int8_values(t, head, scores + (tile - t.begin), tile, std::min(end, tile + kKvTile), state);
     state[padded] = largest;
     state[padded + 1] = length;
   }
+}
+
+void int8_attention(const AttentionTask& t) {
+  for (int head = 0; head < t.kv_heads; ++head) int8_attention(t, head);
 }
