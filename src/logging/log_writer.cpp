@@ -62,7 +62,7 @@ struct LogWriter::State {
   uint64_t dropped_since = 0;  // the last write
   bool closed = false;
 
-  // What flush() compares; a fatal signal counts as a record.
+  // What flush() compares; a fatal signal counts as a record, and so does one that was dropped: it is spoken of.
   std::atomic<uint64_t> pushed{0}, written{0}, dropped{0};
   std::atomic<int> fatal_signal{0};
   std::atomic<bool> stopping{false}, ended{false};
@@ -99,7 +99,7 @@ bool LogWriter::State::write_once() {
   } catch (const std::exception&) {
     dropped += batch.size();  // out of memory: nothing can be said about it, but counted
   }
-  written += batch.size();
+  written += batch.size() + dropped_before;
   return !batch.empty();
 }
 
@@ -124,8 +124,10 @@ bool LogWriter::push(LogRecord record) {
     const std::lock_guard lock(state_->mutex);
     size_t& used = urgent(record) ? state_->urgent_bytes : state_->bytes;
     if (state_->closed || used + size > (urgent(record) ? state_->bounds.urgent_bytes : state_->bounds.bytes)) {
-      ++state_->dropped_since;
       ++state_->dropped;
+      if (state_->closed) return false;
+      ++state_->dropped_since;
+      ++state_->pushed;
       return false;
     }
     state_->queue.push_back(std::move(record));
@@ -149,6 +151,7 @@ void LogWriter::push_fatal_signal(int number) noexcept {
 
 bool LogWriter::flush(std::chrono::milliseconds limit) const noexcept {
   const uint64_t target = state_->pushed;
+  if (state_->written < target) ::sem_post(&state_->wakes);
   constexpr timespec kPoll{0, std::chrono::nanoseconds(kFlushPoll).count()};
   for (auto waited = std::chrono::milliseconds(0); state_->written < target; waited += kFlushPoll) {
     if (waited >= limit) return false;

@@ -34,6 +34,7 @@ class LogFiles {
         error_(file(options, folder_ / "error.log")) {}
 
   void write(const std::vector<LogRecord>& records) {
+    if (!begun_ && records.empty()) return;
     std::string service, access, error, line;
     for (const LogRecord& record : records) {
       line.clear();
@@ -49,6 +50,7 @@ class LogFiles {
     tell_news();
     look_at_disk();
   }
+  void begin() { begun_ = true; }
   void reopen() { reopen_ = true; }
 
   // The record did not get as far as write().
@@ -102,7 +104,7 @@ class LogFiles {
   const std::filesystem::path folder_;
   LogFile service_, access_, error_;
   std::chrono::steady_clock::time_point next_look_;
-  std::atomic<bool> reopen_{false};
+  std::atomic<bool> begun_{false}, reopen_{false};
   std::atomic<uint64_t> disk_free_{0}, disk_size_{0};
   std::atomic<uint64_t> service_missed_{0}, access_missed_{0}, error_missed_{0};
 };
@@ -131,7 +133,12 @@ class ServiceLog::Sink final : public LogSink {
           if (dropped > 0) log_warning(dropped, " lines are missing in the log files: the disk takes them too slowly");
         },
         options.queue, tick);
-    file_writer_->wake();  // what is wrong with the files is said at once
+  }
+  // Once it is the process' sink: what is wrong with the files is said at once.
+  void start() {
+    if (!file_writer_) return;
+    files_->begin();
+    file_writer_->wake();
   }
 
   void write(LogRecord record) override {
@@ -181,6 +188,7 @@ class ServiceLog::Sink final : public LogSink {
 
 ServiceLog::ServiceLog(const ServiceLogOptions& options) : sink_(std::make_shared<Sink>(options)) {
   set_log_sink(sink_);
+  sink_->start();
   on_fatal_signal([sink = sink_.get()](int number) { sink->say_fatal_signal(number); });
 }
 

@@ -95,7 +95,7 @@ class Invariance : public testing::TestWithParam<InvarianceCase> {
     options.max_model_len = kMaxModelLen;
     options.max_num_seqs = variant.max_num_seqs;
     options.max_num_batched_tokens = variant.max_num_batched_tokens;
-    options.block_size = 16;
+    options.block_size = model->backend().kv_block_size();
     if (variant.num_blocks > 0) {
       const size_t per_token = model->backend().kv_bytes_per_token(model->backend().kv_dtype(), {6, 2, 24});
       options.kv_cache_bytes =
@@ -126,7 +126,7 @@ TEST_P(Invariance, SchedulingChangesNothing) {
   for (const Answer& answer : alone)
     ASSERT_TRUE(answer.reason == FinishReason::kLength || answer.reason == FinishReason::kStop);
   for (const Variant& variant : {Variant{"batched, two threads", 2}, Variant{"tiny chunks, three threads", 3, 16, 17},
-                                 Variant{"few blocks", 1, 16, 64, 76}}) {
+                                 Variant{"few blocks", 1, 16, 64, 20}}) {
     const std::vector<Answer> together = answers(variant);
     for (size_t i = 0; i < alone.size(); ++i) {
       EXPECT_EQ(together[i].ids, alone[i].ids) << variant.name << ", request " << i;

@@ -55,7 +55,7 @@ class ModelDriver {
   }
 
  private:
-  static constexpr int kBlockSize = 16;
+  static constexpr int kBlockSize = 64;
 
   int block(int position) const { return cache_.num_blocks() - 1 - position / kBlockSize; }
 

@@ -15,6 +15,7 @@
 #include "server/api/request_json.h"
 #include "server/api/thinking_types.h"
 #include "server/api/tokenize_types.h"
+#include "server/control/running_requests.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/openapi_document.h"
 #include "server/service_monitor.h"
@@ -31,7 +32,8 @@ struct Routes {
   GenerationService service;
   ServiceMonitor monitor{service};
   WorkerPool workers{1, 1};
-  HandlerContext context{config, service, workers, &monitor};
+  RunningRequests running;
+  HandlerContext context{config, service, workers, &monitor, nullptr, &running};
   RouteTable table;
 
   json document() const { return json::parse(openapi_document(table, config)); }
@@ -88,7 +90,8 @@ TEST(OpenApi, SaysWhoMayCallAndHowARouteFails) {
                                : json::object();
       EXPECT_EQ(fails_with("404"), fields.contains("model") || path.find('{') != std::string::npos) << path;
       EXPECT_EQ(operation["security"].empty(), !keyed) << path;
-      EXPECT_EQ(operation.value("x-scope", ""), route.access == Access::kUser      ? "generate"
+      const bool generates = route.access == Access::kUser || route.access == Access::kControl;
+      EXPECT_EQ(operation.value("x-scope", ""), generates                          ? "generate"
                                                 : route.access == Access::kMetrics ? "metrics"
                                                                                    : "")
           << path;

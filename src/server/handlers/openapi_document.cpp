@@ -51,6 +51,7 @@ void set_configured(Json& document, const ServiceConfig& config) {
 const char* scope_of(Access access) {
   switch (access) {
     case Access::kUser:
+    case Access::kControl:
       return "generate";
     case Access::kMetrics:
       return "metrics";
