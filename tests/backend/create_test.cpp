@@ -52,7 +52,7 @@ TEST(CreateTest, TheKvCacheHasTheTypeThatIsAskedFor) {
       const auto backend = create_backend({.kernels = name, .threads = 1, .kv_cache_dtype = asked});
       EXPECT_EQ(backend->kv_dtype(), dtype) << name;
       const KvLayer kv = backend->alloc_kv(dtype, 3, 64, kHeads);
-      EXPECT_EQ(kv.buffer.size_bytes(), 3 * 16 * backend->kv_bytes_per_token(dtype, kHeads)) << name << " " << asked;
+      EXPECT_EQ(kv.buffer.size_bytes(), 3 * 64 * backend->kv_bytes_per_token(dtype, kHeads)) << name << " " << asked;
     }
   }
 }

@@ -14,7 +14,7 @@ import harness
 from raw_http import RawClient
 
 GENERATE = {"prompt": "1+1=", "max_length": 3, "seed": 1}
-OPEN = {"/health", "/livez", "/readyz", "/", "/assets/*", "/favicon.ico"}
+OPEN = {"/health", "/livez", "/readyz", "/", "/assets/*", "/favicon.ico", "/docs", "/openapi.json"}
 KEYS = f"""api_keys:
   production: the-key-of-production
   hashed: sha256:{hashlib.sha256(b"the-key-that-is-hashed").hexdigest()}

@@ -5,6 +5,7 @@ import unittest
 
 import harness
 import json_schema
+from test_control import Thinker
 
 METHODS = ("get", "post")
 KEYS = "app:a-key-to-generate-with"
@@ -63,7 +64,7 @@ class Answers(OpenApiTest):
         for path, method, operation in self.operations():
             with self.subTest(f"{method} {path}"):
                 answer = self.send(path, method, operation, self.example(operation))
-                self.assertEqual(answer.status, 200, answer.body)
+                self.assertEqual(answer.status, 404 if "control" in operation["tags"] else 200, answer.body)  # none runs
                 self.check(operation, answer)
 
     def test_every_stream_is_as_described(self):
@@ -102,12 +103,25 @@ class Answers(OpenApiTest):
         for event in events[:-1]:
             self.assertEqual(json_schema.faults(self.document, schema, json.loads(event)), [], event)
 
+    def test_words_on_a_running_request(self):
+        def say(method, path, expected):
+            operation = self.document["paths"]["/requests/{id}" + path][method]
+            answer = self.service.request(method.upper(), f"/requests/{request.id}{path}")
+            self.assertEqual(answer.status, expected, answer.body)
+            self.check(operation, answer)
+
+        for last in ("/finish_thinking", "/cancel"):
+            request = Thinker(self.service)
+            say("get", "", 200)
+            say("post", last, 200)
+            request.end()
+
     def test_failures_are_as_described(self):
         for path, method, operation in self.operations():
             with self.subTest(f"{method} {path}"):
                 self.check(operation, self.send(path, method, operation, b"{" * 20_000_000 if method == "post" else None,
                                                 {"X-Long": "a" * 100_000} if method == "get" else None))
-                if method == "get":
+                if "requestBody" not in operation:
                     continue
                 statuses = {}
                 for body, headers in ((b"{", {}), ({"model": "another", **self.example(operation)}, {}), ({}, {}), ([], {}), (b"x", {"Content-Type": "text/plain"})):

@@ -10,7 +10,8 @@
 //
 // Attention rotates and rounds queries in the same way, so scores are exact integer products times scales. What
 // multiplies the values, probability · scale of the token's value, is rounded for every tile and group of dimensions to
-// kWeightMax steps of the largest. The weighted values stay rotated until all partitions are merged. Included by
+// kCoarseSteps of the largest; to kFineSteps, and in two products, where a row gives one key of the tile more than
+// kFineShare of all that it has given so far, which few tiles of a long context are. The weighted values stay rotated until all partitions are merged. Included by
 // instruction-set files: see kernel_table.h.
 #pragma once
 
@@ -20,7 +21,10 @@ namespace qwen {
 
 constexpr int kKeyOffset = kInt8Offset;
 constexpr int kMaxHeadGroups = kMaxHeadDim / kIntegerGroup;
-constexpr int kWeightMax = 255;
+constexpr int kLowBits = 7;
+constexpr int kCoarseSteps = 255;
+constexpr int kFineSteps = (1 << 2 * kLowBits) - 1;
+constexpr float kFineShare = 1.0f / 8;
 
 // From a tile's keys or values of one head to their numbers.
 static inline int64_t int8_kv_scale_bytes(int head_dim) {

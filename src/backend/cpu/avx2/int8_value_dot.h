@@ -1,7 +1,7 @@
 // The products of values in an int8 cache, by vpmaddubsw, whose 16-bit sums have no room for 8-bit weights: the upper
 // seven bits and the last one are multiplied apart. Values may be -128, which stale ones are.
 
-static_assert(kWeightMax == 255 && 2 * (kWeightMax >> 1) * 128 <= kLargestSum);
+static_assert(kCoarseSteps == 255 && 2 * (kCoarseSteps >> 1) * 128 <= kLargestSum);
 
 struct ValueWeights {
   I32 upper, last;

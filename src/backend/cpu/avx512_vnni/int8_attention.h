@@ -11,6 +11,16 @@ static inline F32x16 keep_first16(F32x16 v, int n, F32x16 other) {
   return _mm512_mask_mov_ps(other, static_cast<__mmask16>(_bzhi_u32(0xffff, n < 0 ? 0 : n)), v);
 }
 
+template <int kBits>
+static inline I32x16 upper_bits(I32x16 v) {
+  return _mm512_srli_epi32(v, kBits);
+}
+template <int kBits>
+static inline I32x16 lower_bits(I32x16 v) {
+  return _mm512_and_si512(v, _mm512_set1_epi32((1 << kBits) - 1));
+}
+static inline I32 join_halves(I32 high, I32 low) { return _mm512_add_epi32(_mm512_slli_epi32(high, kLowBits), low); }
+
 // GCC would else copy sums that a loop carries, and spill the copies.
 static QWEN_INLINE void keep_in_register(I32& v) { asm("" : "+v"(v)); }
 static QWEN_INLINE I32 load_signed(const uint8_t* p) { return _mm512_loadu_si512(p); }

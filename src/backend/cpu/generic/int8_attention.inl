@@ -7,19 +7,34 @@
 constexpr int kTileGroups = kKvTile / 16;  // of F32x16
 
 // Rounds one row's weights of a tile.
-static QWEN_INLINE void round_weights(const F32x16* exact, TileWeights* out) {
+static QWEN_INLINE void round_weights(const F32x16* exact, bool fine, TileWeights* out) {
   I32x16 magnitudes = magnitude_bits(exact[0]);
   QWEN_UNROLL for (int g = 1; g < kTileGroups; ++g) magnitudes = max(magnitudes, magnitude_bits(exact[g]));
   const uint32_t bits = static_cast<uint32_t>(max_lanes(magnitudes));
   const float largest = from_bits(bits);
   if (bits >= kInfinityBits || largest < kSmallestGroup) {
-    __builtin_memset(out->q, 0, sizeof out->q);
+    __builtin_memset(out->high, 0, sizeof out->high);
+    __builtin_memset(out->low, 0, sizeof out->low);
+    out->fine = 0;
     out->scale = from_bits(bits >= kInfinityBits ? kNanBits : 0);
     return;
   }
-  const F32x16 inverse = broadcast16(static_cast<float>(kWeightMax) / largest);
-  QWEN_UNROLL for (int g = 0; g < kTileGroups; ++g) store_bytes(out->q + g * 16, to_integers(mul(exact[g], inverse)));
-  out->scale = largest * (1.0f / kWeightMax);
+  out->fine = fine;
+  if (!fine) {
+    const F32x16 inverse = broadcast16(static_cast<float>(kCoarseSteps) / largest);
+    QWEN_UNROLL for (int g = 0; g < kTileGroups; ++g)
+        store_bytes(out->high + g * 16, to_integers(mul(exact[g], inverse)));
+    __builtin_memset(out->low, 0, sizeof out->low);
+    out->scale = largest * (1.0f / kCoarseSteps / (1 << kLowBits));
+    return;
+  }
+  const F32x16 inverse = broadcast16(static_cast<float>(kFineSteps) / largest);
+  QWEN_UNROLL for (int g = 0; g < kTileGroups; ++g) {
+    const I32x16 q = to_integers(mul(exact[g], inverse));
+    store_bytes(out->high + g * 16, upper_bits<kLowBits>(q));
+    store_bytes(out->low + g * 16, lower_bits<kLowBits>(q));
+  }
+  out->scale = largest * (1.0f / kFineSteps);
 }
 
 // Which keys of a tile the rows see.
@@ -35,8 +50,8 @@ struct Visible {
 };
 
 // The softmax step of rows [begin, end), stage by stage, so that what one row waits for is hidden by the others:
-// largest scores; probabilities, in the place of the scores; rounded weights. Where every row sees the whole tile,
-// nothing is masked.
+// largest scores; probabilities, in the place of the scores; rounded weights, fine where one of them is a large share.
+// Where every row sees the whole tile, nothing is masked.
 template <bool kMasked>
 static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, const Int8Tile& tile,
                          const Visible& visible) {
@@ -54,9 +69,11 @@ static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, 
     const float before = state[0], now = max_lanes(largest), running = now > before ? now : before;
     state[0] = running;
     s.corrections[row] = before - running;
+    s.largest[row] = now - running;
   }
   for (int row = begin / 16 * 16; row < head.rows; row += 16)
     store16(s.corrections + row, exp(load16(s.corrections + row)));
+  for (int row = begin / 16 * 16; row < head.rows; row += 16) store16(s.largest + row, exp(load16(s.largest + row)));
   for (int row = begin; row < head.rows; ++row) {
     float* const scores = s.scores + row * kKvTile;
     float* const state = head.state + row * head.state_stride + head.padded;
@@ -74,6 +91,7 @@ static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, 
     state[1] = state[1] * s.corrections[row] + sum_folded(sum[0]);
   }
   for (int row = begin; row < head.rows; ++row) {
+    const bool fine = s.largest[row] > kFineShare * head.state[row * head.state_stride + head.padded + 1];
     for (int group = 0; group < head.groups; ++group) {
       const float* const scales = Int8Tile::scales(tile.values, group);
       F32x16 exact[kTileGroups];
@@ -82,7 +100,7 @@ static void int8_softmax(const Int8Scratch& s, const Int8Head& head, int begin, 
         if (16 * g >= count) continue;
         exact[g] = keep(mul(load16(s.scores + row * kKvTile + 16 * g), load16(scales + 16 * g)), row, 16 * g, none);
       }
-      round_weights(exact, s.weights + row * head.groups + group);
+      round_weights(exact, fine, s.weights + row * head.groups + group);
     }
   }
 }

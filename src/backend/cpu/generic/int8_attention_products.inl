@@ -4,11 +4,12 @@
 constexpr int kKeyVectors = kKvTile / kLanes;
 static_assert(kHeadDimUnit == 16);
 
-// What one row multiplies the values of a tile and group of dimensions with.
+// What one row multiplies the values of a tile and group of dimensions with: (2⁷ · high + low) · scale.
 struct TileWeights {
-  uint8_t q[kKvTile];
+  uint8_t high[kKvTile], low[kKvTile];
   float scale;
-  float pad[15];
+  int32_t fine;  // not all of `low` is zero
+  float pad[14];
 };
 static_assert(sizeof(TileWeights) % kCacheLine == 0);
 
@@ -17,9 +18,10 @@ struct Int8Scratch {
   TileWeights* weights;  // [rows][groups of dimensions]
   float* scores;         // [rows][kKvTile], then probabilities
   float* corrections;    // [rows]: of what the row has summed up before
+  float* largest;        // [rows]: probability in the tile
 };
 static_assert(kMaxQueryRows *
-                  (kMaxHeadGroups * (sizeof(Int8Activations) + sizeof(TileWeights)) + (kKvTile + 1) * sizeof(float)) <=
+                  (kMaxHeadGroups * (sizeof(Int8Activations) + sizeof(TileWeights)) + (kKvTile + 2) * sizeof(float)) <=
               kAttentionScratchBytes);
 
 static Int8Scratch make_int8_scratch(const AttentionTask& t) {
@@ -27,7 +29,8 @@ static Int8Scratch make_int8_scratch(const AttentionTask& t) {
   s.weights = static_cast<TileWeights*>(t.scratch);
   s.scores = reinterpret_cast<float*>(s.weights + kMaxQueryRows * kMaxHeadGroups);
   s.corrections = s.scores + kMaxQueryRows * kKvTile;
-  s.q = reinterpret_cast<Int8Activations*>(s.corrections + kMaxQueryRows);
+  s.largest = s.corrections + kMaxQueryRows;
+  s.q = reinterpret_cast<Int8Activations*>(s.largest + kMaxQueryRows);
   return s;
 }
 
@@ -122,12 +125,12 @@ static void score_int8(const Int8Scratch& s, const Int8Head& head, int begin, co
 }
 
 // Weighted values of M rows and V vectors of dimensions from `dim` on, a group's, added to their states.
-template <int M, int V>
+template <int M, int V, bool kFine>
 static void value_dims(const Int8Scratch& s, const Int8Head& head, int row, int group, int dim, const Int8Tile& tile) {
   const TileWeights* const weights = s.weights + row * head.groups + group;
-  I32 acc[M][V];
+  I32 high[M][V], low[M][V];
   unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
-    unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = broadcast_integer(0); });
+    unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { high[m][v] = low[m][v] = broadcast_integer(0); });
   });
   const int slice = value_slice(dim), width = value_slice_width(head.padded, dim);
   const uint8_t* values = tile.values + head.scale_bytes + int64_t{slice} * kKvTile + (dim - slice) * 4;
@@ -135,11 +138,18 @@ static void value_dims(const Int8Scratch& s, const Int8Head& head, int row, int 
     I32 v4[V];
     unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { v4[v] = load_signed(values + v * kLanes * 4); });
     unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
-      const auto four = broadcast_weights(weights[m * head.groups].q + token);
-      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { acc[m][v] = add_products(acc[m][v], four, v4[v]); });
+      const auto upper = broadcast_weights(weights[m * head.groups].high + token);
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { high[m][v] = add_products(high[m][v], upper, v4[v]); });
+      if constexpr (kFine) {
+        const auto lower = broadcast_weights(weights[m * head.groups].low + token);
+        unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { low[m][v] = add_products(low[m][v], lower, v4[v]); });
+      }
     });
     unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
-      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA { keep_in_register(acc[m][v]); });
+      unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
+        keep_in_register(high[m][v]);
+        if constexpr (kFine) keep_in_register(low[m][v]);
+      });
     });
   }
   unrolled<M>([&](auto m) QWEN_INLINE_LAMBDA {
@@ -147,16 +157,21 @@ static void value_dims(const Int8Scratch& s, const Int8Head& head, int row, int 
     float* const state = head.state + (row + m) * head.state_stride + dim;
     unrolled<V>([&](auto v) QWEN_INLINE_LAMBDA {
       float* const at = state + v * kLanes;
-      store(at, fma(to_float(acc[m][v]), scale, mul(load(at), correction)));
+      store(at, fma(to_float(join_halves(high[m][v], low[m][v])), scale, mul(load(at), correction)));
     });
   });
 }
 
+// V vectors at a time, or V / 2 where a row's weights are fine.
 template <int V>
 static void value_rows(const Int8Scratch& s, const Int8Head& head, int begin, int group, int dim,
                        const Int8Tile& tile) {
   for_tiles_of<kValueRows>(begin, head.rows, [&](auto count, int row) {
-    value_dims<decltype(count)::kCount, V>(s, head, row, group, dim, tile);
+    constexpr int M = decltype(count)::kCount, kHalf = V > 1 ? V / 2 : 1;
+    int32_t fine = 0;
+    for (int m = 0; m < M; ++m) fine |= s.weights[(row + m) * head.groups + group].fine;
+    if (fine == 0) return value_dims<M, V, false>(s, head, row, group, dim, tile);
+    for (int v = 0; v < V; v += kHalf) value_dims<M, kHalf, true>(s, head, row, group, dim + v * kLanes, tile);
   });
 }
 

@@ -2,15 +2,15 @@
 // maximum, the exponentials, and tile by tile the values weighted with rounded weights.
 
 // Rounds one tile's weights in place to multiples of the scale that it returns.
-float round_weights(float* weights, int count) {
+float round_weights(float* weights, int count, int steps) {
   const float largest = largest_magnitude(weights, count);
   if (std::isinf(largest) || largest < kSmallestGroup) {
     for (int i = 0; i < count; ++i) weights[i] = 0;
     return std::isinf(largest) ? std::numeric_limits<float>::quiet_NaN() : 0;
   }
-  const float inverse = static_cast<float>(kWeightMax) / largest;
+  const float inverse = static_cast<float>(steps) / largest;
   for (int i = 0; i < count; ++i) weights[i] = std::nearbyint(weights[i] * inverse);
-  return largest * (1.0f / kWeightMax);
+  return largest / static_cast<float>(steps);
 }
 
 float int8_score(const Int8Activations* q, const Int8Key& key, int head_dim, float scale) {
@@ -25,13 +25,18 @@ float int8_score(const Int8Activations* q, const Int8Key& key, int head_dim, flo
 }
 
 // Adds the values at [begin, end), a tile or what a row sees of it.
-void add_int8_values(const AttentionTask& t, int head, const float* probabilities, int begin, int end, float* state) {
+// `before`: the sum of the probabilities before them.
+void add_int8_values(const AttentionTask& t, int head, const float* probabilities, float before, int begin, int end,
+                     float* state) {
+  const float largest = *std::max_element(probabilities, probabilities + (end - begin));
+  const float given = std::accumulate(probabilities, probabilities + (end - begin), before);
+  const int steps = largest > kFineShare * given ? kFineSteps : kCoarseSteps;
   for (int first = 0; first < t.head_dim; first += kIntegerGroup) {
     const int last = std::min(t.head_dim, first + kIntegerGroup);
     float weights[kKvTile];
     for (int i = begin; i < end; ++i)
       weights[i - begin] = probabilities[i - begin] * Int8Value(t.kv, head, t.head_dim, i).scale(first);
-    const float scale = round_weights(weights, end - begin);
+    const float scale = round_weights(weights, end - begin, steps);
     int32_t sums[kIntegerGroup] = {};
     for (int i = begin; i < end; ++i) {
       const Int8Value value(t.kv, head, t.head_dim, i);
@@ -62,8 +67,10 @@ void int8_attention(const AttentionTask& t, int head) {
       score = std::exp(score - largest);
       length += score;
     }
-    for (int tile = t.begin; tile < end; tile += kKvTile)
-      add_int8_values(t, head, scores + (tile - t.begin), tile, std::min(end, tile + kKvTile), state);
+    for (int tile = t.begin; tile < end; tile += kKvTile) {
+      const float before = std::accumulate(scores, scores + (tile - t.begin), 0.0f);
+      add_int8_values(t, head, scores + (tile - t.begin), before, tile, std::min(end, tile + kKvTile), state);
+    }
     state[padded] = largest;
     state[padded + 1] = length;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "backend/cpu/int8_kv_layout.h"
 #include "backend/cpu/integer_kernels.h"
