@@ -121,7 +121,8 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   void accept() {
     io->acceptor.async_wait(tcp::acceptor::wait_read,
                             [self = shared_from_this()](const boost::system::error_code& error) {
-                              if (!error && self->open()) self->on_readable();
+                              // What finish() has begun goes on by its own timer, which waiting here would put off.
+                              if (!error && self->open() && !self->finishing) self->on_readable();
                             });
   }
 
