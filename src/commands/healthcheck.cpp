@@ -30,7 +30,7 @@ std::string default_url(const ConfigFlags& flags) {
   std::string host = config.host;
   if (host == "0.0.0.0") host = "127.0.0.1";
   if (host == "::") host = "::1";
-  if (host.find(':') != host.npos) host = "[" + host + "]";
+  if (host.find(':') != host.npos && host.front() != '[') host = "[" + host + "]";
   return str(config.ssl_cert_file.empty() ? "http" : "https", "://", host, ":", config.port, "/readyz");
 }
 

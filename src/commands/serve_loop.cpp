@@ -80,7 +80,7 @@ int ServeLoop::drain(ModelLoading& loading, int signal) {
 
 int ServeLoop::second_signal() {
   const int signal = parts_.signals.poll();  // a worker's log files may have to be opened anew
-  return parts_.orders != nullptr ? parts_.orders->hurry() : signal;
+  return parts_.orders != nullptr ? parts_.orders->hurry(signal) : signal;
 }
 
 void ServeLoop::tell_manager() const {

@@ -22,12 +22,20 @@ bool WorkerOrders::settings_changed() const { return seat_->board->settings().ve
 // Its children are another process's by the time that they are told.
 bool WorkerOrders::supervisor_has_died() const { return ::getppid() != seat_->board->supervisor_process(); }
 
+int WorkerOrders::hurry(int event) const {
+  // A supervisor that is killed sends SIGTERM as each of its threads dies.
+  constexpr std::chrono::seconds kAllDead{1};
+  if (event > 0 && orphaned_since_ && std::chrono::steady_clock::now() - *orphaned_since_ > kAllDead) return event;
+  return seat_->board->hurry();
+}
+
 int WorkerOrders::ending(int event) {
   if (const int signal = seat_->board->ending(); signal != 0) return signal;
   const pid_t supervisor = seat_->board->supervisor_process();
   if (supervisor_has_died()) {
     log_error("process ", supervisor,
               ", which looked after this worker, has died: this one finishes what runs and ends");
+    orphaned_since_ = std::chrono::steady_clock::now();
     return SIGTERM;
   }
   if (event == SIGTERM || event == SIGINT)

@@ -5,8 +5,10 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "server/config.h"
 #include "server/workers/worker_board.h"
@@ -24,13 +26,16 @@ class WorkerOrders {
   // The signal as which the service ends, SIGTERM where the supervisor has died, which is said in the log; 0: it goes
   // on. `event`: the signal that rang; one that means nothing is said, too.
   int ending(int event);
-  int hurry() const { return seat_->board->hurry(); }  // 0: there is time
+  // The signal as which the rest is cut short, 0: there is time. `event`: the last signal that came, 0: none; it counts
+  // where nobody is left who could write the word.
+  int hurry(int event) const;
 
  private:
   bool supervisor_has_died() const;
 
   const std::shared_ptr<const WorkerSeat> seat_;
   uint64_t version_ = 0;  // of the settings
+  std::optional<std::chrono::steady_clock::time_point> orphaned_since_;
 };
 
 }  // namespace qwen

@@ -234,6 +234,39 @@ TEST_F(RequestControl, AnotherKeysRequestDoesNotExist) {
   EXPECT_EQ(client.read_answer().json().at("finish_reason"), "cancelled");
 }
 
+// Its prompt is still being read: there is nothing to end, and what comes of the request does not change.
+TEST_F(RequestControl, OneThatHasNotBegunIsNotCancelled) {
+  begin();
+  std::string words;
+  for (int i = 0; i < 200'000; ++i) words += " word";
+  const std::string prompt = R"({"prompt":")" + words + R"(","stream":)";
+  const std::string chat = R"({"messages":[{"role":"user","content":")" + words + R"("}],"stream":)";
+  const std::pair<const char*, std::string> bodies[] = {
+      {"/generate", prompt},
+      {"/thinking", R"({"question":")" + words + R"(","stream":)"},
+      {"/batch_generate", R"({"prompts":[")" + words + R"("],"stream":)"},
+      {"/v1/completions", prompt},
+      {"/v1/chat/completions", chat}};
+  for (const auto& [path, body] : bodies) {
+    for (const char* stream : {"false}", "true}"}) {
+      SCOPED_TRACE(str(path, ' ', stream));
+      RawClient client(port());
+      client.send(with_id(path, body + stream, "early"));
+      int refused = 0;
+      ASSERT_TRUE(eventually([&] {
+        const HttpAnswer answer = control("early", "cancel");
+        refused += answer.error_code() == "request_not_begun" ? 1 : 0;
+        return refused > 0 && answer.status == 404;
+      }));
+      const HttpAnswer answer = client.read_answer();
+      EXPECT_TRUE(answer.status == 400 ||
+                  (answer.status == 200 && answer.body.find("context_length_exceeded") != std::string::npos))
+          << answer.status << answer.body;
+    }
+  }
+  EXPECT_TRUE(becomes_idle());
+}
+
 TEST_F(RequestControl, WhoHasLeftIsNotHere) {
   begin();
   {

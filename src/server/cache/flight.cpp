@@ -40,7 +40,10 @@ bool Flight::leave(const OnEvents& reader) {
   std::erase(*readers, reader);
   std::erase(asked_, reader);
   readers_ = std::move(readers);
-  if (!readers_->empty()) return false;
+  if (!readers_->empty()) {
+    if (!asked_.empty()) finish_thought_locked();  // whoever has left may have been the last who had not asked
+    return false;
+  }
   abandoned_ = true;
   dropped = std::exchange(engine_, std::nullopt);
   return true;
@@ -108,11 +111,15 @@ bool Flight::settle(FinishReason reason) {
 
 ThoughtFinish Flight::finish_thought(const OnEvents& reader) {
   const std::lock_guard lock(mutex_);
+  if (std::find(asked_.begin(), asked_.end(), reader) == asked_.end()) asked_.push_back(reader);
+  return finish_thought_locked();
+}
+
+ThoughtFinish Flight::finish_thought_locked() {
   if (!engine_ || !engine_->thought || end_) return ThoughtFinish::kNoThought;
   const auto has_asked = [&](const OnEvents& one) {
     return std::find(asked_.begin(), asked_.end(), one) != asked_.end();
   };
-  if (!has_asked(reader)) asked_.push_back(reader);
   if (!std::all_of(readers_->begin(), readers_->end(), has_asked)) return ThoughtFinish::kShared;
   shaped_ = true;
   return engine_->finish_thought();

@@ -66,6 +66,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
 
   void pump();  // takes what the engine has
   void end(TokenEvent last);
+  ThoughtFinish finish_thought_locked();  // where all readers have asked
   bool failed_locked() const;
   bool over_locked() const { return abandoned_ || shaped_ || failed_locked(); }
   ThinkingEnd closed_by() const {

@@ -1,5 +1,6 @@
 #include "server/control/running_requests.h"
 
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@ bool RunningRequests::control(const ControlRequest& asked, const std::shared_ptr
   {
     const std::lock_guard lock(mutex_);
     const auto [first, last] = requests_.equal_range(asked.id);
+    // Or a request might be dropped here, under the lock that the end of its place takes.
+    meant.reserve(static_cast<size_t>(std::distance(first, last)));
     for (auto entry = first; entry != last; ++entry) {
       if (!asked.admin && entry->second.key_name != asked.key_name) continue;
       if (auto request = entry->second.request.lock()) meant.push_back(std::move(request));

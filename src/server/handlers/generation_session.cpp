@@ -163,12 +163,12 @@ ControlOutcome GenerationSession::carry_out(ControlAction action) {
       outcome.shared += result == ThoughtFinish::kShared ? 1 : 0;
     }
   }
-  if (action == ControlAction::kCancel) drain();
+  if (begun_ && action == ControlAction::kCancel) drain();
   return outcome;
 }
 
 void GenerationSession::drain() {
-  if (ended_) return;
+  if (!begun_ || ended_) return;
   const auto self = shared_from_this();  // a write that cuts the client off drops what else holds this
   try {
     drain_streams();

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "server/api/completion_types.h"
+#include "server/config/value_text.h"
 #include "server/handlers/page_assets.h"
 
 namespace qwen {
@@ -25,7 +26,7 @@ Json reference(const std::string& kind, const std::string& name) {
 }
 
 // 0.7f as 0.7.
-Json shortest(float value) { return Json::parse(str(value)); }
+Json shortest(float value) { return Json::parse(to_text(value)); }
 
 void set_configured(Json& document, const ServiceConfig& config) {
   const auto set = [&](const char* place, Json value) { document.at(Json::json_pointer(place)) = std::move(value); };

@@ -79,9 +79,13 @@ void WorkerMessenger::read() {
   for (int i = 0; reader_ && i < kMessagesAtOnce; ++i) {
     const ssize_t size = ::recv(reader_->descriptor.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (size < 0) break;
-    const auto message = decode({bytes.data(), static_cast<size_t>(size)});
-    if (!message || message->from >= seat_->board->workers()) continue;
-    message->kind == ControlMessage::Kind::kQuestion ? take_question(*message) : take_answer(*message);
+    try {
+      const auto message = decode({bytes.data(), static_cast<size_t>(size)});
+      if (!message || message->from >= seat_->board->workers()) continue;
+      message->kind == ControlMessage::Kind::kQuestion ? take_question(*message) : take_answer(*message);
+    } catch (const std::exception& error) {  // out of memory: whoever asked is told that this worker was silent
+      log_error("a control request was lost: ", error.what());
+    }
   }
   wait();
 }
