@@ -37,7 +37,7 @@ TEST(WorkerOrders, ASignalFromElsewhereEndsNothing) {
   EXPECT_EQ(as_worker(board, ending), 0);
   board->order_end(SIGINT);
   EXPECT_EQ(as_worker(board, ending), SIGINT);
-  const auto hurry = [](const WorkerOrders& orders) { return orders.hurry(); };
+  const auto hurry = [](const WorkerOrders& orders) { return orders.hurry(0); };
   EXPECT_EQ(as_worker(board, hurry), 0);
   board->order_hurry(SIGTERM);
   EXPECT_EQ(as_worker(board, hurry), SIGTERM);

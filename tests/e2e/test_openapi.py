@@ -114,6 +114,11 @@ class Answers(OpenApiTest):
             request = Thinker(self.service)
             say("get", "", 200)
             say("post", last, 200)
+            request.thread.join()
+            chunk = self.document["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]["text/event-stream"]["x-event-schema"]
+            for line in request.text.splitlines():
+                if line.startswith("data: {"):
+                    self.assertEqual(json_schema.faults(self.document, chunk, json.loads(line[6:])), [], line)
             request.end()
 
     def test_failures_are_as_described(self):

@@ -1,6 +1,7 @@
 // GET /requests/{id}, POST /requests/{id}/cancel, POST /requests/{id}/finish_thinking: how far a request is that runs,
 // and a word on it while it does. {id} is what its X-Request-Id says. Answered when those have spoken who may know it;
 // nothing waits. Whoever may not know of a request is told what he is told where there is none.
+#include "base/log.h"
 #include "server/api/errors.h"
 #include "server/api/json_writer.h"
 #include "server/control/running_requests.h"
@@ -59,6 +60,12 @@ std::string outcome_json(const ControlRequest& asked, const ControlOutcome& outc
   return json.end_object().take();
 }
 
+// Whose word it was: the access log has the id of the word, not of the request that it was about.
+void log_done(const ControlRequest& asked) {
+  log_info("request ", asked.id, asked.action == ControlAction::kCancel ? ": cancelled" : ": thought finished",
+           asked.key_name.empty() ? "" : " by key ", asked.key_name);
+}
+
 Handler control_handler(const HandlerContext& context, ControlAction action) {
   return [&context, action](Request request, ResponderPtr responder) {
     ControlRequest asked{.action = action,
@@ -68,6 +75,7 @@ Handler control_handler(const HandlerContext& context, ControlAction action) {
     if (!valid_request_id(asked.id)) return responder->send(error_response(not_here()));
     const auto tally = std::make_shared<ControlTally>([asked, responder](const ControlOutcome& outcome) {
       const auto error = problem(asked.action, outcome);
+      if (!error && asked.action != ControlAction::kTell) log_done(asked);
       responder->send(error ? error_response(*error) : Response{.body = outcome_json(asked, outcome)});
     });
     const bool found = context.running->control(asked, tally);
