@@ -11,8 +11,8 @@
 // Attention rotates and rounds queries in the same way, so scores are exact integer products times scales. What
 // multiplies the values, probability · scale of the token's value, is rounded for every tile and group of dimensions to
 // kCoarseSteps of the largest; to kFineSteps, and in two products, where a row gives one key of the tile more than
-// kFineShare of all that it has given so far, which few tiles of a long context are. The weighted values stay rotated until all partitions are merged. Included by
-// instruction-set files: see kernel_table.h.
+// kFineShare of all that it has given so far, which few tiles of a long context are. The weighted values stay rotated
+// until all partitions are merged. Included by instruction-set files: see kernel_table.h.
 #pragma once
 
 #include "backend/cpu/integer_layouts.h"
