@@ -22,6 +22,8 @@ class SharedPort : public HttpFixture {
   bool taken(int connections) {
     return eventually([&] { return open() >= connections; }, milliseconds(200));
   }
+
+  std::atomic<Turn> turn_{Turn::kNotNow};  // asked for until the loops have stopped
 };
 
 TEST_F(SharedPort, WhoConnectsBeforeALatePortOpensIsRefused) {
@@ -32,14 +34,13 @@ TEST_F(SharedPort, WhoConnectsBeforeALatePortOpensIsRefused) {
 }
 
 TEST_F(SharedPort, AConnectionThatIsOthersTurnIsLeftInTheQueue) {
-  std::atomic<Turn> turn{Turn::kNotNow};
-  start(2, {.turn = [&turn] { return turn.load(); }});
+  start(2, {.turn = [this] { return turn_.load(); }});
   RawClient client(port());
   client.send(get("/hello"));
   EXPECT_FALSE(taken(1));
-  turn = Turn::kAfterAMoment;
+  turn_ = Turn::kAfterAMoment;
   EXPECT_EQ(client.read_answer().body, "hello");
-  turn = Turn::kTake;
+  turn_ = Turn::kTake;
   EXPECT_EQ(ask(port(), get("/hello")).body, "hello");
 }
 
