@@ -82,13 +82,15 @@ TEST_F(RequestControl, FinishThinkingReachesEveryPathAndPrompt) {
   EXPECT_EQ(tell("paths").json().at("generations"), 3);
   EXPECT_EQ(control("paths", "finish_thinking").json().at("thoughts_finished"), 3);
   control("paths", "cancel");
-  for (const json& choice : chat.read_answer().json().at("choices"))
+  const json choices = chat.read_answer().json().at("choices");
+  for (const json& choice : choices)
     EXPECT_NE(std::string(choice.at("message").at("reasoning_content")).find("think"), std::string::npos);
   batch.send(with_id("/batch_generate",
                      R"({"prompts":["a","b"],"thinking":true,"thinking_budget":2000,"max_length":1000})", "prompts"));
   ASSERT_TRUE(becomes("prompts", "thinking"));
   EXPECT_EQ(control("prompts", "finish_thinking").json().at("thoughts_finished"), 2);
-  for (const json& result : batch.read_answer().json().at("results"))
+  const json results = batch.read_answer().json().at("results");
+  for (const json& result : results)
     EXPECT_NE(std::string(result.at("reasoning")).find(kEarlyStopSentence), std::string::npos);
 }
 
