@@ -8,18 +8,6 @@ namespace {
 
 constexpr int kMaxRetrySeconds = 60;  // clients ignore more
 
-std::string_view scope_name(Access access) {
-  switch (access) {
-    case Access::kUser:
-    case Access::kControl:
-      return "generate";
-    case Access::kMetrics:
-      return "metrics";
-    default:
-      return "admin";
-  }
-}
-
 bool allows(const Scopes& scopes, Access access) {
   if (scopes.admin) return true;
   const bool generates = access == Access::kUser || access == Access::kControl;
@@ -76,6 +64,18 @@ ApiError rate_exceeded(const char* of_what, double per_minute, const RateLevel& 
 }
 
 }  // namespace
+
+std::string_view scope_name(Access access) {
+  switch (access) {
+    case Access::kUser:
+    case Access::kControl:
+      return "generate";
+    case Access::kMetrics:
+      return "metrics";
+    default:
+      return "admin";
+  }
+}
 
 struct AccessControl::Caller {
   std::string name;

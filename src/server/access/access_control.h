@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/access/api_key.h"
@@ -26,6 +27,9 @@ struct AccessSettings {
   bool page_open = true, metrics_open = false;         // without a key
   bool keys_required = false;                          // without keys nobody is let in, not everybody
 };
+
+// The scope that a key needs for a route that is not open.
+std::string_view scope_name(Access access);
 
 class AccessControl {
  public:

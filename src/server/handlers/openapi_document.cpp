@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "server/access/access_control.h"
 #include "server/api/completion_types.h"
 #include "server/config/value_text.h"
 #include "server/handlers/page_assets.h"
@@ -49,20 +50,6 @@ void set_configured(Json& document, const ServiceConfig& config) {
       std::chrono::duration_cast<std::chrono::milliseconds>(config.request_timeout).count());
 }
 
-const char* scope_of(Access access) {
-  switch (access) {
-    case Access::kUser:
-    case Access::kControl:
-      return "generate";
-    case Access::kMetrics:
-      return "metrics";
-    case Access::kAdmin:
-      return "admin";
-    default:
-      return nullptr;
-  }
-}
-
 void add_headers(Json& response, std::initializer_list<const char*> names) {
   Json& headers = response["headers"];
   for (const char* name : names)
@@ -77,7 +64,7 @@ void add_rate_headers(Json& response) {
 void add_access(Json& operation, Access access) {
   operation["security"] = Json::array();
   if (access == Access::kOpen) return;
-  if (const char* scope = scope_of(access)) operation["x-scope"] = scope;
+  if (access != Access::kPage) operation["x-scope"] = scope_name(access);
   // The empty one: where no keys are configured, or the route is among the open ones, none is needed.
   for (const char* scheme : {"bearer", "api_key"}) operation["security"].push_back({{scheme, Json::array()}});
   operation["security"].push_back(Json::object());
