@@ -153,6 +153,8 @@ TEST_F(ServiceLogs, AConsoleThatHangsHoldsNothingElseUp) {
     EXPECT_THAT(read(), HasSubstr("the last"));
   }
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  pipe_[0] = pipe_[1] =
+      -1;  // left to the thread that still waits there: a closed one's number would be the next test's
 }
 
 // The files cannot keep up: their queue has room for nothing.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <future>
+#include <mutex>
 
 #include "support/expect_error.h"
 
@@ -20,12 +21,19 @@ struct Found final : RunningRequest {
     last = action;
     ++calls;
     tally->add({.requests = 1, .affected = 1});
-    if (keeps) kept = std::move(tally);
+    if (!keeps) return;
+    const std::lock_guard lock(mutex);
+    kept = std::move(tally);
+  }
+  void let_go() {
+    const std::lock_guard lock(mutex);
+    kept.reset();
   }
   std::atomic<ControlAction> last{ControlAction::kTell};
   std::atomic<int> calls{0};
-  bool keeps = false;
-  std::shared_ptr<ControlTally> kept;
+  std::atomic<bool> keeps{false};
+  std::mutex mutex;
+  std::shared_ptr<ControlTally> kept;  // guarded by mutex
 };
 
 class WorkerMessages : public testing::Test {
@@ -172,8 +180,8 @@ TEST_F(WorkerMessages, AnAnswerThatComesTooLateIsNoOnes) {
   slow->keeps = true;
   const ControlOutcome outcome = ask(0, "order-1");
   EXPECT_EQ(outcome.silent, 1);
-  slow->kept.reset();
   slow->keeps = false;
+  slow->let_go();
   EXPECT_EQ(ask(0, "order-1").requests, 1);
 }
 
