@@ -126,7 +126,6 @@ TEST(ControlMessages, ArriveAsTheyWereSent) {
 
 TEST(ControlMessages, WhateverElseIsNone) {
   const std::string good = encode(message());
-  ASSERT_EQ(good.size(), kControlMessageBytes);
   for (size_t size = 0; size < good.size(); ++size) EXPECT_FALSE(decode(good.substr(0, size)));
   EXPECT_FALSE(decode(good + "x"));
   size_t accepted = 0;

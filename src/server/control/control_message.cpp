@@ -22,8 +22,6 @@ static_assert(std::is_trivially_copyable_v<Wire>);
 
 }  // namespace
 
-const size_t kControlMessageBytes = sizeof(Wire);
-
 std::string encode(const ControlMessage& message) {
   const ControlRequest& request = message.request;
   QWEN_CHECK(request.id.size() <= kMaxControlText && request.key_name.size() <= kMaxControlText);

@@ -25,6 +25,5 @@ inline constexpr size_t kMaxControlText = 64;  // an id, a key's name: both are 
 
 std::string encode(const ControlMessage& message);
 std::optional<ControlMessage> decode(std::string_view bytes);  // nullopt: it is none
-extern const size_t kControlMessageBytes;
 
 }  // namespace qwen
